@@ -1,0 +1,245 @@
+#include "kernels/core/op_case.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/core/check.h"
+#include "kernels/core/dispatch.h"
+
+namespace telltale {
+namespace {
+
+constexpr size_t kGuard = 64;
+constexpr unsigned char kGuardByte = 0xa5;
+
+std::vector<void (*)(std::vector<OpCase>&)>& registrars() {
+  static std::vector<void (*)(std::vector<OpCase>&)> r;
+  return r;
+}
+
+double element(const void* p, DType t, int64_t i) {
+  switch (t) {
+    case DType::f32: return static_cast<const float*>(p)[i];
+    case DType::f64: return static_cast<const double*>(p)[i];
+    case DType::bf16: return float(static_cast<const bf16*>(p)[i]);
+    case DType::f16: return float(static_cast<const f16*>(p)[i]);
+    case DType::u8: return static_cast<const unsigned char*>(p)[i];
+    case DType::i32: return static_cast<const int*>(p)[i];
+  }
+  return 0;
+}
+
+void set_element(void* p, DType t, int64_t i, double v) {
+  switch (t) {
+    case DType::f32: static_cast<float*>(p)[i] = float(v); break;
+    case DType::f64: static_cast<double*>(p)[i] = v; break;
+    case DType::bf16: static_cast<bf16*>(p)[i] = bf16(float(v)); break;
+    case DType::f16: static_cast<f16*>(p)[i] = f16(float(v)); break;
+    case DType::u8: static_cast<unsigned char*>(p)[i] = static_cast<unsigned char>(v); break;
+    case DType::i32: static_cast<int*>(p)[i] = int(v); break;
+  }
+}
+
+/// Distance to the next number at magnitude m, relative to m.
+double epsilon_of(DType t) {
+  switch (t) {
+    case DType::f64: return std::ldexp(1, -52);
+    case DType::bf16: return std::ldexp(1, -7);
+    case DType::f16: return std::ldexp(1, -10);
+    default: return std::ldexp(1, -23);
+  }
+}
+
+std::string position(const Shape& s, int64_t i) {
+  const int64_t c = i % s.c, w = i / s.c % s.w, h = i / s.c / s.w % s.h, n = i / s.c / s.w / s.h;
+  return cat("[", n, ",", h, ",", w, ",", c, "]");
+}
+
+}  // namespace
+
+CaseRun::CaseRun(Stream& stream, DType dtype, Mode mode, uint64_t seed)
+    : stream(stream), dtype(dtype), mode(mode), random(seed) {}
+
+Tensor CaseRun::guarded(Shape shape, DType type) {
+  const size_t bytes = size_t(shape.numel()) * size_of(type);
+  const size_t padded = (bytes + 2 * kGuard + 63) / 64 * 64 + kGuard;
+  owned_.emplace_back(stream.place(), Shape{1, 1, 1, int(padded)}, DType::u8);
+  const std::vector<unsigned char> fill(padded, kGuardByte);
+  upload(stream, owned_.back().tensor, fill.data());
+  // The payload starts one element past a 64-byte boundary for every other tensor, so that unaligned views are met
+  // everywhere.
+  const size_t start = kGuard + (is_test() && owned_.size() % 2 ? size_of(type) : 0);
+  Tensor t = owned_.back().buffer.view(shape, type, start);
+  guards_.emplace_back(t, owned_.size() - 1);
+  return t;
+}
+
+Tensor CaseRun::input(Shape shape, double low, double high) { return input(shape, dtype, low, high); }
+
+Tensor CaseRun::input(Shape shape, DType type, double low, double high) {
+  std::vector<double> v(size_t(shape.numel()));
+  for (double& e : v)
+    e = type == DType::u8 || type == DType::i32 ? std::floor(random.uniform(low, high)) : random.uniform(low, high);
+  return from(shape, type, v);
+}
+
+Tensor CaseRun::from(Shape shape, DType type, const std::vector<double>& v) {
+  Tensor t = guarded(shape, type);
+  assign(t, v);
+  return t;
+}
+
+void CaseRun::assign(Tensor t, const std::vector<double>& v) {
+  TT_CHECK(int64_t(v.size()) == t.shape.numel(), ShapeError, "assign: ", v.size(), " values for ", to_string(t.shape));
+  std::vector<unsigned char> host(t.bytes());
+  for (size_t i = 0; i < v.size(); ++i) set_element(host.data(), t.dtype, int64_t(i), v[i]);
+  upload(stream, t, host.data());
+}
+
+Tensor CaseRun::output(Shape shape) { return output(shape, dtype); }
+
+Tensor CaseRun::output(Shape shape, DType type) {
+  Tensor t = guarded(shape, type);
+  const std::vector<unsigned char> poison(t.bytes(), 0xff);  // a NaN in every floating-point type
+  upload(stream, t, poison.data());
+  return t;
+}
+
+std::vector<double> CaseRun::values(Tensor t) {
+  std::vector<unsigned char> host(t.bytes());
+  download(stream, host.data(), t);
+  std::vector<double> v(size_t(t.shape.numel()));
+  for (size_t i = 0; i < v.size(); ++i) v[i] = element(host.data(), t.dtype, int64_t(i));
+  return v;
+}
+
+void CaseRun::op(double b, double fl, const std::function<void()>& f) {
+  bytes += b;
+  flops += fl;
+  f();
+  if (is_test()) return;
+  stream.sync();
+  std::vector<double> times;
+  double total = 0;
+  while (times.size() < 5 || (times.size() < 50 && total < 0.5)) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    stream.sync();
+    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    total += times.back();
+  }
+  std::sort(times.begin(), times.end());
+  if (seconds_.empty()) {
+    seconds_ = times;
+    return;
+  }
+  seconds_.resize(std::min(seconds_.size(), times.size()));
+  for (size_t i = 0; i < seconds_.size(); ++i) seconds_[i] += times[i];
+}
+
+void CaseRun::report(double share, const std::string& where) {
+  if (share > margin_.share || std::isnan(share)) margin_ = {share, where};
+  if (!(share <= 1)) failures_.push_back(where);
+}
+
+void CaseRun::expect(const std::string& name, Tensor got, const std::vector<double>& expected, double ulps,
+                     double floor) {
+  if (!is_test()) return;
+  stream.sync();
+  const std::vector<double> v = values(got);
+  require(cat(name, ": ", v.size(), " values, expected ", expected.size()), v.size() == expected.size());
+  if (v.size() != expected.size()) return;
+  double worst = 0;
+  size_t at = 0;
+  double allowed_at = 0;
+  for (size_t i = 0; i < v.size(); ++i) {
+    const double e = expected[i];
+    double share = 0;
+    const double allowed = ulps * epsilon_of(got.dtype) * std::max(std::abs(e), floor);
+    if (std::isnan(e) || std::isnan(v[i])) {
+      share = std::isnan(e) && std::isnan(v[i]) ? 0 : INFINITY;
+    } else if (std::isinf(e) || std::isinf(v[i])) {
+      share = e == v[i] ? 0 : INFINITY;
+    } else if (v[i] != e) {
+      share = allowed > 0 ? std::abs(v[i] - e) / allowed : INFINITY;
+    }
+    if (share > worst) {
+      worst = share;
+      at = i;
+      allowed_at = allowed;
+    }
+  }
+  if (v.empty()) return;
+  report(worst, cat(name, position(got.shape, int64_t(at)), " of ", to_string(got.shape), " got ", v[at], ", expected ",
+                    expected[at], " (allowed ", allowed_at, ")"));
+}
+
+void CaseRun::gradient(const std::string& name, Tensor x, Tensor dx, Tensor y, Tensor dy,
+                       const std::function<void()>& forward, double tolerance, int samples) {
+  if (!is_test() || !is_f64()) return;
+  const std::vector<double> slope = values(dx), weight = values(dy), start = values(x);
+  const auto objective = [&] {
+    forward();
+    stream.sync();
+    const std::vector<double> out = values(y);
+    double sum = 0;
+    for (size_t i = 0; i < out.size(); ++i) sum += out[i] * weight[i];
+    return sum;
+  };
+  double scale = 1e-3;  // gradients are compared relative to the largest among those looked at
+  for (double g : slope) scale = std::max(scale, std::abs(g));
+  const double h = 1e-6;
+  std::vector<double> moved = start;
+  for (int k = 0; k < samples && !start.empty(); ++k) {
+    const size_t i =
+        int64_t(start.size()) <= samples ? size_t(k) : size_t(random.integer(0, int64_t(start.size()) - 1));
+    if (i >= start.size()) break;
+    moved[i] = start[i] + h;
+    assign(x, moved);
+    const double up = objective();
+    moved[i] = start[i] - h;
+    assign(x, moved);
+    const double down = objective();
+    moved[i] = start[i];
+    const double numeric = (up - down) / (2 * h);
+    report(std::abs(numeric - slope[i]) / (tolerance * scale),
+           cat(name, position(x.shape, int64_t(i)), ": backward says ", slope[i], ", central difference ", numeric));
+  }
+  assign(x, start);
+  forward();
+}
+
+void CaseRun::require(const std::string& what, bool condition) {
+  if (is_test() && !condition) report(INFINITY, what);
+}
+
+void CaseRun::check_guards() {
+  stream.sync();
+  for (const auto& [t, index] : guards_) {
+    const Tensor& whole = owned_[index].tensor;
+    std::vector<unsigned char> host(whole.bytes());
+    download(stream, host.data(), whole);
+    const size_t start = size_t(static_cast<char*>(t.data) - static_cast<char*>(whole.data)), end = start + t.bytes();
+    for (size_t i = 0; i < host.size(); ++i) {
+      if ((i < start || i >= end) && host[i] != kGuardByte) {
+        require(cat("a write ", i < start ? "before" : "past", " the tensor ", to_string(t.shape), " of ",
+                    name_of(t.dtype)),
+                false);
+        break;
+      }
+    }
+  }
+}
+
+RegisterCases::RegisterCases(void (*add)(std::vector<OpCase>&)) { registrars().push_back(add); }
+
+std::vector<OpCase> all_cases() {
+  std::vector<OpCase> cases;
+  for (auto* add : registrars()) add(cases);
+  std::stable_sort(cases.begin(), cases.end(), [](const OpCase& a, const OpCase& b) { return a.op < b.op; });
+  return cases;
+}
+
+}  // namespace telltale
