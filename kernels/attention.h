@@ -1,0 +1,36 @@
+#pragma once
+// Contextual attention (Yu et al. 2018, "Generative image inpainting with contextual attention", §3; the form of
+// DeepFillv2): each feature inside the hole is rebuilt from the patches outside that match it best.
+#include "kernels/core/dispatch.h"
+
+namespace telltale {
+
+/// With h = H/rate, w = W/rate, L = h·w, per sample: f = nearest-shrunk x (h×w×C); patches p_l = 3×3×C around each of
+/// the L places (zero padding); score[l, q] = <p_l / sqrt(Σ(p_l² + 1e-4)), p_q>; fused twice with a 3×3 identity over
+/// (l, q), the second time with rows and columns swapped in both; valid_l = 1 where the 3×3 patch of the shrunk mask is
+/// all 0; a[l, q] = softmax_l(scale · score · valid) · valid; y = Σ_l a[l, q] · (4×4×C raw patch of x at stride 2 from
+/// l, zero padding, odd pixel at the bottom and right) pasted at q with overlap, / 4.
+struct AttentionArgs {
+  Tensor x;        ///< {N,H,W,C}; H, W multiples of rate
+  Tensor mask;     ///< {N,H,W,1} of x's type, 1 in the hole; each sample uses its own
+  Tensor y;        ///< x's shape and type, assigned
+  Tensor scratch;  ///< attention_scratch_bytes, u8
+  int rate = 2;    ///< only 2 is implemented: raw patches of 2·rate at stride rate
+  float scale = 10;
+};
+
+namespace cpu {
+void attention_forward(Stream&, const AttentionArgs&);
+size_t attention_scratch_bytes(const Shape& x, DType dtype, int rate);
+}  // namespace cpu
+namespace cuda {
+void attention_forward(Stream&, const AttentionArgs&);
+size_t attention_scratch_bytes(const Shape& x, DType dtype, int rate);
+}  // namespace cuda
+
+inline void attention_forward(Stream& s, const AttentionArgs& a) { TT_DISPATCH(s, attention_forward(s, a)); }
+inline size_t attention_scratch_bytes(Stream& s, const Shape& x, DType dtype, int rate = 2) {
+  return TT_DISPATCH(s, attention_scratch_bytes(x, dtype, rate));
+}
+
+}  // namespace telltale

@@ -1,0 +1,50 @@
+#pragma once
+// Batch normalisation (Ioffe & Szegedy 2015) over N·H·W, fused with the residual addition and the activation that
+// follow it in ResNets.
+#include "kernels/core/dispatch.h"
+
+namespace telltale {
+
+/// Forward. A = accumulator_of(x's type); per-channel tensors are {1,1,1,C} of A.
+struct BatchNormArgs {
+  Tensor x;         ///< {N,H,W,C}
+  Tensor y;         ///< x's shape and type; y = act(gamma·(x − mean)·rstd + beta + residual); may be x
+  Tensor residual;  ///< optional, x's shape and type
+  Tensor gamma, beta;
+  Tensor mean, rstd;  ///< training: written (batch mean, 1/sqrt(biased variance + eps)); frozen: not used
+  Tensor running_mean, running_var;  ///< training: ← (1−momentum)·old + momentum·new, variance unbiased; frozen: read
+  float momentum = 0.1f, eps = 1e-5f;
+  Act act = Act::none;  ///< none or relu
+};
+/// Backward of either form. The relu mask is taken from y.
+struct BatchNormGradArgs {
+  Tensor x, y, dy;
+  Tensor gamma;
+  Tensor mean, rstd;                 ///< training: what forward wrote; frozen: absent
+  Tensor running_mean, running_var;  ///< frozen: read; training: absent
+  Tensor dx;                         ///< optional, x's shape and type, obeying dx_mode; may be dy
+  Tensor dresidual;                  ///< optional, likewise, obeying dresidual_mode
+  Tensor dgamma, dbeta;              ///< optional, A, obeying dw_mode
+  GradMode dx_mode = GradMode::overwrite, dresidual_mode = GradMode::overwrite, dw_mode = GradMode::overwrite;
+  float eps = 1e-5f;
+  Act act = Act::none;
+};
+
+namespace cpu {
+void batchnorm_forward(Stream&, const BatchNormArgs&);
+void batchnorm_backward(Stream&, const BatchNormGradArgs&);
+}  // namespace cpu
+namespace cuda {
+void batchnorm_forward(Stream&, const BatchNormArgs&);
+void batchnorm_backward(Stream&, const BatchNormGradArgs&);
+}  // namespace cuda
+
+/// Training form: statistics of this batch. Needs N·H·W ≥ 2 for the running variance (1 leaves it unchanged, as no
+/// unbiased one exists).
+inline void batchnorm_forward(Stream& s, const BatchNormArgs& a) { TT_DISPATCH(s, batchnorm_forward(s, a)); }
+/// Gradients through the batch statistics where mean and rstd are given, through the constants otherwise.
+inline void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) { TT_DISPATCH(s, batchnorm_backward(s, a)); }
+/// Inference form: running statistics are constants; running_mean and running_var are only read.
+void batchnorm_frozen(Stream&, const BatchNormArgs&);
+
+}  // namespace telltale
