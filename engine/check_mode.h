@@ -1,0 +1,20 @@
+#pragma once
+// Two devices, one net: run both node by node and stop at the first that differs.
+#include <string>
+
+#include "engine/program.h"
+
+namespace telltale {
+
+/// The first disagreement of two runs, or none.
+struct Disagreement {
+  bool found = false;
+  int nodes_compared = 0;
+  std::string text;  ///< "layer1.0.conv1 forward y[0,3,5,1]: 0.25 on CPU, 0.5 on NVIDIA H200"
+};
+/// Runs forward (and backward from `target` when a loss is given) of the same graph and parameters on both programs'
+/// streams and compares every node's y, dx and dw: |a − b| ≤ tolerance · (the tensor's root mean square + |a|).
+Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* loss, Tensor target_a, Tensor target_b,
+                              double tolerance);
+
+}  // namespace telltale

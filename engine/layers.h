@@ -1,0 +1,266 @@
+#pragma once
+// Every layer. Each is settings, a plan and calls of kernels; the arithmetic lives in kernels/.
+#include "engine/layer.h"
+#include "kernels/conv.h"
+
+namespace telltale {
+
+/// How filters start: He et al. 2015 over outputs (torchvision's ResNets and VGG), or U(±1/√fan_in) (torch's default:
+/// AlexNet), or N(0, 0.01).
+enum class InitRule : uint8_t { kaiming_fan_out, uniform_fan_in, normal_001 };
+
+/// 2-D convolution of one square filter. Parameters: weight {K,R,S,C}, bias {1,1,1,K}.
+class Conv : public LayerOf<Conv> {
+ public:
+  struct Settings {
+    int channels, size;
+    ConvGeometry geometry;
+    bool bias = true;
+    Act act = Act::none;
+    InitRule init = InitRule::kaiming_fan_out;
+  };
+  explicit Conv(const Settings& s) : s_(s) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  const Settings& settings() const { return s_; }
+
+ private:
+  ConvArgs args(const Io&) const;
+  Settings s_;
+};
+
+/// Batch norm; after fusion also + x[1] and relu. Parameters: weight, bias, running_mean, running_var,
+/// num_batches_tracked.
+class BatchNorm : public LayerOf<BatchNorm> {
+ public:
+  struct Settings {
+    float eps = 1e-5f, momentum = 0.1f;
+    bool residual = false;
+    Act act = Act::none;
+  };
+  BatchNorm() = default;
+  explicit BatchNorm(const Settings& s) : s_(s) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  const Settings& settings() const { return s_; }
+
+ private:
+  Settings s_;
+};
+
+/// Convolution with a constant batch norm folded into its filter and bias, + x[1] and activation. Made by fusion only;
+/// never trains.
+class ConvBatchNorm : public LayerOf<ConvBatchNorm> {
+ public:
+  ConvBatchNorm(const Conv& conv, const BatchNorm& norm);
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+
+ private:
+  ConvArgs args(const Io&) const;
+  Conv::Settings conv_;
+  BatchNorm::Settings norm_;
+  std::string conv_name_, norm_name_;
+};
+
+/// Gated convolution: act(conv2d(x))·sigmoid(mask_conv2d(x)) as one convolution of 2K channels. Optionally doubles x by
+/// nearest first. Parameters: {conv2d, mask_conv2d}.weight {2K,R,S,C} and .bias {1,1,1,2K}, under `name`.
+class GatedConv : public LayerOf<GatedConv> {
+ public:
+  struct Settings {
+    int channels, size;
+    ConvGeometry geometry;
+    Act act = Act::elu;
+  };
+  explicit GatedConv(const Settings& s) : s_(s) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  ConvArgs args(const Io&, Tensor z) const;
+  Settings s_;
+};
+
+/// y = act(x).
+class Activation : public LayerOf<Activation> {
+ public:
+  explicit Activation(Act act) : act(act) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  const Act act;
+};
+
+/// y = x[0] + x[1].
+class Add : public LayerOf<Add> {
+ public:
+  std::string describe() const override { return "Add"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+};
+
+/// Joins channels.
+class Concat : public LayerOf<Concat> {
+ public:
+  std::string describe() const override { return "Concat"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+};
+
+/// y = x[0]·(1 − x[2]) + x[1]·x[2], x[2] a one-channel mask.
+class Blend : public LayerOf<Blend> {
+ public:
+  std::string describe() const override { return "Blend"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+};
+
+/// x where the mask x[1] is 0, a constant where it is 1: an image with its hole painted over.
+class FillHole : public LayerOf<FillHole> {
+ public:
+  explicit FillHole(float value) : value_(value) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+
+ private:
+  float value_;
+};
+
+class MaxPool : public LayerOf<MaxPool> {
+ public:
+  MaxPool(int size, int stride, int pad = 0) : size_(size), stride_(stride), pad_(pad) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  int size_, stride_, pad_;
+};
+
+class AvgPool : public LayerOf<AvgPool> {
+ public:
+  AvgPool(int size, int stride, int pad = 0) : size_(size), stride_(stride), pad_(pad) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  int size_, stride_, pad_;
+};
+
+/// Average over adaptive windows to h × w.
+class AdaptiveAvgPool : public LayerOf<AdaptiveAvgPool> {
+ public:
+  AdaptiveAvgPool(int h, int w) : h_(h), w_(w) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  int h_, w_;
+};
+
+/// Fully connected over h·w·c features. Parameters: weight {O,h,w,c}, bias {1,1,1,O}.
+class Linear : public LayerOf<Linear> {
+ public:
+  struct Settings {
+    int outputs;
+    Act act = Act::none;
+    InitRule init = InitRule::uniform_fan_in;
+  };
+  explicit Linear(const Settings& s) : s_(s) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+
+ private:
+  Settings s_;
+};
+
+/// Dropout with probability p; the identity outside training.
+class Dropout : public LayerOf<Dropout> {
+ public:
+  explicit Dropout(float p) : p_(p) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  float p_;
+};
+
+/// Nearest-neighbour enlargement by a whole factor.
+class Upsample : public LayerOf<Upsample> {
+ public:
+  explicit Upsample(int factor) : factor_(factor) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  int factor_;
+};
+
+/// Nearest-neighbour resize to h × w (masks shrink by it).
+class NearestResize : public LayerOf<NearestResize> {
+ public:
+  NearestResize(int h, int w) : h_(h), w_(w) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  int h_, w_;
+};
+
+/// Contextual attention of features x[0] under mask x[1] of the same height and width.
+class ContextualAttention : public LayerOf<ContextualAttention> {
+ public:
+  std::string describe() const override { return "ContextualAttention"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+};
+
+/// Bytes x[0] {N,H,W,3} u8 (and flips x[1] {1,1,1,N} u8, optional) → normalised {N,h,w,3}.
+class Preprocess : public LayerOf<Preprocess> {
+ public:
+  struct Settings {
+    int h, w;
+    float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+  };
+  explicit Preprocess(const Settings& s) : s_(s) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+
+ private:
+  Settings s_;
+};
+
+}  // namespace telltale

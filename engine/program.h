@@ -1,0 +1,91 @@
+#pragma once
+// A graph bound to one stream: planned, placed, with parameters, ready to run.
+#include <functional>
+
+#include "engine/graph.h"
+#include "engine/loss.h"
+#include "engine/optimizer.h"
+#include "engine/params.h"
+#include "engine/plan.h"
+
+namespace telltale {
+
+struct Options {
+  DType compute = DType::f32;  ///< f32, bf16, f16; f64 for gradient checks
+  bool training = false;       ///< plan backward, keep gradients and moments
+  bool fuse = true;
+  uint64_t seed = 0;  ///< of the parameters' initial values
+};
+
+/// The stream must outlive the program. Shapes are fixed; another batch size is another program.
+class Program {
+ public:
+  /// Plans everything, allocates once. Throws ShapeError naming the layer that does not fit, DeviceError when memory
+  /// runs out.
+  Program(const Graph&, Stream&, const Options&);
+
+  /// An input or an output of the graph; throws ShapeError for values that fusion or the planner did away with.
+  Tensor tensor(Value) const;
+  /// Its gradient, valid just after backward; training programs only.
+  Tensor gradient(Value) const;
+  Stream& stream() const { return *stream_; }
+  const Options& options() const { return options_; }
+
+  /// Runs every layer. Call params_changed() after writing parameters from outside.
+  void forward();
+  /// One micro-batch: forward, loss on output `pred`, backward. `accumulate` adds to the gradients of earlier
+  /// micro-batches of this step. target and loss_out as Loss::eval has them.
+  void gradients(Value pred, const Loss&, Tensor target, Tensor loss_out, bool accumulate);
+  /// Backward only, from a gradient the caller wrote to gradient(pred).
+  void backward(bool accumulate);
+  /// One optimiser step on the accumulated gradients.
+  void update(const Optimizer&);
+  void set_state(const StepState&);
+  StepState state() const;
+
+  Params& params() { return *params_; }
+  const Params& params() const { return *params_; }
+  void params_changed() { prepared_ = false; }
+
+  size_t arena_bytes() const { return arena_.size(); }
+  /// Activations' arena + parameters + packed constants.
+  size_t total_bytes() const { return arena_.size() + packed_.size() + params_->bytes(); }
+  /// One line per layer: index, name, what it is, output shape.
+  std::string summary() const;
+
+  struct Step {
+    int node;
+    bool backward;
+  };
+  /// Called after each node ran, with its name and tensors: check mode and profiles are built on it.
+  using Observer = std::function<void(Step, const Layer&, const Io&)>;
+  void observe(Observer o) { observer_ = std::move(o); }
+
+ private:
+  struct Bound {  // one node with everything placed
+    Spec spec;
+    std::vector<Tensor> x, w, saved, dx, dw;
+    std::vector<GradMode> dx_mode, dw_first, dw_more;
+    Tensor y, dy, packed, scratch;
+    bool backward = false, frozen = false;
+  };
+  void plan();
+  std::vector<Shape> infer(std::vector<std::pair<ParamSpec, bool>>& params);
+  void lay_out(const std::vector<Shape>& shapes);
+  void bind_params();
+  void prepare();
+  Io io(size_t node, bool accumulate) const;
+
+  Graph graph_;
+  Stream* stream_;
+  Options options_;
+  std::unique_ptr<Params> params_;
+  std::vector<Bound> bound_;
+  std::vector<Tensor> values_, gradients_;
+  std::vector<bool> needs_gradient_;
+  Buffer arena_, packed_, state_;
+  bool prepared_ = false;
+  Observer observer_;
+};
+
+}  // namespace telltale

@@ -1,0 +1,48 @@
+#pragma once
+// Every net as a graph builder. Names are those of the state_dicts people have: torchvision's, and csqiangwen's
+// DeepFillv2.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/graph.h"
+
+namespace telltale {
+
+/// What all detectors take. `width` scales every channel count (≥ 8 stays a multiple of 8): below 1 for tests and small
+/// machines.
+struct DetectorSettings {
+  int outputs = 5;
+  double width = 1;
+  float dropout = 0.5f;  ///< AlexNet's and VGG11's; 0 leaves the layers out
+};
+
+// Each adds the net over x {N,H,W,3} (normalised) and returns its logits {N,1,1,outputs}.
+/// Krizhevsky 2014, "One weird trick", as torchvision has it: features.{0,3,6,8,10}, classifier.{1,4,6}.
+Value alexnet(Graph&, Value x, const DetectorSettings& = {});
+/// Simonyan & Zisserman 2015, configuration A: features.{0,3,6,8,11,13,16,18}, classifier.{0,3,6}.
+Value vgg11(Graph&, Value x, const DetectorSettings& = {});
+/// He et al. 2016: conv1, bn1, layer{1..4}.{i}.{conv,bn}{1,2}, downsample.{0,1}, fc.
+Value resnet18(Graph&, Value x, const DetectorSettings& = {});
+/// He et al. 2016 in the v1.5 form (stride on the 3×3).
+Value resnet50(Graph&, Value x, const DetectorSettings& = {});
+
+/// A detector by name.
+struct DetectorNet {
+  const char* name;
+  Value (*build)(Graph&, Value, const DetectorSettings&);
+  const char* head;  ///< the last layer: what replaces the 1000 classes, and what alone trains under --freeze-backbone
+};
+const std::vector<DetectorNet>& detector_nets();
+/// Throws UsageError listing the known nets.
+const DetectorNet& detector_net(const std::string& name);
+
+/// DeepFillv2's generator (Yu et al. 2019), family csqiangwen. image {N,H,W,3} in [0,1], mask {N,H,W,1} (1 = hole); H,
+/// W multiples of 8. Returns {coarse, refined}, both in [−1,1] before composition. width: channels of the first
+/// convolution (48 as published; even).
+struct Inpainted {
+  Value coarse, refined;
+};
+Inpainted deepfill_v2(Graph&, Value image, Value mask, int width = 48);
+
+}  // namespace telltale
