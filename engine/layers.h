@@ -7,7 +7,7 @@ namespace telltale {
 
 /// How filters start: He et al. 2015 over outputs (torchvision's ResNets and VGG), or U(±1/√fan_in) (torch's default:
 /// AlexNet), or N(0, 0.01).
-enum class InitRule : uint8_t { kaiming_fan_out, uniform_fan_in, normal_001 };
+enum class InitRule : uint8_t { kaiming_fan_out, kaiming_fan_in, uniform_fan_in, normal_001 };
 
 /// 2-D convolution of one square filter. Parameters: weight {K,R,S,C}, bias {1,1,1,K}.
 class Conv : public LayerOf<Conv> {
@@ -50,6 +50,8 @@ class BatchNorm : public LayerOf<BatchNorm> {
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
   const Settings& settings() const { return s_; }
+  /// weight, bias, running_mean, running_var, num_batches_tracked of a batch norm called `name`.
+  static std::vector<ParamSpec> parameters(const std::string& name, int channels);
 
  private:
   Settings s_;
@@ -67,7 +69,7 @@ class ConvBatchNorm : public LayerOf<ConvBatchNorm> {
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
 
  private:
-  ConvArgs args(const Io&) const;
+  ConvArgs args(const Shape& x, const Shape& y, DType compute) const;
   Conv::Settings conv_;
   BatchNorm::Settings norm_;
   std::string conv_name_, norm_name_;
@@ -138,6 +140,7 @@ class FillHole : public LayerOf<FillHole> {
   explicit FillHole(float value) : value_(value) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
 
  private:
@@ -226,17 +229,17 @@ class Upsample : public LayerOf<Upsample> {
   int factor_;
 };
 
-/// Nearest-neighbour resize to h × w (masks shrink by it).
-class NearestResize : public LayerOf<NearestResize> {
+/// Nearest-neighbour shrinking by a whole factor (masks).
+class Downsample : public LayerOf<Downsample> {
  public:
-  NearestResize(int h, int w) : h_(h), w_(w) {}
+  explicit Downsample(int factor) : factor_(factor) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
 
  private:
-  int h_, w_;
+  int factor_;
 };
 
 /// Contextual attention of features x[0] under mask x[1] of the same height and width.

@@ -14,7 +14,8 @@ struct Options {
   DType compute = DType::f32;  ///< f32, bf16, f16; f64 for gradient checks
   bool training = false;       ///< plan backward, keep gradients and moments
   bool fuse = true;
-  uint64_t seed = 0;  ///< of the parameters' initial values
+  bool input_gradients = false;  ///< also for the graph's inputs of compute type
+  uint64_t seed = 0;             ///< of the parameters' initial values
 };
 
 /// The stream must outlive the program. Shapes are fixed; another batch size is another program.

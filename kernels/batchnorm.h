@@ -13,6 +13,7 @@ struct BatchNormArgs {
   Tensor gamma, beta;
   Tensor mean, rstd;  ///< training: written (batch mean, 1/sqrt(biased variance + eps)); frozen: not used
   Tensor running_mean, running_var;  ///< training: ← (1−momentum)·old + momentum·new, variance unbiased; frozen: read
+  Tensor batches;                    ///< optional {1,1,1,1} of A: training adds 1 (num_batches_tracked)
   float momentum = 0.1f, eps = 1e-5f;
   Act act = Act::none;  ///< none or relu
 };

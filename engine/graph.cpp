@@ -1,0 +1,45 @@
+#include "engine/graph.h"
+
+#include <algorithm>
+
+namespace telltale {
+
+Graph::Graph(const Graph& o) : inputs_(o.inputs_), outputs_(o.outputs_), values_(o.values_) {
+  for (const Node& n : o.nodes_) nodes_.push_back({n.layer->clone(), n.x, n.y, n.frozen});
+}
+
+Graph& Graph::operator=(const Graph& o) {
+  Graph copy(o);
+  return *this = std::move(copy);
+}
+
+Value Graph::input(Shape shape, std::optional<DType> dtype) {
+  inputs_.push_back({{values_}, shape, dtype});
+  return {values_++};
+}
+
+Value Graph::add(std::string name, std::unique_ptr<Layer> layer, std::initializer_list<Value> x) {
+  for (Value v : x) TT_CHECK(v.id >= 0 && v.id < values_, ShapeError, name, ": takes a value that is not in the graph");
+  layer->name = std::move(name);
+  nodes_.push_back({std::move(layer), x, {values_}, false});
+  return {values_++};
+}
+
+int Graph::freeze(const std::string& prefix, bool frozen) {
+  int matched = 0;
+  for (Node& n : nodes_) {
+    if (prefix.empty() || n.layer->name == prefix || n.layer->name.starts_with(prefix + ".")) {
+      n.frozen = frozen;
+      ++matched;
+    }
+  }
+  return matched;
+}
+
+void Layer::backward(Stream&, const Io&) const {
+  throw ShapeError(name + " (" + describe() + ") has no backward: it can't stand between the loss and what trains");
+}
+
+std::unique_ptr<Layer> Layer::absorb(const Layer&, int, bool) const { return nullptr; }
+
+}  // namespace telltale

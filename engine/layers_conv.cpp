@@ -1,0 +1,208 @@
+// Convolution, its folded form, gated convolution and the fully connected layer.
+#include "engine/layer_parts.h"
+#include "kernels/gated_conv.h"
+#include "kernels/matmul.h"
+#include "kernels/pointwise.h"
+
+namespace telltale {
+
+std::string Conv::describe() const {
+  return describe_conv("Conv", s_.channels, s_.size, s_.geometry) + act_name(s_.act);
+}
+
+ConvArgs Conv::args(const Io& io) const {
+  return {.x = io.x[0],
+          .w = io.w[0],
+          .bias = s_.bias ? io.w[1] : Tensor{},
+          .residual = {},
+          .y = io.y,
+          .geometry = s_.geometry,
+          .act = s_.act,
+          .packed = {}};
+}
+
+Spec Conv::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  const Shape w{s_.channels, s_.size, s_.size, x[0].c};
+  Spec spec;
+  spec.y = checked_output(name, x, w, s_.geometry);
+  spec.params.push_back(filter_spec({name + ".weight"}, w, s_.init));
+  if (s_.bias)
+    spec.params.push_back(bias_spec({name + ".bias"}, s_.channels, bias_init(s_.init, double(w.h) * w.w * w.c)));
+  if (c.backward && !c.frozen) spec.keep_x = 1;
+  spec.keep_y = c.backward && s_.act != Act::none;
+  if (!c.training || c.frozen) {
+    const ConvArgs a{.x = {nullptr, x[0], c.compute},
+                     .w = {nullptr, w, c.compute},
+                     .bias = {},
+                     .residual = {},
+                     .y = {nullptr, spec.y, c.compute},
+                     .geometry = s_.geometry,
+                     .act = s_.act,
+                     .packed = {}};
+    spec.packed = conv_packed_bytes(c.stream, a);
+  }
+  return spec;
+}
+
+void Conv::prepare(Stream& s, const Io& io) const { conv_pack(s, args(io), io.packed); }
+
+void Conv::forward(Stream& s, const Io& io) const {
+  ConvArgs a = args(io);
+  a.packed = io.packed;
+  conv_forward(s, a);
+}
+
+void Conv::backward(Stream& s, const Io& io) const {
+  if (s_.act != Act::none) activation_backward(s, io.y, io.dy, io.dy, s_.act);
+  ConvGradArgs g{.x = io.x[0], .w = io.w[0], .dy = io.dy, .dx = {}, .dw = {}, .dbias = {}, .geometry = s_.geometry};
+  g.dx_mode = io.dx_mode[0];
+  g.dw_mode = io.dw_mode[0];
+  if (g.dx_mode != GradMode::ignore) g.dx = io.dx[0];
+  if (g.dw_mode != GradMode::ignore) {
+    g.dw = io.dw[0];
+    if (s_.bias) g.dbias = io.dw[1];
+  }
+  conv_backward(s, g);
+}
+
+std::unique_ptr<Layer> Conv::absorb(const Layer& next, int, bool constant) const {
+  if (s_.act != Act::none) return nullptr;
+  if (const auto* a = dynamic_cast<const Activation*>(&next)) {
+    auto fused = std::make_unique<Conv>(*this);
+    fused->s_.act = a->act;
+    return fused;
+  }
+  const auto* norm = dynamic_cast<const BatchNorm*>(&next);
+  if (norm && constant && !norm->settings().residual) return std::make_unique<ConvBatchNorm>(*this, *norm);
+  return nullptr;
+}
+
+namespace {
+std::vector<std::string> gated_names(const std::string& name, const char* what) {
+  return {name + ".conv2d." + what, name + ".mask_conv2d." + what};
+}
+}  // namespace
+
+std::string GatedConv::describe() const {
+  return describe_conv("GatedConv", s_.channels, s_.size, s_.geometry) + act_name(s_.act);
+}
+
+ConvArgs GatedConv::args(const Io& io, Tensor z) const {
+  return {.x = io.x[0],
+          .w = io.w[0],
+          .bias = io.w[1],
+          .residual = {},
+          .y = z,
+          .geometry = s_.geometry,
+          .act = Act::none,
+          .packed = {}};
+}
+
+Spec GatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  const Shape w{2 * s_.channels, s_.size, s_.size, x[0].c};
+  const Shape z = checked_output(name, x, w, s_.geometry);
+  Spec spec;
+  spec.y = {z.n, z.h, z.w, s_.channels};
+  // Each half starts as a convolution of its own would.
+  const double area = double(w.h) * w.w;
+  spec.params.push_back({.names = gated_names(name, "weight"),
+                         .shape = w,
+                         .init = weight_init(InitRule::kaiming_fan_in, area * w.c, area * s_.channels)});
+  spec.params.push_back(bias_spec(gated_names(name, "bias"), w.n, {}));
+  if (c.backward) {
+    spec.saved.push_back({z, c.compute});
+    if (!c.frozen) spec.keep_x = 1;
+  } else {
+    spec.scratch = size_t(z.numel()) * size_of(c.compute);
+  }
+  if (!c.training || c.frozen) {
+    const ConvArgs a{.x = {nullptr, x[0], c.compute},
+                     .w = {nullptr, w, c.compute},
+                     .bias = {nullptr, {1, 1, 1, w.n}, accumulator_of(c.compute)},
+                     .residual = {},
+                     .y = {nullptr, z, c.compute},
+                     .geometry = s_.geometry,
+                     .act = Act::none,
+                     .packed = {}};
+    spec.packed = conv_packed_bytes(c.stream, a);
+  }
+  return spec;
+}
+
+namespace {
+/// The convolution's output of 2C channels: kept for backward, or scratch.
+Tensor gate_input(const Io& io) {
+  if (!io.saved.empty()) return io.saved[0];
+  return {io.scratch.data, {io.y.shape.n, io.y.shape.h, io.y.shape.w, 2 * io.y.shape.c}, io.y.dtype};
+}
+}  // namespace
+
+void GatedConv::prepare(Stream& s, const Io& io) const { conv_pack(s, args(io, gate_input(io)), io.packed); }
+
+void GatedConv::forward(Stream& s, const Io& io) const {
+  const Tensor z = gate_input(io);
+  ConvArgs a = args(io, z);
+  a.packed = io.packed;
+  conv_forward(s, a);
+  gate_forward(s, {.z = z, .y = io.y, .dy = {}, .dz = {}, .act = s_.act});
+}
+
+void GatedConv::backward(Stream& s, const Io& io) const {
+  const Tensor z = gate_input(io);
+  gate_backward(s, {.z = z, .y = io.y, .dy = io.dy, .dz = z, .act = s_.act});
+  ConvGradArgs g{.x = io.x[0], .w = io.w[0], .dy = z, .dx = {}, .dw = {}, .dbias = {}, .geometry = s_.geometry};
+  g.dx_mode = io.dx_mode[0];
+  g.dw_mode = io.dw_mode[0];
+  if (g.dx_mode != GradMode::ignore) g.dx = io.dx[0];
+  if (g.dw_mode != GradMode::ignore) {
+    g.dw = io.dw[0];
+    g.dbias = io.dw[1];
+  }
+  conv_backward(s, g);
+}
+
+std::string Linear::describe() const { return cat("Linear ", s_.outputs, act_name(s_.act)); }
+
+Spec Linear::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  const double features = double(x[0].h) * x[0].w * x[0].c;
+  Spec spec;
+  spec.y = {x[0].n, 1, 1, s_.outputs};
+  spec.params.push_back({.names = {name + ".weight"},
+                         .shape = {s_.outputs, x[0].h, x[0].w, x[0].c},
+                         .init = weight_init(s_.init, features, s_.outputs),
+                         .is_linear = true});
+  spec.params.push_back(bias_spec({name + ".bias"}, s_.outputs, bias_init(s_.init, features)));
+  if (c.backward && !c.frozen) spec.keep_x = 1;
+  spec.keep_y = c.backward && s_.act != Act::none;
+  return spec;
+}
+
+void Linear::forward(Stream& s, const Io& io) const {
+  linear_forward(s, {.x = io.x[0], .w = io.w[0], .bias = io.w[1], .y = io.y, .act = s_.act});
+}
+
+void Linear::backward(Stream& s, const Io& io) const {
+  if (s_.act != Act::none) activation_backward(s, io.y, io.dy, io.dy, s_.act);
+  LinearGradArgs g{.x = io.x[0], .w = io.w[0], .dy = io.dy, .dx = {}, .dw = {}, .dbias = {}};
+  g.dx_mode = io.dx_mode[0];
+  g.dw_mode = io.dw_mode[0];
+  if (g.dx_mode != GradMode::ignore) g.dx = io.dx[0];
+  if (g.dw_mode != GradMode::ignore) {
+    g.dw = io.dw[0];
+    g.dbias = io.dw[1];
+  }
+  linear_backward(s, g);
+}
+
+std::unique_ptr<Layer> Linear::absorb(const Layer& next, int, bool) const {
+  const auto* a = dynamic_cast<const Activation*>(&next);
+  if (!a || s_.act != Act::none) return nullptr;
+  auto fused = std::make_unique<Linear>(*this);
+  fused->s_.act = a->act;
+  return fused;
+}
+
+}  // namespace telltale

@@ -1,0 +1,288 @@
+// Layers without parameters: activations, joins, pools, resizes, attention, preprocessing.
+#include "engine/layer_parts.h"
+#include "kernels/attention.h"
+#include "kernels/concat.h"
+#include "kernels/core/buffer.h"
+#include "kernels/dropout.h"
+#include "kernels/pointwise.h"
+#include "kernels/pool.h"
+#include "kernels/preprocess.h"
+#include "kernels/resample.h"
+
+namespace telltale {
+namespace {
+void check_mask(const std::string& name, const Shape& x, const Shape& m) {
+  TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
+           to_string(Shape{x.n, x.h, x.w, 1}));
+}
+Shape checked_pool(const std::string& name, const Shape& x, int size, int stride, int pad) {
+  try {
+    return pool_output(x, size, stride, pad);
+  } catch (const ShapeError& e) {
+    throw ShapeError(name + ": " + e.what());
+  }
+}
+}  // namespace
+
+std::string Activation::describe() const { return cat("Activation", act_name(act)); }
+Spec Activation::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = x[0];
+  spec.keep_y = c.backward;
+  spec.inplace = true;
+  return spec;
+}
+void Activation::forward(Stream& s, const Io& io) const { activation_forward(s, io.x[0], io.y, act); }
+void Activation::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] != GradMode::ignore) activation_backward(s, io.y, io.dy, io.dx[0], act, io.dx_mode[0]);
+}
+
+Spec Add::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 2);
+  TT_CHECK(x[0] == x[1], ShapeError, name, ": adds ", to_string(x[1]), " to ", to_string(x[0]));
+  Spec spec;
+  spec.y = x[0];
+  spec.inplace = true;
+  return spec;
+}
+void Add::forward(Stream& s, const Io& io) const { add_forward(s, io.x[0], io.x[1], io.y); }
+void Add::backward(Stream& s, const Io& io) const {
+  for (size_t k = 0; k < 2; ++k) {
+    if (io.dx_mode[k] != GradMode::ignore) add_gradient(s, io.dy, io.dx[k], io.dx_mode[k]);
+  }
+}
+
+Spec Concat::plan(const PlanContext&, std::span<const Shape> x) const {
+  TT_CHECK(!x.empty(), ShapeError, name, ": nothing to join");
+  Spec spec;
+  spec.y = x[0];
+  spec.y.c = 0;
+  for (const Shape& s : x) {
+    TT_CHECK(s.n == x[0].n && s.h == x[0].h && s.w == x[0].w, ShapeError, name, ": can't join ", to_string(s), " to ",
+             to_string(x[0]));
+    spec.y.c += s.c;
+  }
+  return spec;
+}
+void Concat::forward(Stream& s, const Io& io) const { concat_forward(s, io.x, io.y); }
+void Concat::backward(Stream& s, const Io& io) const { concat_backward(s, io.dy, io.dx, io.dx_mode); }
+
+Spec Blend::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 3);
+  TT_CHECK(x[0] == x[1], ShapeError, name, ": blends ", to_string(x[1]), " into ", to_string(x[0]));
+  check_mask(name, x[0], x[2]);
+  Spec spec;
+  spec.y = x[0];
+  if (c.backward) spec.keep_x = 4;
+  return spec;
+}
+void Blend::forward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.a = io.x[0];
+  a.b = io.x[1];
+  a.m = io.x[2];
+  a.y = io.y;
+  blend_forward(s, a);
+}
+void Blend::backward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.m = io.x[2];
+  a.dy = io.dy;
+  a.da = io.dx[0];
+  a.db = io.dx[1];
+  a.da_mode = io.dx_mode[0];
+  a.db_mode = io.dx_mode[1];
+  blend_backward(s, a);
+}
+
+std::string FillHole::describe() const { return cat("FillHole ", value_); }
+Spec FillHole::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 2);
+  check_mask(name, x[0], x[1]);
+  Spec spec;
+  spec.y = x[0];
+  spec.packed = size_t(x[0].numel()) * size_of(c.compute);  // the constant image
+  return spec;
+}
+void FillHole::prepare(Stream& s, const Io& io) const {
+  visit_float(io.x[0].dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const std::vector<T> constant(size_t(io.x[0].shape.numel()), store<T>(acc_t<T>(value_)));
+    upload(s, {io.packed.data, io.x[0].shape, io.x[0].dtype}, constant.data());
+  });
+}
+void FillHole::forward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.a = io.x[0];
+  a.b = {io.packed.data, io.x[0].shape, io.x[0].dtype};
+  a.m = io.x[1];
+  a.y = io.y;
+  blend_forward(s, a);
+}
+
+std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_); }
+Spec MaxPool::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = checked_pool(name, x[0], size_, stride_, pad_);
+  if (c.backward) spec.saved = {{spec.y, DType::u8}};
+  return spec;
+}
+void MaxPool::forward(Stream& s, const Io& io) const {
+  PoolArgs a;
+  a.x = io.x[0];
+  a.y = io.y;
+  a.size = size_;
+  a.stride = stride_;
+  a.pad = pad_;
+  if (!io.saved.empty()) a.argmax = io.saved[0];
+  max_pool_forward(s, a);
+}
+void MaxPool::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] == GradMode::ignore) return;
+  PoolArgs a;
+  a.dy = io.dy;
+  a.dx = io.dx[0];
+  a.argmax = io.saved[0];
+  a.dx_mode = io.dx_mode[0];
+  a.size = size_;
+  a.stride = stride_;
+  a.pad = pad_;
+  max_pool_backward(s, a);
+}
+
+std::string AvgPool::describe() const { return cat("AvgPool ", size_, "x", size_, " /", stride_); }
+Spec AvgPool::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = checked_pool(name, x[0], size_, stride_, pad_);
+  return spec;
+}
+void AvgPool::forward(Stream& s, const Io& io) const {
+  PoolArgs a;
+  a.x = io.x[0];
+  a.y = io.y;
+  a.size = size_;
+  a.stride = stride_;
+  a.pad = pad_;
+  avg_pool_forward(s, a);
+}
+void AvgPool::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] == GradMode::ignore) return;
+  PoolArgs a;
+  a.dy = io.dy;
+  a.dx = io.dx[0];
+  a.dx_mode = io.dx_mode[0];
+  a.size = size_;
+  a.stride = stride_;
+  a.pad = pad_;
+  avg_pool_backward(s, a);
+}
+
+std::string AdaptiveAvgPool::describe() const { return cat("AdaptiveAvgPool ", h_, "x", w_); }
+Spec AdaptiveAvgPool::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = {x[0].n, h_, w_, x[0].c};
+  return spec;
+}
+void AdaptiveAvgPool::forward(Stream& s, const Io& io) const {
+  PoolArgs a;
+  a.x = io.x[0];
+  a.y = io.y;
+  adaptive_avg_pool_forward(s, a);
+}
+void AdaptiveAvgPool::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] == GradMode::ignore) return;
+  PoolArgs a;
+  a.dy = io.dy;
+  a.dx = io.dx[0];
+  a.dx_mode = io.dx_mode[0];
+  adaptive_avg_pool_backward(s, a);
+}
+
+std::string Dropout::describe() const { return cat("Dropout ", p_); }
+Spec Dropout::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = x[0];
+  spec.inplace = true;
+  return spec;
+}
+void Dropout::forward(Stream& s, const Io& io) const {
+  if (!io.training) {
+    if (io.y.data != io.x[0].data) copy(s, io.y, io.x[0]);
+    return;
+  }
+  dropout(s, {.x = io.x[0], .y = io.y, .p = p_, .node = io.node, .state = io.step});
+}
+void Dropout::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] == GradMode::ignore) return;
+  dropout(s, {.x = io.dy, .y = io.dx[0], .p = p_, .node = io.node, .state = io.step, .mode = io.dx_mode[0]});
+}
+
+std::string Upsample::describe() const { return cat("Upsample x", factor_); }
+Spec Upsample::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = {x[0].n, x[0].h * factor_, x[0].w * factor_, x[0].c};
+  return spec;
+}
+void Upsample::forward(Stream& s, const Io& io) const { nearest_forward(s, io.x[0], io.y); }
+void Upsample::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
+}
+
+std::string Downsample::describe() const { return cat("Downsample /", factor_); }
+Spec Downsample::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  TT_CHECK(x[0].h % factor_ == 0 && x[0].w % factor_ == 0, ShapeError, name, ": height and width must be multiples of ",
+           factor_, ", got ", to_string(x[0]));
+  Spec spec;
+  spec.y = {x[0].n, x[0].h / factor_, x[0].w / factor_, x[0].c};
+  return spec;
+}
+void Downsample::forward(Stream& s, const Io& io) const { nearest_forward(s, io.x[0], io.y); }
+void Downsample::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
+}
+
+Spec ContextualAttention::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 2);
+  check_mask(name, x[0], x[1]);
+  TT_CHECK(x[0].h % 2 == 0 && x[0].w % 2 == 0, ShapeError, name, ": height and width must be even, got ",
+           to_string(x[0]));
+  Spec spec;
+  spec.y = x[0];
+  spec.scratch = attention_scratch_bytes(c.stream, x[0], c.compute);
+  return spec;
+}
+void ContextualAttention::forward(Stream& s, const Io& io) const {
+  attention_forward(s, {.x = io.x[0], .mask = io.x[1], .y = io.y, .scratch = io.scratch});
+}
+
+std::string Preprocess::describe() const { return cat("Preprocess to ", s_.h, "x", s_.w); }
+Spec Preprocess::plan(const PlanContext&, std::span<const Shape> x) const {
+  TT_CHECK(x.size() == 1 || x.size() == 2, ShapeError, name, ": takes images and optional flips, got ", x.size(),
+           " inputs");
+  TT_CHECK(x[0].c == 3, ShapeError, name, ": images have 3 channels, got ", to_string(x[0]));
+  TT_CHECK(x.size() == 1 || (x[1] == Shape{1, 1, 1, x[0].n}), ShapeError, name, ": flips are ", to_string(x.back()),
+           ", expected one per image");
+  Spec spec;
+  spec.y = {x[0].n, s_.h, s_.w, 3};
+  return spec;
+}
+void Preprocess::forward(Stream& s, const Io& io) const {
+  PreprocessArgs a;
+  a.x = io.x[0];
+  if (io.x.size() > 1) a.flip = io.x[1];
+  a.y = io.y;
+  for (int k = 0; k < 3; ++k) {
+    a.mean[k] = s_.mean[k];
+    a.std[k] = s_.std[k];
+  }
+  preprocess(s, a);
+}
+
+}  // namespace telltale

@@ -1,0 +1,143 @@
+#include "engine/params.h"
+
+#include <cmath>
+
+#include "kernels/core/philox.h"
+
+namespace telltale {
+namespace {
+
+constexpr int64_t kAlign = 64;  // elements: every parameter starts on a cache line and a 16-byte vector
+
+uint64_t hash_of(const std::string& text) {  // FNV-1a
+  uint64_t h = 14695981039346656037ull;
+  for (unsigned char c : text) h = (h ^ c) * 1099511628211ull;
+  return h;
+}
+
+std::vector<double> initial(const ParamSpec& p, uint64_t seed) {
+  std::vector<double> v(size_t(p.shape.numel()), p.init.kind == Init::Kind::one ? 1.0 : 0.0);
+  Random random(seed, hash_of(p.names.at(0)));
+  if (p.init.kind == Init::Kind::normal) {
+    for (double& e : v) e = p.init.scale * random.normal();
+  } else if (p.init.kind == Init::Kind::uniform) {
+    for (double& e : v) e = random.uniform(-p.init.scale, p.init.scale);
+  }
+  return v;
+}
+
+}  // namespace
+
+Params::Params(Stream& s, const std::vector<std::pair<ParamSpec, bool>>& specs, DType compute, bool training,
+               uint64_t seed) {
+  const DType type = accumulator_of(compute);
+  const bool shadowed = compute != type;
+  int64_t trainable = 0, constant = 0;
+  for (const auto& [spec, trains] : specs) {
+    Param p{.spec = spec,
+            .trainable = trains && training,
+            .offset = 0,
+            .value = {},
+            .shadow = {},
+            .grad = {},
+            .m = {},
+            .v = {}};
+    TT_CHECK(!by_name_.count(spec.names.at(0)), ShapeError, "two parameters are called ", spec.names[0]);
+    by_name_[spec.names[0]] = all_.size();
+    all_.push_back(std::move(p));
+  }
+  const auto reserve = [](int64_t& total, const Shape& shape) {
+    const int64_t at = total;
+    total += (shape.numel() + kAlign - 1) / kAlign * kAlign;
+    return at;
+  };
+  // Backward order: the last layer's gradients are ready first, so a finished bucket is one slice from the front.
+  for (auto p = all_.rbegin(); p != all_.rend(); ++p)
+    p->offset = reserve(p->trainable ? trainable : constant, p->spec.shape);
+
+  const size_t size = size_of(type);
+  const auto make = [&](Buffer& b, int64_t count, DType t) {
+    b = Buffer(s.place(), size_t(count) * size_of(t));
+    Tensor whole = b.view({1, 1, 1, int(count)}, t);
+    fill_zero(s, whole);
+    return whole;
+  };
+  TT_CHECK(trainable < (int64_t(1) << 31) && constant < (int64_t(1) << 31), ShapeError, "more than 2^31 parameters");
+  arena_.count = trainable;
+  arena_.master = make(trainable_, trainable, type);
+  make(constant_, constant, type);
+  if (shadowed) {
+    arena_.shadow = make(shadow_, trainable, compute);
+    make(constant_shadow_, constant, compute);
+  }
+  if (training) {
+    arena_.grad = make(grad_, trainable, type);
+    arena_.m = make(m_, trainable, type);
+    arena_.v = make(v_, trainable, type);
+  }
+  for (Param& p : all_) {
+    const size_t at = size_t(p.offset);
+    p.value = (p.trainable ? trainable_ : constant_).view(p.spec.shape, type, at * size);
+    if (shadowed && !p.spec.keep_f32) {
+      p.shadow = (p.trainable ? shadow_ : constant_shadow_).view(p.spec.shape, compute, at * size_of(compute));
+    }
+    if (p.trainable) {
+      p.grad = grad_.view(p.spec.shape, type, at * size);
+      p.m = m_.view(p.spec.shape, type, at * size);
+      p.v = v_.view(p.spec.shape, type, at * size);
+    }
+    write(s, p, initial(p.spec, seed));
+  }
+}
+
+const Param* Params::find(const std::string& name) const {
+  const auto it = by_name_.find(name);
+  return it == by_name_.end() ? nullptr : &all_[it->second];
+}
+
+std::vector<double> Params::read(Stream& s, const Param& p) const {
+  std::vector<double> v(size_t(p.spec.shape.numel()));
+  if (p.value.dtype == DType::f64) {
+    download(s, v.data(), p.value);
+  } else {
+    const std::vector<float> f = read_f32(s, p.value);
+    v.assign(f.begin(), f.end());
+  }
+  return v;
+}
+
+std::vector<float> Params::read_f32(Stream& s, Tensor t) const {
+  std::vector<float> f(size_t(t.shape.numel()));
+  if (t.dtype == DType::f32) {
+    download(s, f.data(), t);
+  } else {
+    TT_CHECK(t.dtype == DType::f64, ShapeError, "read_f32: a tensor of ", name_of(t.dtype));
+    std::vector<double> d(f.size());
+    download(s, d.data(), t);
+    f.assign(d.begin(), d.end());
+  }
+  return f;
+}
+
+void Params::write(Stream& s, const Param& p, const std::vector<double>& v) {
+  TT_CHECK(int64_t(v.size()) == p.spec.shape.numel(), ShapeError, p.spec.names[0], ": ", v.size(), " values for ",
+           to_string(p.spec.shape));
+  if (p.value.dtype == DType::f64) {
+    upload(s, p.value, v.data());
+  } else {
+    const std::vector<float> f(v.begin(), v.end());
+    upload(s, p.value, f.data());
+  }
+}
+
+void Params::copy_from(Stream& s, const Params& from) {
+  for (const Param& p : all_) {
+    const Param* o = from.find(p.spec.names[0]);
+    TT_CHECK(o && o->spec.shape == p.spec.shape && o->value.dtype == p.value.dtype, ShapeError,
+             "copying parameters: ", p.spec.names[0], " ", to_string(p.spec.shape),
+             o ? " has another shape or type there" : " is not there");
+    copy(s, p.value, o->value);
+  }
+}
+
+}  // namespace telltale

@@ -1,0 +1,214 @@
+// Planning a program: shapes, who needs gradients, lifetimes, one arena.
+#include <algorithm>
+
+#include "engine/program.h"
+
+namespace telltale {
+namespace {
+
+/// Moments: node i runs forward at i, the loss at N, node i's backward at 2N − i.
+struct Clock {
+  int n;
+  int forward(size_t i) const { return int(i); }
+  int loss() const { return n; }
+  int backward(size_t i) const { return 2 * n - int(i); }
+  int end() const { return 2 * n + 1; }
+};
+
+/// Lifetimes by key, and which tensor each belongs to.
+class Tenants {
+ public:
+  size_t add(size_t bytes, int first, int last) {
+    lifetimes_.push_back({bytes, first, last});
+    return lifetimes_.size() - 1;
+  }
+  Lifetime& operator[](size_t i) { return lifetimes_[i]; }
+  const std::vector<Lifetime>& all() const { return lifetimes_; }
+
+ private:
+  std::vector<Lifetime> lifetimes_;
+};
+
+constexpr size_t kNone = size_t(-1);
+
+}  // namespace
+
+void Program::plan() {
+  std::vector<std::pair<ParamSpec, bool>> params;
+  const std::vector<Shape> shapes = infer(params);
+  params_ = std::make_unique<Params>(*stream_, params, options_.compute, options_.training, options_.seed);
+  lay_out(shapes);
+  bind_params();
+}
+
+std::vector<Shape> Program::infer(std::vector<std::pair<ParamSpec, bool>>& params) {
+  const auto& nodes = graph_.nodes();
+  bound_.resize(nodes.size());
+  std::vector<Shape> shapes(size_t(graph_.value_count()));
+  needs_gradient_.assign(shapes.size(), false);
+  for (const Graph::Input& in : graph_.inputs()) {
+    shapes[size_t(in.value.id)] = in.shape;
+    const DType type = in.dtype.value_or(options_.compute);
+    if (options_.input_gradients && type == options_.compute) needs_gradient_[size_t(in.value.id)] = options_.training;
+  }
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    Bound& b = bound_[i];
+    std::vector<Shape> x;
+    bool upstream = false;
+    for (Value v : nodes[i].x) {
+      x.push_back(shapes[size_t(v.id)]);
+      upstream = upstream || needs_gradient_[size_t(v.id)];
+    }
+    b.frozen = nodes[i].frozen;
+    PlanContext context{*stream_, options_.compute, options_.training, b.frozen, false};
+    b.spec = nodes[i].layer->plan(context, x);
+    const bool trains =
+        options_.training && !b.frozen &&
+        std::any_of(b.spec.params.begin(), b.spec.params.end(), [](const ParamSpec& p) { return p.trainable; });
+    b.backward = options_.training && (trains || upstream);
+    if (b.backward) {  // only now is known what backward will read
+      context.backward = true;
+      b.spec = nodes[i].layer->plan(context, x);
+    }
+    shapes[size_t(nodes[i].y.id)] = b.spec.y;
+    needs_gradient_[size_t(nodes[i].y.id)] = b.backward;
+    for (const ParamSpec& p : b.spec.params) params.emplace_back(p, p.trainable && !b.frozen);
+  }
+  std::vector<bool> used(shapes.size(), false);
+  for (const Graph::Node& n : nodes) {
+    for (Value v : n.x) used[size_t(v.id)] = true;
+  }
+  for (const Graph::Node& n : nodes) {
+    const bool listed =
+        std::any_of(graph_.outputs().begin(), graph_.outputs().end(), [&](Value v) { return v.id == n.y.id; });
+    if (!used[size_t(n.y.id)] && !listed) graph_.output(n.y);
+  }
+  return shapes;
+}
+
+void Program::lay_out(const std::vector<Shape>& shapes) {
+  const auto& nodes = graph_.nodes();
+  const Clock clock{int(nodes.size())};
+  Tenants tenants;
+  const size_t compute_size = size_of(options_.compute);
+  std::vector<size_t> value_at(shapes.size(), kNone), gradient_at(shapes.size(), kNone);
+  std::vector<DType> types(shapes.size(), options_.compute);
+  std::vector<bool> fixed(shapes.size(), false);  // inputs and outputs: nobody may run in place on them
+
+  for (const Graph::Input& in : graph_.inputs()) {
+    const size_t v = size_t(in.value.id);
+    types[v] = in.dtype.value_or(options_.compute);
+    value_at[v] = tenants.add(size_t(in.shape.numel()) * size_of(types[v]), -1, clock.end());
+    fixed[v] = true;
+  }
+  for (Value v : graph_.outputs()) fixed[size_t(v.id)] = true;
+
+  std::vector<int> last(shapes.size(), -1);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const size_t y = size_t(nodes[i].y.id);
+    last[y] = std::max(last[y], clock.forward(i));
+    if (bound_[i].backward && bound_[i].spec.keep_y) last[y] = std::max(last[y], clock.backward(i));
+    for (size_t k = 0; k < nodes[i].x.size(); ++k) {
+      int& l = last[size_t(nodes[i].x[k].id)];
+      l = std::max(l, clock.forward(i));
+      if (bound_[i].backward && (bound_[i].spec.keep_x >> k & 1)) l = std::max(l, clock.backward(i));
+    }
+  }
+  for (Value v : graph_.outputs()) last[size_t(v.id)] = clock.end();
+
+  std::vector<std::vector<size_t>> saved_at(nodes.size());
+  std::vector<size_t> scratch_at(nodes.size(), kNone);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Spec& spec = bound_[i].spec;
+    const size_t y = size_t(nodes[i].y.id), x0 = nodes[i].x.empty() ? y : size_t(nodes[i].x[0].id);
+    const bool in_place = spec.inplace && x0 != y && !fixed[x0] && last[x0] == clock.forward(i) &&
+                          shapes[x0] == shapes[y] && tenants[value_at[x0]].last == clock.forward(i);
+    if (in_place) {
+      value_at[y] = value_at[x0];
+      tenants[value_at[y]].last = last[y];
+    } else {
+      value_at[y] = tenants.add(size_t(spec.y.numel()) * compute_size, clock.forward(i), last[y]);
+    }
+    const int kept = bound_[i].backward ? clock.backward(i) : clock.forward(i);
+    for (const Slot& slot : spec.saved) {
+      saved_at[i].push_back(tenants.add(size_t(slot.shape.numel()) * size_of(slot.dtype), clock.forward(i), kept));
+    }
+    if (spec.scratch) scratch_at[i] = tenants.add(spec.scratch, clock.forward(i), clock.forward(i));
+  }
+
+  // Gradients: born when the first consumer's backward writes (an output's: at the loss), dead after the producer's
+  // backward.
+  std::vector<int> born(shapes.size(), clock.end());
+  for (size_t i = nodes.size(); i-- > 0;) {
+    if (!bound_[i].backward) continue;
+    for (Value v : nodes[i].x) born[size_t(v.id)] = std::min(born[size_t(v.id)], clock.backward(i));
+  }
+  for (Value v : graph_.outputs()) born[size_t(v.id)] = clock.loss();
+  std::vector<int> producer(shapes.size(), -1);
+  for (size_t i = 0; i < nodes.size(); ++i) producer[size_t(nodes[i].y.id)] = int(i);
+  for (size_t v = 0; v < shapes.size(); ++v) {
+    if (!needs_gradient_[v]) continue;
+    const int dead = producer[v] >= 0 ? clock.backward(size_t(producer[v])) : clock.end();
+    gradient_at[v] = tenants.add(size_t(shapes[v].numel()) * compute_size, std::min(born[v], dead), dead);
+  }
+
+  const Placement placement = place(tenants.all());
+  arena_ = Buffer(stream_->place(), placement.total);
+  const auto view = [&](size_t tenant, Shape shape, DType type) {
+    return arena_.view(shape, type, placement.offsets[tenant]);
+  };
+  std::vector<Tensor> tensors(shapes.size());
+  values_.assign(shapes.size(), {});
+  gradients_.assign(shapes.size(), {});
+  for (size_t v = 0; v < shapes.size(); ++v) {
+    if (value_at[v] != kNone) tensors[v] = view(value_at[v], shapes[v], types[v]);
+    if (fixed[v]) values_[v] = tensors[v];
+    if (gradient_at[v] != kNone) gradients_[v] = view(gradient_at[v], shapes[v], options_.compute);
+  }
+  std::vector<bool> written(shapes.size(), false);
+  for (Value v : graph_.outputs()) written[size_t(v.id)] = true;
+  for (size_t i = nodes.size(); i-- > 0;) {
+    Bound& b = bound_[i];
+    b.y = tensors[size_t(nodes[i].y.id)];
+    if (b.backward) b.dy = gradients_[size_t(nodes[i].y.id)];
+    for (Value v : nodes[i].x) {
+      b.x.push_back(tensors[size_t(v.id)]);
+      const bool wanted = b.backward && needs_gradient_[size_t(v.id)];
+      b.dx.push_back(wanted ? gradients_[size_t(v.id)] : Tensor{});
+      b.dx_mode.push_back(!wanted                 ? GradMode::ignore
+                          : written[size_t(v.id)] ? GradMode::accumulate
+                                                  : GradMode::overwrite);
+      if (wanted) written[size_t(v.id)] = true;
+    }
+    for (size_t k = 0; k < b.spec.saved.size(); ++k) {
+      b.saved.push_back(view(saved_at[i][k], b.spec.saved[k].shape, b.spec.saved[k].dtype));
+    }
+    if (scratch_at[i] != kNone) b.scratch = {view(scratch_at[i], {}, DType::u8).data, {1, 1, 1, 1}, DType::u8};
+  }
+}
+
+void Program::bind_params() {
+  size_t packed = 0, workspace = 0, next = 0;
+  for (Bound& b : bound_) {
+    workspace = std::max(workspace, b.spec.workspace);
+    packed += (b.spec.packed + 255) / 256 * 256;
+  }
+  if (workspace) stream_->workspace(workspace);
+  packed_ = Buffer(stream_->place(), packed);
+  packed = 0;
+  for (Bound& b : bound_) {
+    for (size_t k = 0; k < b.spec.params.size(); ++k) {
+      const Param& p = params_->all()[next++];
+      b.w.push_back(p.shadow ? p.shadow : p.value);
+      b.dw.push_back(p.grad);
+      b.dw_first.push_back(p.trainable ? GradMode::overwrite : GradMode::ignore);
+      b.dw_more.push_back(p.trainable ? GradMode::accumulate : GradMode::ignore);
+    }
+    if (b.spec.packed) {
+      b.packed = {static_cast<char*>(packed_.data()) + packed, {1, 1, 1, 1}, DType::u8};
+      packed += (b.spec.packed + 255) / 256 * 256;
+    }
+  }
+}
+
+}  // namespace telltale
