@@ -1,0 +1,30 @@
+#include "tools/common/device.h"
+
+#include <fstream>
+#include <thread>
+
+#include "kernels/core/cuda_api.h"
+#include "tools/common/log.h"
+
+namespace telltale {
+
+Stream open_device(const CommonOptions& o) {
+  Stream s = Stream::open(o.device, o.threads);
+  spdlog::info("running on {}", s.description());
+  return s;
+}
+
+std::string machine_description() {
+  std::string model = "unknown processor";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos) {
+      model = line.substr(line.find(": ") + 2);
+      break;
+    }
+  std::string text = cat(model, " (", std::thread::hardware_concurrency(), " threads)");
+  if (cuda_api::unavailable_reason().empty()) text += cat(", ", cuda_api::device_name(0));
+  return text;
+}
+
+}  // namespace telltale

@@ -1,0 +1,15 @@
+#pragma once
+// The device a tool runs on.
+#include <string>
+
+#include "kernels/core/stream.h"
+#include "tools/common/args.h"
+
+namespace telltale {
+
+/// Opens --device with --threads and says in one log line what it is. Throws DeviceError with the driver's reason.
+Stream open_device(const CommonOptions&);
+/// Processor and, when usable, GPU: "Intel(R) Xeon(R) … (2 threads)". For reports.
+std::string machine_description();
+
+}  // namespace telltale
