@@ -1,0 +1,54 @@
+#pragma once
+// A dataset folder: images/<id>.jpg|png, masks/<id>.png, labels.csv, dataset.json.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/labels.h"
+
+namespace telltale {
+
+/// dataset.json: how the folder was made.
+struct DatasetInfo {
+  int size = 256;  ///< every image is size × size
+  uint64_t seed = 0;
+  std::string mask_law = "paper";
+  std::string negatives = "placebo";  ///< placebo or raw
+  std::string inpainter;              ///< family of the network that painted
+  std::string weights_sha256;         ///< of its weights file
+  std::string codec = "jpeg";         ///< jpeg or png: the ending of the images' names follows from it
+  int quality = 95;                   ///< of the JPEGs; 0 for png
+  int64_t images = 0, fakes = 0;      ///< rows in labels.csv
+  bool operator==(const DatasetInfo&) const = default;
+};
+
+/// Writes DIR/dataset.json, whole or not at all. Written last, it says that the folder is complete.
+void write_dataset_info(const std::string& dir, const DatasetInfo& info);
+/// Reads DIR/dataset.json; DataError names the file and the missing or wrong field.
+DatasetInfo read_dataset_info(const std::string& dir);
+
+/// The folder, read and checked: labels.csv against dataset.json, and every row's image must exist.
+class Dataset {
+ public:
+  /// DataError with the reason when anything is missing or inconsistent.
+  static Dataset open(const std::string& dir);
+
+  const DatasetInfo& info() const { return info_; }
+  const std::string& dir() const { return dir_; }
+  const std::vector<Label>& labels() const { return labels_; }
+  /// Indices into labels() of one split, in file order; DataError when it has none.
+  std::vector<int> rows(Split split) const;
+  std::string image_path(int row) const { return image_paths_[row]; }
+  /// The mask's path; only fakes have the file.
+  std::string mask_path(int row) const;
+  /// SHA-256 of labels.csv: names the dataset in results.
+  const std::string& labels_sha256() const { return labels_sha256_; }
+
+ private:
+  std::string dir_, labels_sha256_;
+  DatasetInfo info_;
+  std::vector<Label> labels_;
+  std::vector<std::string> image_paths_;
+};
+
+}  // namespace telltale

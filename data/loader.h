@@ -1,0 +1,75 @@
+#pragma once
+// Batches of a dataset, decoded ahead by threads. What comes out depends on the seed alone, never on threads or timing.
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace telltale {
+
+struct LoaderOptions {
+  int batch = 32;
+  int size = 0;         ///< resize to size × size, bilinear with antialiasing; 0 keeps the dataset's size
+  bool shuffle = true;  ///< a new order each epoch, keyed by (seed, epoch)
+  bool flip = true;     ///< mirror half of the samples, keyed by (seed, epoch, id)
+  uint64_t seed = 0;
+  int threads = 0;         ///< decoding threads; 0 means one per core
+  int prefetch = 4;        ///< batches kept ready
+  size_t cache_bytes = 0;  ///< memory for decoded images, so that each is decoded once as far as they fit
+};
+
+/// A batch, always `batch` samples but for an epoch's last one. Its buffers stay at their addresses for the loader's
+/// life, so that a caller may page-lock them.
+struct Batch {
+  int count = 0;                ///< samples in it
+  int size = 0;                 ///< images are size × size
+  int epoch = 0, index = 0;     ///< which batch this is
+  std::vector<uint8_t> pixels;  ///< N,H,W,3, as stored: the kernel that reads them applies `flip`
+  std::vector<float> targets;   ///< N×5: label, then corners x_min, y_min, x_max, y_max divided by W, H, flip applied
+  std::vector<uint8_t> flip;    ///< N: 1 = mirror this image
+  std::vector<int> rows;        ///< N: index into Dataset::labels()
+};
+
+struct LoaderStats {
+  double total_seconds = 0;   ///< since start()
+  double wait_seconds = 0;    ///< of those, the consumer's time inside next()
+  double decode_seconds = 0;  ///< summed over threads
+  int64_t decoded = 0;        ///< images decoded
+  int64_t cached = 0;         ///< images served from memory
+  /// Share of the time in which the consumer was not held up.
+  double utilisation() const { return total_seconds > 0 ? 1 - wait_seconds / total_seconds : 1; }
+  /// Images per second of one thread.
+  double decode_rate() const { return decode_seconds > 0 ? double(decoded) / decode_seconds : 0; }
+};
+
+/// One consumer thread; `rows` are indices into dataset.labels(), and the dataset must outlive the loader.
+class Loader {
+ public:
+  /// UsageError for a batch, size or prefetch out of range, or no rows.
+  Loader(const Dataset& dataset, std::vector<int> rows, const LoaderOptions& options);
+  /// Stops the threads and waits for them.
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// Batches in an epoch.
+  int batches() const;
+  /// Starts, or starts over, at a batch of an epoch; decoding ahead goes on through epochs below `end_epoch`.
+  void start(int epoch, int first_batch, int end_epoch);
+  /// The next batch, valid until the call after; null after the last of end_epoch − 1. An unreadable image surfaces
+  /// here, as a DataError naming it, when its batch's turn comes.
+  const Batch* next();
+  LoaderStats stats() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The order in which an epoch visits `count` samples: Fisher and Yates' shuffle keyed by (seed, epoch).
+std::vector<int> epoch_order(int count, uint64_t seed, int epoch);
+/// Whether a sample is mirrored in an epoch.
+bool flips(uint64_t seed, int epoch, const std::string& id);
+
+}  // namespace telltale
