@@ -1,0 +1,309 @@
+#include "weights/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "kernels/core/atomic_file.h"
+#include "kernels/core/check.h"
+#include "kernels/core/half.h"
+
+namespace telltale {
+
+static_assert(std::endian::native == std::endian::little, "safetensors values are little-endian");
+
+namespace {
+
+using Json = nlohmann::json;
+constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr FileDType kFileDTypes[] = {FileDType::f64, FileDType::f32, FileDType::f16, FileDType::bf16,
+                                     FileDType::i64, FileDType::i32, FileDType::u8};
+
+/// Calls f(Tag<stored type>{}).
+template <class F>
+void visit_stored(FileDType t, F&& f) {
+  switch (t) {
+    case FileDType::f64: return f(Tag<double>{});
+    case FileDType::f32: return f(Tag<float>{});
+    case FileDType::f16: return f(Tag<f16>{});
+    case FileDType::bf16: return f(Tag<bf16>{});
+    case FileDType::i64: return f(Tag<int64_t>{});
+    case FileDType::i32: return f(Tag<int32_t>{});
+    case FileDType::u8: return f(Tag<uint8_t>{});
+  }
+}
+
+template <class T>
+constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
+
+/// A checked tensor and the part of the value buffer it takes.
+struct Extent {
+  TensorInfo info;
+  uint64_t begin, end;
+};
+
+/// Parses JSON, refusing what nlohmann's DOM would hide: a key given twice, and depth no safetensors header has.
+Json parse_header(std::string_view text) {
+  std::vector<std::set<std::string>> keys;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
+      throw DataError(cat("\"", value.get<std::string>(), "\" is given twice"));
+    TT_CHECK(depth <= 3, DataError, "the header is nested too deeply");
+    return true;
+  };
+  try {
+    return Json::parse(text, watch);
+  } catch (const Json::exception& e) {
+    throw DataError(cat("the header is not JSON: ", e.what()));
+  }
+}
+
+Metadata parse_metadata(const Json& value) {
+  TT_CHECK(value.is_object(), DataError, "__metadata__ is not an object");
+  Metadata metadata;
+  for (const auto& [key, text] : value.items()) {
+    TT_CHECK(text.is_string(), DataError, "__metadata__ \"", key, "\" is not a string");
+    metadata[key] = text.get<std::string>();
+  }
+  return metadata;
+}
+
+FileDType parse_dtype(const Json& value, const std::string& name) {
+  TT_CHECK(value.is_string(), DataError, "\"", name, "\": dtype is not a string");
+  const std::string text = value.get<std::string>();
+  for (FileDType t : kFileDTypes)
+    if (text == name_of(t)) return t;
+  throw DataError(cat("\"", name, "\": dtype ", text, " is not supported"));
+}
+
+uint64_t parse_size(const Json& value, const std::string& name, const char* what) {
+  const bool fits = value.is_number_unsigned() && value.get<uint64_t>() <= uint64_t(INT64_MAX);
+  TT_CHECK(fits, DataError, "\"", name, "\": ", what, " holds something else than whole numbers from 0 to 2^63 - 1");
+  return value.get<uint64_t>();
+}
+
+Extent parse_tensor(const std::string& name, const Json& value) {
+  TT_CHECK(value.is_object(), DataError, "\"", name, "\" is not an object");
+  for (const char* key : {"dtype", "shape", "data_offsets"})
+    TT_CHECK(value.contains(key), DataError, "\"", name, "\" has no ", key);
+  TT_CHECK(value.size() == 3, DataError, "\"", name, "\" has more than dtype, shape and data_offsets");
+  Extent e{{name, parse_dtype(value["dtype"], name), {}}, 0, 0};
+  TT_CHECK(value["shape"].is_array(), DataError, "\"", name, "\": shape is not an array");
+  int64_t bytes = int64_t(size_of(e.info.dtype));
+  for (const Json& d : value["shape"]) {
+    e.info.shape.push_back(int64_t(parse_size(d, name, "shape")));
+    TT_CHECK(!__builtin_mul_overflow(bytes, e.info.shape.back(), &bytes), DataError, "\"", name,
+             "\": the size of shape ", value["shape"].dump(), " overflows");
+  }
+  const Json& offsets = value["data_offsets"];
+  TT_CHECK(offsets.is_array() && offsets.size() == 2, DataError, "\"", name, "\": data_offsets is not [begin, end]");
+  e.begin = parse_size(offsets[0], name, "data_offsets");
+  e.end = parse_size(offsets[1], name, "data_offsets");
+  TT_CHECK(e.begin <= e.end, DataError, "\"", name, "\": data_offsets run backwards");
+  TT_CHECK(e.end - e.begin == uint64_t(bytes), DataError, "\"", name, "\": ", name_of(e.info.dtype),
+           to_string(e.info.shape), " needs ", bytes, " bytes, data_offsets give ", e.end - e.begin);
+  return e;
+}
+
+/// Orders by offset and refuses holes, overlaps, and an end other than the file's.
+void check_layout(std::vector<Extent>& extents, uint64_t buffer_bytes) {
+  std::sort(extents.begin(), extents.end(), [](const Extent& a, const Extent& b) {
+    return std::tie(a.begin, a.end, a.info.name) < std::tie(b.begin, b.end, b.info.name);
+  });
+  uint64_t next = 0;
+  for (const Extent& e : extents) {
+    TT_CHECK(e.end <= buffer_bytes, DataError, "\"", e.info.name, "\" ends at byte ", e.end, " of ", buffer_bytes,
+             ": the file is cut short");
+    TT_CHECK(e.begin >= next, DataError, "\"", e.info.name, "\" overlaps the tensor before it");
+    TT_CHECK(e.begin == next, DataError, "a hole of ", e.begin - next, " bytes before \"", e.info.name, "\"");
+    next = e.end;
+  }
+  TT_CHECK(next == buffer_bytes, DataError, buffer_bytes - next, " bytes after the last tensor belong to none");
+}
+
+struct File {
+  int fd;
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+Safetensors Safetensors::open(const std::string& path) try {
+  Safetensors s;
+  s.path_ = path;
+  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  TT_CHECK(file.fd >= 0, DataError, "cannot open: ", std::strerror(errno));
+  struct stat status;
+  TT_CHECK(::fstat(file.fd, &status) == 0 && S_ISREG(status.st_mode), DataError, "not a regular file");
+  const uint64_t size = uint64_t(status.st_size);
+  TT_CHECK(size >= 8, DataError, "not a safetensors file: only ", size, " bytes");
+  void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
+  TT_CHECK(mapping != MAP_FAILED, DataError, "cannot map: ", std::strerror(errno));
+  s.mapping_ = static_cast<const unsigned char*>(mapping);
+  s.mapped_bytes_ = size;
+
+  uint64_t header_bytes;
+  std::memcpy(&header_bytes, s.mapping_, 8);
+  TT_CHECK(header_bytes <= kMaxHeader, DataError, "not a safetensors file: a header of ", header_bytes,
+           " bytes (at most ", kMaxHeader, ")");
+  TT_CHECK(header_bytes <= size - 8, DataError, "the header of ", header_bytes, " bytes is cut short");
+  const std::string_view header(reinterpret_cast<const char*>(s.mapping_) + 8, header_bytes);
+  TT_CHECK(header.starts_with('{'), DataError, "not a safetensors file: the header does not start with '{'");
+  const Json json = parse_header(header);
+
+  std::vector<Extent> extents;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "__metadata__") {
+      s.metadata_ = parse_metadata(value);
+    } else {
+      extents.push_back(parse_tensor(name, value));
+    }
+  }
+  check_layout(extents, size - 8 - header_bytes);
+  for (Extent& e : extents) {
+    s.by_name_[e.info.name] = s.tensors_.size();
+    s.offsets_.push_back(8 + header_bytes + e.begin);
+    s.tensors_.push_back(std::move(e.info));
+  }
+  return s;
+} catch (const DataError& e) {
+  throw DataError(cat(path, ": ", e.what()));
+}
+
+Safetensors::~Safetensors() {
+  if (mapping_) ::munmap(const_cast<unsigned char*>(mapping_), mapped_bytes_);
+}
+
+void Safetensors::swap(Safetensors& o) noexcept {
+  std::swap(path_, o.path_);
+  std::swap(metadata_, o.metadata_);
+  std::swap(tensors_, o.tensors_);
+  std::swap(offsets_, o.offsets_);
+  std::swap(by_name_, o.by_name_);
+  std::swap(mapping_, o.mapping_);
+  std::swap(mapped_bytes_, o.mapped_bytes_);
+}
+
+size_t Safetensors::index(std::string_view name) const {
+  const auto it = by_name_.find(name);
+  TT_CHECK(it != by_name_.end(), DataError, path_, ": no tensor called \"", name, "\"");
+  return it->second;
+}
+
+bool Safetensors::contains(std::string_view name) const { return by_name_.find(name) != by_name_.end(); }
+
+const TensorInfo& Safetensors::info(std::string_view name) const { return tensors_[index(name)]; }
+
+std::span<const unsigned char> Safetensors::bytes(std::string_view name) const {
+  const size_t i = index(name);
+  return {mapping_ + offsets_[i], size_t(tensors_[i].numel()) * size_of(tensors_[i].dtype)};
+}
+
+template <class T>
+std::vector<T> Safetensors::read(std::string_view name) const {
+  const TensorInfo& tensor = info(name);
+  const unsigned char* from = bytes(name).data();
+  std::vector<T> values(size_t(tensor.numel()));
+  visit_stored(tensor.dtype, [&](auto tag) {
+    using S = typename decltype(tag)::type;
+    for (size_t i = 0; i < values.size(); ++i) {
+      S stored;  // copied: nothing says that a tensor's offset is aligned
+      std::memcpy(&stored, from + i * sizeof(S), sizeof(S));
+      if constexpr (is_half<S>) {
+        values[i] = T(float(stored));
+      } else {
+        values[i] = T(stored);
+      }
+    }
+  });
+  return values;
+}
+
+std::vector<float> Safetensors::read_f32(std::string_view name) const { return read<float>(name); }
+std::vector<double> Safetensors::read_f64(std::string_view name) const { return read<double>(name); }
+
+StateDict Safetensors::state_dict() const {
+  StateDict dict;
+  for (const TensorInfo& t : tensors_) dict.push_back({t, [this, name = t.name] { return read_f64(name); }});
+  return dict;
+}
+
+namespace {
+
+/// The header with its length in front, padded so that the values start on a multiple of 8.
+std::string make_header(const std::vector<const StateTensor*>& order, const Metadata& metadata) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  if (!metadata.empty()) json["__metadata__"] = metadata;
+  std::set<std::string_view> names = {"__metadata__"};
+  uint64_t begin = 0;
+  for (const StateTensor* t : order) {
+    TT_CHECK(names.insert(t->info.name).second, DataError, "two tensors called \"", t->info.name, "\"");
+    const uint64_t end = begin + uint64_t(t->info.numel()) * size_of(t->info.dtype);
+    json[t->info.name] = {{"dtype", name_of(t->info.dtype)}, {"shape", t->info.shape}, {"data_offsets", {begin, end}}};
+    begin = end;
+  }
+  std::string text = json.dump();
+  text.append((8 - text.size() % 8) % 8, ' ');
+  TT_CHECK(text.size() <= kMaxHeader, DataError, "a header of ", text.size(), " bytes is too long");
+  const uint64_t length = text.size();
+  std::string prefix(8, '\0');
+  std::memcpy(prefix.data(), &length, 8);
+  return prefix + text;
+}
+
+template <class S>
+S rounded(double v) {
+  if constexpr (is_half<S>) {
+    return S(float(v));
+  } else {
+    return S(v);
+  }
+}
+
+/// In pieces, so that the copy in the file's type stays small.
+void write_values(AtomicFile& file, FileDType dtype, const std::vector<double>& values) {
+  constexpr size_t kPiece = 1 << 16;
+  visit_stored(dtype, [&](auto tag) {
+    using S = typename decltype(tag)::type;
+    std::vector<S> piece;
+    for (size_t at = 0; at < values.size(); at += kPiece) {
+      piece.clear();
+      for (size_t i = at; i < std::min(values.size(), at + kPiece); ++i) piece.push_back(rounded<S>(values[i]));
+      file.write(piece.data(), piece.size() * sizeof(S));
+    }
+  });
+}
+
+}  // namespace
+
+void write_safetensors(const std::string& path, const StateDict& dict, const Metadata& metadata) {
+  std::vector<const StateTensor*> order;
+  for (const StateTensor& t : dict) order.push_back(&t);
+  std::stable_sort(order.begin(), order.end(), [](const StateTensor* a, const StateTensor* b) {
+    return size_of(a->info.dtype) > size_of(b->info.dtype);
+  });
+  AtomicFile file(path);
+  file.write(make_header(order, metadata));
+  for (const StateTensor* t : order) {
+    const std::vector<double> values = t->read();
+    TT_CHECK(int64_t(values.size()) == t->info.numel(), DataError, path, ": \"", t->info.name, "\" of shape ",
+             to_string(t->info.shape), " gave ", values.size(), " values");
+    write_values(file, t->info.dtype, values);
+  }
+  file.commit();
+}
+
+}  // namespace telltale

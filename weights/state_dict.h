@@ -1,0 +1,48 @@
+#pragma once
+// Named tensors as a file holds them: what every reader returns, every writer takes, and every mapping works on.
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace telltale {
+
+/// Element types a weights file may hold.
+enum class FileDType : uint8_t { f64, f32, f16, bf16, i64, i32, u8 };
+/// Bytes of one element.
+size_t size_of(FileDType t);
+/// "F32": safetensors' spelling.
+const char* name_of(FileDType t);
+
+/// A tensor's name, element type and row-major shape; [] is a scalar.
+struct TensorInfo {
+  std::string name;
+  FileDType dtype = FileDType::f32;
+  std::vector<int64_t> shape;
+  int64_t numel() const;
+};
+/// "[64,3,7,7]"
+std::string to_string(const std::vector<int64_t>& shape);
+
+/// A tensor that is read when asked for, so that a large file never stands in memory whole.
+struct StateTensor {
+  TensorInfo info;
+  std::function<std::vector<double>()> read;  ///< every value, exactly (i64 within 2^53), row-major
+};
+/// Tensors in file order. `read` may look into the file they came from, which must outlive them.
+using StateDict = std::vector<StateTensor>;
+
+/// By name; null when absent.
+const StateTensor* find(const StateDict& dict, std::string_view name);
+/// By name; throws DataError naming what is missing.
+const StateTensor& require(const StateDict& dict, std::string_view name);
+
+/// A tensor already in memory.
+StateTensor state_tensor(std::string name, std::vector<int64_t> shape, std::vector<double> values,
+                         FileDType dtype = FileDType::f32);
+
+/// The same tensors without a "module." in front (DataParallel's), when every name has it.
+StateDict without_module_prefix(StateDict dict);
+
+}  // namespace telltale
