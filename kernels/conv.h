@@ -36,6 +36,10 @@ struct ConvGradArgs {
   GradMode dx_mode = GradMode::overwrite, dw_mode = GradMode::overwrite;
 };
 
+/// Throw ShapeError where shapes or types disagree, naming the tensor. Every twin calls these first.
+void check(const ConvArgs&);
+void check(const ConvGradArgs&);
+
 namespace cpu {
 void conv_forward(Stream&, const ConvArgs&);
 void conv_backward(Stream&, const ConvGradArgs&);

@@ -28,6 +28,11 @@ struct GemmArgs {
   double alpha = 1, beta = 0;
 };
 
+/// Throw ShapeError where shapes or types disagree, naming the tensor. Every twin calls these first.
+void check(const LinearArgs&);
+void check(const LinearGradArgs&);
+void check(const GemmArgs&);
+
 namespace cpu {
 void linear_forward(Stream&, const LinearArgs&);
 void linear_backward(Stream&, const LinearGradArgs&);
