@@ -1,0 +1,271 @@
+#include "tools/common/parity_case.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/program.h"
+#include "losses/loss.h"
+#include "nets/nets.h"
+#include "weights/names.h"
+#include "weights/spectral_norm.h"
+
+namespace telltale {
+namespace {
+
+/// A case's file and the words its errors need.
+class Case {
+ public:
+  Case(const Safetensors& file, const ParityOptions& options) : file_(file), options_(options) {}
+
+  std::string text(const std::string& key) const {
+    const auto it = file_.metadata().find(key);
+    TT_CHECK(it != file_.metadata().end(), DataError, file_.path(), ": a parity case needs \"", key,
+             "\" in __metadata__");
+    return it->second;
+  }
+  bool has(const std::string& key) const { return file_.metadata().count(key) > 0; }
+  double number(const std::string& key) const {
+    const std::string value = text(key);
+    size_t used = 0;
+    double number = 0;
+    try {
+      number = std::stod(value, &used);
+    } catch (const std::exception&) {
+      used = 0;
+    }
+    TT_CHECK(used > 0 && used == value.size(), DataError, file_.path(), ": \"", key,
+             "\" in __metadata__ must be a number, got \"", value, "\"");
+    return number;
+  }
+  double number(const std::string& key, double otherwise) const { return has(key) ? number(key) : otherwise; }
+  /// A tensor's shape, checked to have `rank` axes.
+  std::vector<int64_t> shape(const std::string& name, size_t rank) const {
+    const TensorInfo& info = file_.info(name);
+    TT_CHECK(info.shape.size() == rank, DataError, file_.path(), ": ", name, " must have ", rank, " axes, got ",
+             to_string(info.shape));
+    for (int64_t d : info.shape) {
+      TT_CHECK(d > 0 && d < (int64_t(1) << 30), DataError, file_.path(), ": ", name, " has shape ",
+               to_string(info.shape));
+    }
+    return info.shape;
+  }
+  std::vector<double> values(const std::string& name) const { return file_.read_f64(name); }
+  const Safetensors& file() const { return file_; }
+
+  void compare(ParityReport& report, const std::string& name, const std::vector<double>& got,
+               const std::vector<double>& expected, double limit) const {
+    TT_CHECK(got.size() == expected.size(), DataError, file_.path(), ": ", name, " holds ", expected.size(),
+             " values, the net makes ", got.size());
+    ParityRow row{name, 0, 0, options_.tolerance > 0 ? options_.tolerance : limit};
+    double difference = 0, norm = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      const double d = got[i] - expected[i];
+      row.largest = std::isnan(d) ? d : std::max(row.largest, std::abs(d));
+      difference += d * d;
+      norm += expected[i] * expected[i];
+    }
+    row.relative = norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
+    report.rows.push_back(row);
+  }
+
+ private:
+  const Safetensors& file_;
+  const ParityOptions& options_;
+};
+
+std::vector<double> nhwc_of(const std::vector<double>& nchw, const Shape& s) {
+  std::vector<double> out(nchw.size());
+  for (int64_t n = 0; n < s.n; ++n) {
+    for (int64_t c = 0; c < s.c; ++c) {
+      for (int64_t p = 0; p < int64_t(s.h) * s.w; ++p) {
+        out[size_t((n * s.h * s.w + p) * s.c + c)] = nchw[size_t((n * s.c + c) * s.h * s.w + p)];
+      }
+    }
+  }
+  return out;
+}
+
+std::vector<double> nchw_of(const std::vector<double>& nhwc, const Shape& s) {
+  std::vector<double> out(nhwc.size());
+  for (int64_t n = 0; n < s.n; ++n) {
+    for (int64_t c = 0; c < s.c; ++c) {
+      for (int64_t p = 0; p < int64_t(s.h) * s.w; ++p) {
+        out[size_t((n * s.c + c) * s.h * s.w + p)] = nhwc[size_t((n * s.h * s.w + p) * s.c + c)];
+      }
+    }
+  }
+  return out;
+}
+
+void write(Stream& s, Tensor t, const std::vector<double>& v) {
+  visit_float(t.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::vector<T> host(v.size());
+    for (size_t i = 0; i < v.size(); ++i) host[i] = store<T>(acc_t<T>(v[i]));
+    upload(s, t, host.data());
+  });
+}
+
+std::vector<double> read(Stream& s, Tensor t) {
+  std::vector<double> v(size_t(t.shape.numel()));
+  visit_float(t.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    std::vector<T> host(v.size());
+    download(s, host.data(), t);
+    for (size_t i = 0; i < v.size(); ++i) v[i] = double(load(host[i]));
+  });
+  return v;
+}
+
+Shape image_shape(const std::vector<int64_t>& nchw) { return {int(nchw[0]), int(nchw[2]), int(nchw[3]), int(nchw[1])}; }
+
+ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) {
+  const DetectorNet& net = detector_net(c.text("net"));
+  const std::string mode = c.text("mode");
+  TT_CHECK(mode == "eval" || mode == "train", DataError, c.file().path(), ": \"mode\" must be eval or train, got \"",
+           mode, "\"");
+  const bool training = mode == "train";
+  TT_CHECK(c.number("dropout", 0) == 0, DataError, c.file().path(),
+           ": dropout must be 0: no two programs drop the same units");
+
+  const Shape in = image_shape(c.shape("input", 4));
+  Graph graph;
+  const Value x = graph.input(in);
+  const Value y = net.build(graph, x, {.outputs = 5, .width = c.number("width", 1), .dropout = 0});
+  Program program(graph, s, {.compute = options.compute, .training = training});
+  load_params(s, program.params(), under_prefix(c.file().state_dict(), "param."));
+  program.params_changed();
+  write(s, program.tensor(x), nhwc_of(c.values("input"), in));
+
+  ParityReport report{cat("net ", net.name, ", ", mode), {}};
+  if (!training) {
+    program.forward();
+    s.sync();
+    c.compare(report, "expect.output", read(s, program.tensor(y)), c.values("expect.output"), kForwardTolerance);
+    return report;
+  }
+
+  const int steps = int(c.number("steps"));
+  report.what += cat(", ", steps, " steps");
+  DetectionSettings settings{.alpha = c.number("alpha", 1), .beta = c.number("beta", 1)};
+  settings.box_unit = box_unit_of(c.text("box_unit"));
+  settings.width = in.w;
+  settings.height = in.h;
+  for (const auto& [key, initial] : default_settings(c.text("loss")))
+    settings.box_settings[key] = c.number(key, initial);
+  const std::unique_ptr<Loss> loss = make_detection_loss(c.text("loss"), settings);
+  const DType type = accumulator_of(options.compute);
+  const OwnedTensor target(s.place(), {in.n, 1, 1, 5}, type), terms(s.place(), {in.n, 1, 1, 3}, type);
+  const std::vector<double> labels = c.values("target");
+  TT_CHECK(int64_t(labels.size()) == int64_t(in.n) * 5, DataError, c.file().path(), ": target must be [", in.n, ",5]");
+  write(s, target, labels);
+  StepState state;
+  state.lr = float(c.number("lr"));
+  state.samples = float(in.n);
+  state.positives = 0;
+  for (int n = 0; n < in.n; ++n) state.positives += labels[size_t(n) * 5] > 0 ? 1.0f : 0.0f;
+
+  std::vector<double> losses;
+  for (int step = 1; step <= steps; ++step) {
+    state.step = step;
+    program.set_state(state);
+    program.gradients(y, *loss, target, terms, false);
+    double total = 0;
+    const std::vector<double> shares = read(s, terms);
+    for (size_t i = 0; i < shares.size(); i += 3) total += shares[i];
+    losses.push_back(total);
+    if (step == 1) {
+      if (c.file().contains("expect.output")) {
+        c.compare(report, "expect.output", read(s, program.tensor(y)), c.values("expect.output"), kForwardTolerance);
+      }
+      for (const StateTensor& g : params_dict(s, program.params(), ParamPart::grad)) {
+        const std::string name = "expect.grad." + g.info.name;
+        if (c.file().contains(name)) c.compare(report, name, g.read(), c.values(name), kTrainingTolerance);
+      }
+    }
+    program.update(Adam());
+  }
+  // Later losses have been through optimiser steps, which divide by gradients' roots: they share the parameters' limit.
+  const std::vector<double> expected = c.values("expect.loss");
+  TT_CHECK(expected.size() == losses.size(), DataError, c.file().path(), ": expect.loss holds ", expected.size(),
+           " values for ", steps, " steps");
+  c.compare(report, "expect.loss[0]", {losses[0]}, {expected[0]}, kForwardTolerance);
+  c.compare(report, "expect.loss", losses, expected, kTrainingTolerance);
+  for (const StateTensor& p : params_dict(s, program.params())) {
+    const std::string name = "expect.param." + p.info.name;
+    if (c.file().contains(name)) c.compare(report, name, p.read(), c.values(name), kTrainingTolerance);
+  }
+  return report;
+}
+
+ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& options) {
+  const std::string family = c.text("family");
+  TT_CHECK(family == "csqiangwen", DataError, c.file().path(), ": family \"", family, "\" is not known; csqiangwen is");
+  const Shape size = image_shape(c.shape("image", 4));
+  const Shape mask_size = image_shape(c.shape("mask", 4));
+  TT_CHECK((mask_size == Shape{size.n, size.h, size.w, 1}), DataError, c.file().path(), ": mask must be [", size.n,
+           ",1,", size.h, ",", size.w, "]");
+  const SpectralNorm how = spectral_norm_of(c.text("spectral_norm"));
+  const StateDict dict = fold_spectral_norm(under_prefix(c.file().state_dict(), "param."), how);
+  const int width = int(require(dict, "coarse.0.conv2d.weight").info.shape.at(0));
+  Graph graph;
+  const Value image = graph.input(size), mask = graph.input(mask_size);
+  const Inpainted out = deepfill_v2(graph, image, mask, width);
+  Program program(graph, s, {.compute = options.compute});
+  load_params(s, program.params(), dict);
+  program.params_changed();
+  write(s, program.tensor(image), nhwc_of(c.values("image"), size));
+  write(s, program.tensor(mask), c.values("mask"));
+  program.forward();
+  s.sync();
+  ParityReport report{cat("inpaint ", family, ", width ", width, ", spectral norm ", c.text("spectral_norm")), {}};
+  for (const auto& [name, value] : {std::pair{"expect.coarse", out.coarse}, std::pair{"expect.refined", out.refined}}) {
+    c.compare(report, name, nchw_of(read(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
+  }
+  return report;
+}
+
+ParityReport replay_loss(Stream& s, const Case& c, const ParityOptions& options) {
+  const std::string name = c.text("loss");
+  LossSettings settings;
+  for (const auto& [key, initial] : default_settings(name)) settings[key] = c.number(key, initial);
+  const std::unique_ptr<Loss> loss = make_loss(name, settings);
+  const std::vector<int64_t> pred_shape = c.shape("pred", 2), target_shape = c.shape("target", 2);
+  TT_CHECK(pred_shape[1] == loss->pred_width() && target_shape[1] == loss->target_width() &&
+               pred_shape[0] == target_shape[0],
+           DataError, c.file().path(), ": ", name, " compares [N,", loss->pred_width(), "] with [N,",
+           loss->target_width(), "], the file has ", to_string(pred_shape), " and ", to_string(target_shape));
+  const int n = int(pred_shape[0]);
+  const DType type = accumulator_of(options.compute);
+  const OwnedTensor pred(s.place(), {n, 1, 1, loss->pred_width()}, options.compute);
+  const OwnedTensor slope(s.place(), {n, 1, 1, loss->pred_width()}, options.compute);
+  const OwnedTensor target(s.place(), {n, 1, 1, loss->target_width()}, type), value(s.place(), {n, 1, 1, 1}, type);
+  const OwnedTensor state(s.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
+  const StepState one;
+  upload(s, state, &one);
+  write(s, pred, c.values("pred"));
+  write(s, target, c.values("target"));
+  loss->eval(s, pred, target, value, slope, state.tensor.as<StepState>());
+  s.sync();
+  ParityReport report{"loss " + name, {}};
+  c.compare(report, "expect.loss", read(s, value), c.values("expect.loss"), kForwardTolerance);
+  c.compare(report, "expect.grad", read(s, slope), c.values("expect.grad"), kTrainingTolerance);
+  return report;
+}
+
+}  // namespace
+
+bool ParityReport::passed() const {
+  return !rows.empty() && std::all_of(rows.begin(), rows.end(), [](const ParityRow& r) { return r.passed(); });
+}
+
+ParityReport replay_parity_case(Stream& s, const Safetensors& file, const ParityOptions& options) {
+  const Case c(file, options);
+  const std::string kind = c.text("kind");
+  if (kind == "net") return replay_net(s, c, options);
+  if (kind == "inpaint") return replay_inpaint(s, c, options);
+  if (kind == "loss") return replay_loss(s, c, options);
+  throw DataError(cat(file.path(), ": kind \"", kind, "\" is not known; parity replays net, inpaint and loss"));
+}
+
+}  // namespace telltale

@@ -1,0 +1,56 @@
+// parity: replays cases written by PyTorch and says tensor by tensor how far off this engine is.
+#include <cstdio>
+
+#include "tools/common/args.h"
+#include "tools/common/device.h"
+#include "tools/common/parity_case.h"
+
+namespace telltale {
+namespace {
+
+DType precision_of(const std::string& name) {
+  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    if (name == name_of(t)) return t;
+  }
+  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
+}
+
+void print(const std::string& path, const ParityReport& report) {
+  std::printf("%s: %s\n", path.c_str(), report.what.c_str());
+  std::printf("  %-52s %12s %12s %9s\n", "tensor", "largest", "relative", "limit");
+  for (const ParityRow& r : report.rows) {
+    std::printf("  %-52s %12.3e %12.3e %9.0e  %s\n", r.tensor.c_str(), r.largest, r.relative, r.limit,
+                r.passed() ? "ok" : "FAILED");
+  }
+}
+
+}  // namespace
+}  // namespace telltale
+
+int main(int argc, char** argv) {
+  using namespace telltale;
+  std::vector<std::string> paths;
+  std::string precision = "f32";
+  ParityOptions options;
+  return run_tool(
+      {"parity", "Replay parity cases and compare every tensor with what PyTorch computed."}, argc, argv,
+      [&](CLI::App& app) {
+        app.add_option("CASE", paths, "safetensors files (docs: tests/golden/README.md)")->required();
+        app.add_option("--precision", precision, "f32, f64, bf16 or f16")->capture_default_str();
+        app.add_option("--tolerance", options.tolerance,
+                       "largest relative error of any tensor (default 1e-5 forward, 1e-4 after backward or optimiser)")
+            ->check(CLI::PositiveNumber);
+      },
+      [&](const CommonOptions& common) {
+        options.compute = precision_of(precision);
+        Stream stream = open_device(common);
+        size_t passed = 0;
+        for (const std::string& path : paths) {
+          const ParityReport report = replay_parity_case(stream, Safetensors::open(path), options);
+          print(path, report);
+          passed += report.passed();
+        }
+        std::printf("%zu of %zu cases passed\n", passed, paths.size());
+        return passed == paths.size() ? 0 : 1;
+      });
+}
