@@ -1,0 +1,41 @@
+#pragma once
+// Between a net's parameters (NHWC, fused where the engine likes it) and a state_dict (torchvision's names and
+// layouts).
+#include <string>
+#include <vector>
+
+#include "engine/params.h"
+#include "weights/state_dict.h"
+
+namespace telltale {
+
+/// Shape in a state_dict of one of spec.names: filter {K,R,S,C} → [K,C,R,S]; linear {O,h,w,c} → [O, c·h·w] (features
+/// flattened over c, h, w, as torch does; ours over h, w, c); vector {1,1,1,C} → [C]; counter → []. A parameter of
+/// several names has equal parts. Throws ShapeError when they do not come out equal.
+std::vector<int64_t> state_dict_shape(const ParamSpec& spec);
+/// Values of spec's parts, in the order of spec.names, as one parameter in engine layout.
+std::vector<double> from_state_dict(const ParamSpec& spec, const std::vector<std::vector<double>>& parts);
+/// The reverse: one vector for each of spec.names.
+std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std::vector<double>& values);
+
+/// What a net took from a file.
+struct LoadReport {
+  int loaded = 0;                       ///< tensors read
+  std::vector<std::string> fresh_head;  ///< head tensors that kept their initial values: the file's have other outputs
+};
+/// Fills a net from a file. A head ("fc", "classifier.6"; "" for none) whose tensors differ from the file's in the
+/// number of outputs alone keeps its values; counters (num_batches_tracked) that a file from before PyTorch 0.4.1
+/// lacks become 0. Otherwise throws DataError listing the first five tensors that are missing, left over or of a wrong
+/// shape, and how many there are; then nothing was written. "module." prefixes are ignored.
+LoadReport load_params(Stream&, Params&, const StateDict& from, const std::string& head = "");
+
+/// Which numbers of a net to name.
+enum class ParamPart : uint8_t { value, grad, first_moment, second_moment };
+/// A net's numbers under `prefix` + their state_dict names, read from the device when asked for: stream and params must
+/// outlive it. Parts other than `value` exist for trainable parameters only.
+StateDict params_dict(Stream&, const Params&, ParamPart part = ParamPart::value, const std::string& prefix = "",
+                      FileDType dtype = FileDType::f32);
+/// The tensors whose names start with `prefix`, without it.
+StateDict under_prefix(const StateDict& dict, const std::string& prefix);
+
+}  // namespace telltale
