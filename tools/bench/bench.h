@@ -1,0 +1,49 @@
+#pragma once
+// What the parts of `bench` share.
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "kernels/core/tensor.h"
+#include "tools/common/args.h"
+
+namespace telltale {
+
+/// Order statistics of repeated timings, in seconds.
+struct Timing {
+  double median = 0, low = 0, high = 0, p95 = 0, p99 = 0;
+  size_t count = 0;
+};
+Timing timing_of(std::vector<double> seconds);
+/// Seconds on a clock that never goes back.
+double now();
+/// Highest resident memory of this process so far, in MiB; 0 where the system does not say.
+double peak_memory_mib();
+/// "f32", "bf16", …; throws UsageError on an unknown or integer type.
+DType precision_of(const std::string& name);
+/// Writes `report` to `path` unless it is empty.
+void write_report(const std::string& path, const nlohmann::json& report);
+
+struct KernelBenchOptions {
+  std::string filter = ".*", precision = "f32", json;
+};
+int bench_kernels(const CommonOptions&, const KernelBenchOptions&);
+
+struct NetBenchOptions {
+  std::vector<std::string> nets = {"resnet18", "resnet50"};
+  std::vector<int> batches = {1, 8};
+  std::string mode = "infer", precision = "f32", json;
+  int size = 256, width = 48;
+  double seconds = 3;
+  bool layers = false, serve = false;
+};
+int bench_nets(const CommonOptions&, const NetBenchOptions&);
+
+struct PipelineBenchOptions {
+  std::string data, json;
+  int batch = 32, workers = 0;
+  double seconds = 5;
+};
+int bench_pipeline(const CommonOptions&, const PipelineBenchOptions&);
+
+}  // namespace telltale

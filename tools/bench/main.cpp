@@ -1,0 +1,90 @@
+// bench: how fast kernels, nets and the data path are, beside what the machine can do.
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+
+#include "kernels/core/atomic_file.h"
+#include "tools/bench/bench.h"
+#include "tools/common/device.h"
+
+namespace telltale {
+
+Timing timing_of(std::vector<double> seconds) {
+  Timing t;
+  if (seconds.empty()) return t;
+  std::sort(seconds.begin(), seconds.end());
+  const auto at = [&](double share) {
+    return seconds[std::min(seconds.size() - 1, size_t(share * double(seconds.size())))];
+  };
+  t = {at(0.5), seconds.front(), seconds.back(), at(0.95), at(0.99), seconds.size()};
+  return t;
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+double peak_memory_mib() {
+  rusage usage{};
+  return getrusage(RUSAGE_SELF, &usage) == 0 ? double(usage.ru_maxrss) / 1024 : 0;
+}
+
+DType precision_of(const std::string& name) {
+  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    if (name == name_of(t)) return t;
+  }
+  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
+}
+
+void write_report(const std::string& path, const nlohmann::json& report) {
+  if (!path.empty()) write_atomically(path, report.dump(1) + "\n");
+}
+
+}  // namespace telltale
+
+int main(int argc, char** argv) {
+  using namespace telltale;
+  KernelBenchOptions kernels;
+  NetBenchOptions nets;
+  PipelineBenchOptions pipeline;
+  CLI::App *kernels_command = nullptr, *nets_command = nullptr;
+  return run_tool(
+      {"bench", "Time kernels, nets and the data path."}, argc, argv,
+      [&](CLI::App& app) {
+        app.require_subcommand(1);
+        app.fallthrough();  // --device and --threads may stand behind the subcommand
+        kernels_command =
+            app.add_subcommand("kernels", "every op's bench case: time, GB/s, GFLOP/s, share of the machine's limits");
+        kernels_command->add_option("--filter", kernels.filter, "regular expression on \"op size\"")
+            ->capture_default_str();
+        kernels_command->add_option("--precision", kernels.precision, "f32, f64, bf16 or f16")->capture_default_str();
+        kernels_command->add_option("--json", kernels.json, "also write the figures here");
+        nets_command = app.add_subcommand("nets", "inference or a training step of whole nets");
+        nets_command->add_option("--net", nets.nets, "alexnet, vgg11, resnet18, resnet50, deepfill_v2")
+            ->delimiter(',')
+            ->capture_default_str();
+        nets_command->add_option("--batch", nets.batches, "images a step")->delimiter(',')->capture_default_str();
+        nets_command->add_option("--mode", nets.mode, "infer or train")
+            ->check(CLI::IsMember({"infer", "train"}))
+            ->capture_default_str();
+        nets_command->add_option("--precision", nets.precision, "f32, f64, bf16 or f16")->capture_default_str();
+        nets_command->add_option("--size", nets.size, "height and width of the images")->capture_default_str();
+        nets_command->add_option("--width", nets.width, "deepfill_v2's first channels")->capture_default_str();
+        nets_command->add_option("--seconds", nets.seconds, "how long to time each")->capture_default_str();
+        nets_command->add_flag("--layers", nets.layers, "also a table of the layers");
+        nets_command->add_flag("--serve", nets.serve,
+                               "time one step for each line \"go\" on standard input (bench/compare.py)");
+        nets_command->add_option("--json", nets.json, "also write the figures here");
+        CLI::App* pipe = app.add_subcommand("pipeline", "files to batches: how fast the loader is");
+        pipe->add_option("--data", pipeline.data, "a dataset folder made by synth")->required();
+        pipe->add_option("--batch", pipeline.batch, "images a batch")->capture_default_str();
+        pipe->add_option("--workers", pipeline.workers, "decoding threads, 0: every core")->capture_default_str();
+        pipe->add_option("--seconds", pipeline.seconds, "how long to load")->capture_default_str();
+        pipe->add_option("--json", pipeline.json, "also write the figures here");
+      },
+      [&](const CommonOptions& common) {
+        if (kernels_command->parsed()) return bench_kernels(common, kernels);
+        if (nets_command->parsed()) return bench_nets(common, nets);
+        return bench_pipeline(common, pipeline);
+      });
+}
