@@ -49,6 +49,9 @@ struct Verdict {
 /// Throws DataError when an output is not finite.
 Verdict verdict_of(std::span<const float> raw);
 
+/// A floating-point tensor's values on the host, widened or rounded to f32. Waits for the stream.
+std::vector<float> download_f32(Stream&, Tensor);
+
 /// The inference program of a weights file, at one batch size.
 class Detector {
  public:
