@@ -1,5 +1,7 @@
 #pragma once
 // The detector's loss: classification beside a box loss, in one kernel. Launches kernels: only .cu files include this.
+#include <algorithm>
+
 #include "kernels/core/dispatch.h"
 #include "kernels/core/launch.h"
 #include "losses/bce.h"
@@ -89,18 +91,26 @@ class DetectionLoss final : public Loss {
                EvalDetection<Box, S>{f_, pred.as<S>(), target.as<T>(), loss.as<T>(), dpred.as<S>(), state});
     });
   }
+  /// Box and logit are checked apart: beside the whole's size, rounding would hide the smaller one's slope.
   double worst_gradient_error(uint64_t seed) const override {
-    const auto sample = [](Random& random, double* p, double* t, int i) {
-      Box::sample(random, p + 1, t + 1, i);
-      p[0] = 4 * random.normal();
-      t[0] = i % 3 > 0;
+    constexpr double kSamples = 4, kPositives = 2;
+    const auto box = [f = f_](const double* base, const double* p, const double* t, double* dp) {
+      const double at[5] = {0, base[0], base[1], base[2], base[3]}, pred[5] = {0, p[0], p[1], p[2], p[3]};
+      const double target[5] = {1, t[0], t[1], t[2], t[3]};
+      double terms[3], slope[5];
+      f.eval(pred, target, f.held(at, target), kSamples, kPositives, terms, slope);
+      for (int k = 0; k < 4; ++k) dp[k] = slope[1 + k];
+      return terms[2];
     };
-    const auto eval = [f = f_](const double* base, const double* p, const double* t, double* dp) {
-      double terms[3];
-      f.eval(p, t, f.held(base, t), 4.0, 2.0, terms, dp);
+    const auto logit = [f = f_](const double*, const double* p, const double* t, double* dp) {
+      const double pred[5] = {p[0], 0, 0, 1, 1}, target[5] = {t[0], 0, 0, 1, 2};
+      double terms[3], slope[5];
+      f.eval(pred, target, f.held(pred, target), kSamples, kPositives, terms, slope);
+      dp[0] = slope[0];
       return terms[0];
     };
-    return worst_slope_error(SlopeCheck{5, 5, sample, eval}, seed);
+    return std::max(worst_slope_error(SlopeCheck{4, 4, Box::sample, box}, seed),
+                    worst_slope_error(SlopeCheck{1, 1, sample_logit, logit}, seed));
   }
 
  private:

@@ -9,59 +9,98 @@
 namespace telltale {
 namespace {
 
-/// The slope of f at 0 to the side of `sign`. Each step is halved and extrapolated (Richardson); the step whose halving
-/// changes the difference least is taken, because samples differ in scale by orders of magnitude.
-template <class F>
-double one_sided(const F& f, double at_zero, double sign) {
-  double best = std::numeric_limits<double>::quiet_NaN(), least = std::numeric_limits<double>::infinity();
-  double previous = 0;
-  bool first = true;
-  for (double h = 1e-3; h > 1e-13; h /= 2) {
-    const auto [value, step] = f(sign * h);
-    if (step == 0) break;  // below the resolution of a huge coordinate
-    const double difference = (value - at_zero) / step;
-    if (!first) {
-      const double extrapolated = 2 * difference - previous, change = std::abs(difference - previous);
-      if (change < least) {
-        least = change;
-        best = extrapolated;
-      }
+struct Slope {
+  double value, step;  ///< step: the one the value was found with
+};
+
+/// The slope of f to one side of 0, from steps of `widest` (signed) downwards. Each is halved and extrapolated
+/// (Richardson). Curvature differs between samples by orders of magnitude, so that step is taken whose halving changes
+/// the result least, f's own rounding counted in.
+Slope one_sided(const std::function<std::pair<double, double>(double)>& f, double widest) {
+  const double at_zero = f(0).first;
+  Slope best{std::numeric_limits<double>::quiet_NaN(), 0};
+  double least = std::numeric_limits<double>::infinity(), difference = 0, extrapolated = 0;
+  for (int halvings = 0; halvings < 40; ++halvings) {
+    const auto [value, step] = f(std::ldexp(widest, -halvings));
+    if (step == 0) break;  // below the coordinate's resolution
+    const double before = difference, extrapolated_before = extrapolated;
+    difference = (value - at_zero) / step;
+    extrapolated = 2 * difference - before;
+    const double rounding = 0x1p-50 * (1 + std::abs(at_zero)) / std::abs(step);
+    const double change = std::abs(extrapolated - extrapolated_before) + rounding;
+    if (halvings >= 2 && change < least) {
+      least = change;
+      best = {extrapolated, std::abs(step)};
     }
-    previous = difference;
-    first = false;
   }
   return best;
+}
+
+/// Bounds of a slope: the backward and the forward difference at p, and wherever else it was looked for.
+struct Bounds {
+  double low, high, step;
+  double error(double slope) const {
+    return std::max({low - slope, slope - high, 0.0}) / std::max(1.0, std::abs(slope));
+  }
+  void include(const Bounds& o) {
+    low = std::min(low, o.low);
+    high = std::max(high, o.high);
+  }
+  bool finite() const { return std::isfinite(low) && std::isfinite(high); }
+};
+
+using Row = std::vector<double>;
+
+/// Of the k-th number's slope at p.
+Bounds bounds_at(const SlopeCheck& check, const Row& base, const Row& p, const Row& t, int k, double widest) {
+  Row moved = p, unused(check.pred);
+  const auto f = [&](double h) {
+    moved[k] = p[k] + h;
+    return std::pair(check.eval(base.data(), moved.data(), t.data(), unused.data()), moved[k] - p[k]);
+  };
+  const Slope left = one_sided(f, -widest), right = one_sided(f, widest);
+  return {std::min(left.value, right.value), std::max(left.value, right.value), std::min(left.step, right.step)};
 }
 
 }  // namespace
 
 double worst_slope_error(const SlopeCheck& check, uint64_t seed, int samples) {
-  constexpr double infinite = std::numeric_limits<double>::infinity();
+  constexpr double kInfinite = std::numeric_limits<double>::infinity(), kSmooth = 1e-6;
   Random random(seed);
-  std::vector<double> p(check.pred), t(check.target), dp(check.pred), unused(check.pred);
+  Row p(check.pred), t(check.target), dp(check.pred);
   double worst = 0;
   for (int i = 0; i < samples; ++i) {
     check.sample(random, p.data(), t.data(), i);
-    const double at_zero = check.eval(p.data(), p.data(), t.data(), dp.data());
-    if (!std::isfinite(at_zero)) return infinite;
+    if (!std::isfinite(check.eval(p.data(), p.data(), t.data(), dp.data()))) return kInfinite;
+    double widest = 0;
+    for (const Row& row : {p, t}) {
+      for (double x : row) widest = std::max(widest, std::abs(x) / 256);
+    }
+    if (widest == 0) widest = 1;
     for (int k = 0; k < check.pred; ++k) {
-      std::vector<double> moved = p;
-      const auto f = [&](double h) {
-        moved[k] = p[k] + h;
-        return std::pair(check.eval(p.data(), moved.data(), t.data(), unused.data()), moved[k] - p[k]);
-      };
-      const double left = one_sided(f, at_zero, -1), right = one_sided(f, at_zero, 1);
-      const auto [low, high] = std::minmax(left, right);
-      const double error = std::max({low - dp[k], dp[k] - high, 0.0}) / std::max(1.0, std::abs(dp[k]));
-      if (!std::isfinite(dp[k]) || !std::isfinite(left) || !std::isfinite(right)) return infinite;
-      worst = std::max(worst, error);
+      Bounds bounds = bounds_at(check, p, p, t, k, widest);
+      if (!std::isfinite(dp[k]) || !bounds.finite()) return kInfinite;
+      const bool kink = bounds.high - bounds.low > kSmooth * std::max(1.0, std::abs(dp[k]));
+      for (int nearby = 0; kink && nearby < 64 && bounds.error(dp[k]) > kSmooth; ++nearby) {
+        Row q = p;
+        for (double& x : q) x += bounds.step * random.uniform(-1, 1);
+        bounds.include(bounds_at(check, p, q, t, k, bounds.step / 8));
+        if (!bounds.finite()) return kInfinite;
+      }
+      worst = std::max(worst, bounds.error(dp[k]));
     }
   }
   return worst;
 }
 
+void sample_logit(Random& random, double* p, double* t, int i) {
+  constexpr double kScale[] = {1, 10, 1e-4, 1000};
+  p[0] = i % 7 ? kScale[i % 4] * random.normal() : 0;
+  t[0] = i % 3 ? i % 2 : random.uniform();
+}
+
 void sample_numbers(Random& random, double* p, double* t, int i) {
-  constexpr double kScale[] = {1, 1, 1e-3, 1e3};
+  constexpr double kScale[] = {1, 1, 1e-3, 16};
   for (int k = 0; k < 4; ++k) {
     t[k] = random.normal();
     const double differences[] = {random.normal(), 0, random.integer(0, 1) ? 1.0 : -1.0,
@@ -109,14 +148,14 @@ void sample_boxes(Random& random, double* p, double* t, int i) {
       case corner: p0 = t1, p1 = t1 + grid(1, 9); break;
       case same: p0 = t0, p1 = t1; break;
       case inverted:
-        if (axis == 0 || i % 2) std::swap(p0, p1);
+        if (axis == 0 || i / kinds % 2) std::swap(p0, p1);
         break;
       case thin:
         if (axis == 0) p1 = p0 = t0 + grid(-2, 2);
         break;
       case point: p1 = p0 = t0 + grid(-2, 2); break;
       case both_empty:
-        if (axis == 0 || i % 4 < 2) t1 = t0;
+        if (axis == 0 || i / kinds % 2) t1 = t0;
         p0 = t0, p1 = t1;
         break;
       case edges: (random.integer(0, 1) ? p0 = t0 : p1 = t1); break;

@@ -15,9 +15,9 @@ struct SlopeCheck {
   std::function<double(const double* base, const double* p, const double* t, double* dp)> eval;
 };
 
-/// Worst |slope − difference| / max(1, |slope|) over `samples` samples; where the backward and the forward difference
-/// disagree (a kink), the slope may lie anywhere between them. Infinite as soon as a loss, a slope or a difference is
-/// not finite.
+/// Worst |slope − difference| / max(1, |slope|) over `samples` samples. At a kink, where backward and forward
+/// difference disagree, the slope may lie anywhere between them, and where several kinks meet, between those of points
+/// nearby (Clarke's generalised gradient). Infinite as soon as a loss, a slope or a difference is not finite.
 double worst_slope_error(const SlopeCheck& check, uint64_t seed, int samples = 512);
 
 /// True where F's backward holds a constant (CIoU's alpha): F::held(p, t) computes it, F::eval takes it.
@@ -54,6 +54,8 @@ double worst_slope_error(const F& f, uint64_t seed) {
                            seed);
 }
 
+/// Where to check a loss of a logit and a probability: 0, near it and far out; certain and uncertain targets.
+void sample_logit(Random& random, double* p, double* t, int i);
 /// Where to check losses of four numbers that are no geometry: ordinary, equal, tiny and huge differences, and exactly
 /// on ±1, a kink of smooth L1.
 void sample_numbers(Random& random, double* p, double* t, int i);
