@@ -15,23 +15,23 @@ Shape conv_output(const Shape& x, const Shape& w, const ConvGeometry& g);
 
 /// y = act(conv(x, w) + bias + residual).
 struct ConvArgs {
-  Tensor x;         ///< {N,H,W,C}, any floating-point type
-  Tensor w;         ///< {K,R,S,C}, x's type
-  Tensor bias;      ///< optional {1,1,1,K}, accumulator_of(x's type)
-  Tensor residual;  ///< optional, y's shape and type
-  Tensor y;         ///< conv_output(...), x's type; assigned
+  Tensor x{};         ///< {N,H,W,C}, any floating-point type
+  Tensor w{};         ///< {K,R,S,C}, x's type
+  Tensor bias{};      ///< optional {1,1,1,K}, accumulator_of(x's type)
+  Tensor residual{};  ///< optional, y's shape and type; may be y
+  Tensor y{};         ///< conv_output(...), x's type; assigned
   ConvGeometry geometry;
   Act act = Act::none;
-  Tensor packed;  ///< optional: what conv_pack made of w; the filter is then read from there only
+  Tensor packed{};  ///< optional: what conv_pack made of w; the filter is then read from there only
 };
 
 /// dx, dw, dbias of conv(x, w) + bias from dy (already through the activation).
 struct ConvGradArgs {
-  Tensor x, w;   ///< as in ConvArgs; x is read by dw only, w by dx only
-  Tensor dy;     ///< {N,Ho,Wo,K}
-  Tensor dx;     ///< optional, x's shape and type, obeying dx_mode
-  Tensor dw;     ///< optional, w's shape, accumulator_of(x's type), obeying dw_mode
-  Tensor dbias;  ///< optional, {1,1,1,K}, accumulator type, obeying dw_mode
+  Tensor x{}, w{};  ///< as in ConvArgs; x is read by dw only, w by dx only
+  Tensor dy{};      ///< {N,Ho,Wo,K}
+  Tensor dx{};      ///< optional, x's shape and type, obeying dx_mode
+  Tensor dw{};      ///< optional, w's shape, accumulator_of(x's type), obeying dw_mode
+  Tensor dbias{};   ///< optional, {1,1,1,K}, accumulator type, obeying dw_mode
   ConvGeometry geometry;
   GradMode dx_mode = GradMode::overwrite, dw_mode = GradMode::overwrite;
 };

@@ -6,10 +6,10 @@
 namespace telltale {
 
 struct GateArgs {
-  Tensor z;   ///< {N,H,W,2C}: channels [0,C) are the value, [C,2C) the gate
-  Tensor y;   ///< {N,H,W,C}, z's type
-  Tensor dy;  ///< backward: y's shape
-  Tensor dz;  ///< backward: z's shape, assigned; may be z itself
+  Tensor z{};   ///< {N,H,W,2C}: channels [0,C) are the value, [C,2C) the gate
+  Tensor y{};   ///< {N,H,W,C}, z's type
+  Tensor dy{};  ///< backward: y's shape
+  Tensor dz{};  ///< backward: z's shape, assigned; may be z itself
   Act act = Act::elu;
 };
 /// y = act(z[..., :C]) · sigmoid(z[..., C:]).

@@ -6,25 +6,25 @@ namespace telltale {
 
 /// y = act(x·wᵀ + bias).
 struct LinearArgs {
-  Tensor x;     ///< {N,h,w,c}: features are its h·w·c numbers, I in all
-  Tensor w;     ///< {O,h,w,c} or {O,1,1,I}: O·I numbers, row-major, x's type
-  Tensor bias;  ///< optional {1,1,1,O}, accumulator type
-  Tensor y;     ///< {N,1,1,O}, x's type
+  Tensor x{};     ///< {N,h,w,c}: features are its h·w·c numbers, I in all
+  Tensor w{};     ///< {O,h,w,c} or {O,1,1,I}: O·I numbers, row-major, x's type
+  Tensor bias{};  ///< optional {1,1,1,O}, accumulator type
+  Tensor y{};     ///< {N,1,1,O}, x's type
   Act act = Act::none;
 };
 struct LinearGradArgs {
-  Tensor x, w, dy;       ///< dy already through the activation
-  Tensor dx, dw, dbias;  ///< optional; dw and dbias of the accumulator type
+  Tensor x{}, w{}, dy{};       ///< dy already through the activation
+  Tensor dx{}, dw{}, dbias{};  ///< optional; dw and dbias of the accumulator type
   GradMode dx_mode = GradMode::overwrite, dw_mode = GradMode::overwrite;
 };
 /// c = alpha·op(a)·op(b) + beta·c, row-major, op = transpose where asked; a {m×k}, b {k×n}, c {m×n}; f32 or f64. lda,
 /// ldb, ldc are row strides.
 struct GemmArgs {
-  const void *a, *b;
-  void* c;
+  const void *a = nullptr, *b = nullptr;
+  void* c = nullptr;
   DType dtype = DType::f32;
   bool transpose_a = false, transpose_b = false;
-  int64_t m, n, k, lda, ldb, ldc;
+  int64_t m = 0, n = 0, k = 0, lda = 0, ldb = 0, ldc = 0;
   double alpha = 1, beta = 0;
 };
 
