@@ -8,7 +8,7 @@ struct AdamArgs {
   Tensor master, grad, m, v;  ///< {1,1,1,n} each, f32 (f64 in f64 programs)
   Tensor shadow;              ///< optional, 16-bit copy of master in compute precision, refreshed here
   int64_t count = 0;          ///< elements
-  float beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0;
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   const StepState* state =
       nullptr;  ///< on the stream's device: step t ≥ 1, lr, loss_scale; nothing happens when overflow is set
 };

@@ -31,6 +31,10 @@ struct BatchNormGradArgs {
   Act act = Act::none;
 };
 
+/// Throws ShapeError where shapes or types don't fit together.
+void check_batchnorm(const BatchNormArgs&);
+void check_batchnorm(const BatchNormGradArgs&);
+
 namespace cpu {
 void batchnorm_forward(Stream&, const BatchNormArgs&);
 void batchnorm_backward(Stream&, const BatchNormGradArgs&);

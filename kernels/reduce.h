@@ -4,6 +4,10 @@
 
 namespace telltale {
 
+/// Throw ShapeError where shapes or types don't fit together.
+void check_column_sums(const Tensor& x, const Tensor& y);
+void check_sum_of_squares(const Tensor& x, const Tensor& y);
+
 namespace cpu {
 void column_sums(Stream&, Tensor x, Tensor y, GradMode mode);
 void sum_of_squares(Stream&, Tensor x, Tensor y);

@@ -1,0 +1,323 @@
+// The host's form: every pass walks blocks that stay in the second-level cache, and sums fold in one order whatever the
+// number of threads.
+#include "kernels/batchnorm.h"
+
+#include <cmath>
+
+#include "kernels/core/math.h"
+#include "kernels/core/row_blocks.h"
+
+namespace telltale {
+namespace {
+
+void check_vector(const char* name, const Tensor& t, const Tensor& x) {
+  TT_CHECK(t && t.shape == (Shape{1, 1, 1, x.shape.c}) && t.dtype == accumulator_of(x.dtype), ShapeError,
+           "batchnorm: ", name, " must be [1,1,1,", x.shape.c, "] of ", name_of(accumulator_of(x.dtype)), ", got ",
+           t ? to_string(t.shape) + " of " + name_of(t.dtype) : "nothing");
+}
+void check_like(const char* name, const Tensor& t, const Tensor& x) {
+  TT_CHECK(t && t.shape == x.shape && t.dtype == x.dtype, ShapeError, "batchnorm: ", name, " must be like x, ",
+           to_string(x.shape), " of ", name_of(x.dtype), ", got ",
+           t ? to_string(t.shape) + " of " + name_of(t.dtype) : "nothing");
+}
+void check_act(Act act) {
+  TT_CHECK(act == Act::none || act == Act::relu, ShapeError, "batchnorm: only relu can be fused");
+}
+
+/// Elements handled at once: the scratch of one step stays in the first-level cache.
+constexpr int64_t kSegment = 512;
+
+/// Per-channel vectors of doubles from one sum a block: folded in block order.
+template <class A>
+void fold_blocks(const RowBlocks& g, const A* partial, int64_t stride, double* total) {
+  std::fill(total, total + g.c, 0.0);
+  for (int64_t b = 0; b < g.count; ++b) {
+    for (int c = 0; c < g.c; ++c) total[c] += double(partial[b * stride + c]);
+  }
+}
+
+/// Mean and summed squared deviation of one block, written to the first c elements of each. Two passes over cached
+/// rows; the first is shifted by the block's first row, so a large mean costs no digits.
+template <class T, class A>
+void block_statistics(const RowBlocks& g, int64_t block, const T* x, A* mean, A* squares) {
+  const int64_t rows = g.rows_in(block), width = g.width();
+  const T* first = x + block * g.block_rows * g.c;
+  A* sum = squares;
+  for (int c = 0; c < g.c; ++c) mean[c] = load(first[c]);
+  g.spread(mean);
+  std::fill(sum, sum + width, A(0));
+  g.groups(block, [&](int64_t offset, int64_t length) {
+#pragma omp simd
+    for (int64_t i = 0; i < length; ++i) sum[i] += load(x[offset + i]) - mean[i];
+  });
+  g.fold_rows(sum);
+  for (int c = 0; c < g.c; ++c) mean[c] += sum[c] / A(rows);
+  g.spread(mean);
+  std::fill(squares, squares + width, A(0));
+  g.groups(block, [&](int64_t offset, int64_t length) {
+#pragma omp simd
+    for (int64_t i = 0; i < length; ++i) {
+      const A d = load(x[offset + i]) - mean[i];
+      squares[i] += d * d;
+    }
+  });
+  g.fold_rows(squares);
+}
+
+/// Scratch cut from a stream's workspace: one call, then pieces.
+class Pieces {
+ public:
+  explicit Pieces(void* base) : at_(static_cast<char*>(base)) {}
+  template <class V>
+  V* take(int64_t count) {
+    V* p = reinterpret_cast<V*>(at_);
+    at_ += bytes<V>(count);
+    return p;
+  }
+  template <class V>
+  static size_t bytes(int64_t count) {
+    return (size_t(count) * sizeof(V) + 63) / 64 * 64;
+  }
+
+ private:
+  char* at_;
+};
+
+template <class T>
+void forward(Stream& s, const BatchNormArgs& a) {
+  using A = acc_t<T>;
+  const RowBlocks g(a.x.shape.rows(), a.x.shape.c, sizeof(T));
+  const int64_t width = g.width(), stride = 2 * width;
+  Pieces pieces(
+      s.workspace(Pieces::bytes<A>(g.count * stride) + 2 * Pieces::bytes<double>(g.c) + 3 * Pieces::bytes<A>(width))
+          .data);
+  A* partial = pieces.take<A>(g.count * stride);
+  double *total = pieces.take<double>(g.c), *squares = pieces.take<double>(g.c);
+  A *mean = pieces.take<A>(width), *scale = pieces.take<A>(width), *beta = pieces.take<A>(width);
+  const T *x = a.x.as<T>(), *residual = a.residual.as<T>();
+  T* y = a.y.as<T>();
+
+#pragma omp parallel for num_threads(s.threads()) if (!g.small())
+  for (int64_t b = 0; b < g.count; ++b) block_statistics(g, b, x, partial + b * stride, partial + b * stride + width);
+
+  // Pooled: M2 = Σ M2_b + n_b·(mean_b − mean)² (Chan et al. 1979).
+  std::fill(total, total + g.c, 0.0);
+  std::fill(squares, squares + g.c, 0.0);
+  const double rows = double(g.rows);
+  for (int64_t b = 0; b < g.count; ++b) {
+    const double share = double(g.rows_in(b)) / rows;
+    for (int c = 0; c < g.c; ++c) total[c] += share * double(partial[b * stride + c]);
+  }
+  for (int64_t b = 0; b < g.count; ++b) {
+    const double n = double(g.rows_in(b));
+    const A* m = partial + b * stride;
+    for (int c = 0; c < g.c; ++c) {
+      const double d = double(m[c]) - total[c];
+      squares[c] += double(m[width + c]) + n * d * d;
+    }
+  }
+  const double momentum = a.momentum;
+  for (int c = 0; c < g.c; ++c) {
+    const double rstd = 1 / std::sqrt(squares[c] / rows + double(a.eps));
+    a.mean.as<A>()[c] = mean[c] = A(total[c]);
+    a.rstd.as<A>()[c] = A(rstd);
+    scale[c] = A(double(a.gamma.as<A>()[c]) * rstd);
+    beta[c] = a.beta.as<A>()[c];
+    A &running_mean = a.running_mean.as<A>()[c], &running_var = a.running_var.as<A>()[c];
+    running_mean = A((1 - momentum) * double(running_mean) + momentum * total[c]);
+    if (g.rows > 1) running_var = A((1 - momentum) * double(running_var) + momentum * squares[c] / (rows - 1));
+  }
+  if (a.batches) *a.batches.as<A>() += A(1);
+  g.spread(mean);
+  g.spread(scale);
+  g.spread(beta);
+
+  const bool relu = a.act == Act::relu;
+#pragma omp parallel for num_threads(s.threads()) if (!g.small())
+  for (int64_t b = 0; b < g.count; ++b) {
+    g.groups(b, [&](int64_t offset, int64_t length) {
+      A v[kSegment];
+      for (int64_t at = 0; at < length; at += kSegment) {
+        const int64_t n = std::min(kSegment, length - at), o = offset + at;
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) v[i] = (load(x[o + i]) - mean[at + i]) * scale[at + i] + beta[at + i];
+        if (residual) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) v[i] += load(residual[o + i]);
+        }
+        if (relu) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) v[i] = activate(Act::relu, v[i]);
+        }
+#pragma omp simd
+        for (int64_t i = 0; i < n; ++i) y[o + i] = store<T>(v[i]);
+      }
+    });
+  }
+}
+
+/// g = dy where the activation let it through.
+template <class T, class A>
+void masked(const T* dy, const T* y, bool relu, int64_t n, A* g) {
+  if (relu) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) g[i] = load(y[i]) > A(0) ? load(dy[i]) : A(0);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) g[i] = load(dy[i]);
+  }
+}
+
+/// Writes or adds a segment of a gradient; to may be null.
+template <class T, class A>
+void write(T* to, GradMode mode, const A* v, int64_t n) {
+  if (mode == GradMode::overwrite) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) to[i] = store<T>(v[i]);
+  } else {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) to[i] = store<T>(load(to[i]) + v[i]);
+  }
+}
+
+template <class A>
+void write_weight(Tensor t, GradMode mode, int c, double v) {
+  if (!t || mode == GradMode::ignore) return;
+  A& to = t.as<A>()[c];
+  to = mode == GradMode::overwrite ? A(v) : to + A(v);
+}
+
+template <class T>
+void backward(Stream& s, const BatchNormGradArgs& a) {
+  using A = acc_t<T>;
+  const bool trained = bool(a.mean), relu = a.act == Act::relu;
+  const bool wants_dx = a.dx && a.dx_mode != GradMode::ignore;
+  const bool wants_dresidual = a.dresidual && a.dresidual_mode != GradMode::ignore;
+  const bool wants_dw = (a.dgamma || a.dbeta) && a.dw_mode != GradMode::ignore;
+  const RowBlocks g(a.dy.shape.rows(), a.dy.shape.c, sizeof(T));
+  const int64_t width = g.width(), stride = 2 * width;
+  Pieces pieces(
+      s.workspace(Pieces::bytes<A>(g.count * stride) + 2 * Pieces::bytes<double>(g.c) + 4 * Pieces::bytes<A>(width))
+          .data);
+  A* partial = pieces.take<A>(g.count * stride);
+  double *sum_g = pieces.take<double>(g.c), *sum_gx = pieces.take<double>(g.c);
+  A *mean = pieces.take<A>(width), *slope = pieces.take<A>(width), *constant = pieces.take<A>(width),
+    *linear = pieces.take<A>(width);
+  const T *x = a.x.as<T>(), *y = a.y.as<T>(), *dy = a.dy.as<T>();
+  const auto rstd_of = [&](int c) {
+    return trained ? double(a.rstd.as<A>()[c]) : 1 / std::sqrt(double(a.running_var.as<A>()[c]) + double(a.eps));
+  };
+  for (int c = 0; c < g.c; ++c) mean[c] = (trained ? a.mean : a.running_mean).template as<A>()[c];
+  g.spread(mean);
+
+  std::fill(sum_g, sum_g + g.c, 0.0);
+  std::fill(sum_gx, sum_gx + g.c, 0.0);
+  if (wants_dw || (wants_dx && trained)) {
+#pragma omp parallel for num_threads(s.threads()) if (!g.small())
+    for (int64_t b = 0; b < g.count; ++b) {
+      A *sg = partial + b * stride, *sgx = sg + width;
+      std::fill(sg, sg + stride, A(0));
+      g.groups(b, [&](int64_t offset, int64_t length) {
+        A v[kSegment];
+        for (int64_t at = 0; at < length; at += kSegment) {
+          const int64_t n = std::min(kSegment, length - at), o = offset + at;
+          masked(dy + o, y + o, relu, n, v);
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) {
+            sg[at + i] += v[i];
+            sgx[at + i] += v[i] * (load(x[o + i]) - mean[at + i]);
+          }
+        }
+      });
+      g.fold_rows(sg);
+      g.fold_rows(sgx);
+    }
+    fold_blocks(g, partial, stride, sum_g);
+    fold_blocks(g, partial + width, stride, sum_gx);
+  }
+  // dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)), with x̂ = (x − mean)·rstd.
+  for (int c = 0; c < g.c; ++c) {
+    const double rstd = rstd_of(c), k = double(a.gamma.as<A>()[c]) * rstd, rows = double(g.rows);
+    slope[c] = A(k);
+    constant[c] = A(k * sum_g[c] / rows);
+    linear[c] = A(k * rstd * rstd * sum_gx[c] / rows);
+    write_weight<A>(a.dgamma, a.dw_mode, c, sum_gx[c] * rstd);
+    write_weight<A>(a.dbeta, a.dw_mode, c, sum_g[c]);
+  }
+  g.spread(slope);
+  g.spread(constant);
+  g.spread(linear);
+  if (!wants_dx && !wants_dresidual) return;
+
+#pragma omp parallel for num_threads(s.threads()) if (!g.small())
+  for (int64_t b = 0; b < g.count; ++b) {
+    g.groups(b, [&](int64_t offset, int64_t length) {
+      A v[kSegment];
+      for (int64_t at = 0; at < length; at += kSegment) {
+        const int64_t n = std::min(kSegment, length - at), o = offset + at;
+        masked(dy + o, y + o, relu, n, v);
+        if (wants_dresidual) write(a.dresidual.as<T>() + o, a.dresidual_mode, v, n);
+        if (!wants_dx) continue;
+        if (trained) {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i)
+            v[i] = slope[at + i] * v[i] - constant[at + i] - linear[at + i] * (load(x[o + i]) - mean[at + i]);
+        } else {
+#pragma omp simd
+          for (int64_t i = 0; i < n; ++i) v[i] *= slope[at + i];
+        }
+        write(a.dx.as<T>() + o, a.dx_mode, v, n);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+void check_batchnorm(const BatchNormArgs& a) {
+  TT_CHECK(a.x && a.x.shape.numel() > 0, ShapeError, "batchnorm: x is empty: ", to_string(a.x.shape));
+  check_like("y", a.y, a.x);
+  if (a.residual) check_like("residual", a.residual, a.x);
+  check_vector("gamma", a.gamma, a.x);
+  check_vector("beta", a.beta, a.x);
+  check_vector("running_mean", a.running_mean, a.x);
+  check_vector("running_var", a.running_var, a.x);
+  if (a.mean) check_vector("mean", a.mean, a.x);
+  if (a.rstd) check_vector("rstd", a.rstd, a.x);
+  check_act(a.act);
+}
+
+void check_batchnorm(const BatchNormGradArgs& a) {
+  TT_CHECK(a.dy && a.dy.shape.numel() > 0, ShapeError, "batchnorm: dy is empty: ", to_string(a.dy.shape));
+  const bool trained = bool(a.mean);
+  const bool weights = (a.dgamma || a.dbeta) && a.dw_mode != GradMode::ignore;
+  if (weights || (trained && a.dx && a.dx_mode != GradMode::ignore)) check_like("x", a.x, a.dy);
+  if (a.act != Act::none) check_like("y", a.y, a.dy);
+  if (a.dx) check_like("dx", a.dx, a.dy);
+  if (a.dresidual) check_like("dresidual", a.dresidual, a.dy);
+  check_vector("gamma", a.gamma, a.dy);
+  if (trained) {
+    check_vector("mean", a.mean, a.dy);
+    check_vector("rstd", a.rstd, a.dy);
+  } else {
+    check_vector("running_mean", a.running_mean, a.dy);
+    check_vector("running_var", a.running_var, a.dy);
+  }
+  if (a.dgamma) check_vector("dgamma", a.dgamma, a.dy);
+  if (a.dbeta) check_vector("dbeta", a.dbeta, a.dy);
+  check_act(a.act);
+}
+
+namespace cpu {
+void batchnorm_forward(Stream& s, const BatchNormArgs& a) {
+  check_batchnorm(a);
+  TT_CHECK(a.mean && a.rstd, ShapeError, "batchnorm: training needs mean and rstd to write to");
+  visit_float(a.x.dtype, [&](auto tag) { forward<typename decltype(tag)::type>(s, a); });
+}
+void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
+  check_batchnorm(a);
+  visit_float(a.dy.dtype, [&](auto tag) { backward<typename decltype(tag)::type>(s, a); });
+}
+}  // namespace cpu
+
+}  // namespace telltale

@@ -1,0 +1,362 @@
+// The device's form, and the frozen one of both: statistics by channel tiles and row slabs, then one pass of chunks.
+#include "kernels/batchnorm.h"
+#include "kernels/core/column_tiles.h"
+#include "kernels/core/math.h"
+
+namespace telltale {
+namespace {
+
+/// Mean and summed squared deviation of `n` values, and how two such join (Chan et al. 1979).
+template <class A>
+struct Moments {
+  A n, mean, squares;
+  TT_HD static Moments joined(const Moments& a, const Moments& b) {
+    const A n = a.n + b.n;
+    if (n == 0) return a;
+    const A d = b.mean - a.mean, share = b.n / n;
+    return {n, a.mean + d * share, a.squares + b.squares + d * d * a.n * share};
+  }
+};
+
+/// First level: moments of a slab's rows. A lane shifts by its own first value, so the digits lost to a large mean are
+/// those of the few rows it sees.
+template <class T>
+struct ChannelMoments {
+  using A = acc_t<T>;
+  struct Shared {
+    A n[ColumnTiles::kLanes], mean[kChunk][ColumnTiles::kLanes], squares[kChunk][ColumnTiles::kLanes];
+    TT_HD Moments<A> at(int k, int t) const { return {n[t], mean[k][t], squares[k][t]}; }
+  };
+  ColumnTiles tiles;
+  const T* x;
+  bool aligned;
+  A* partial;  // [slab][mean, squares][c]
+
+  TT_HD void operator()(const Block<ColumnTiles::kLanes>& b, Shared& shared) const {
+    b.each([&](int t) {
+      const ColumnTiles::Part p = tiles.part(b.index, t);
+      Chunk<A> shift = chunk_of(A(0)), sum = shift, squares = shift;
+      A n = 0;
+      if (p.size > 0 && p.first < p.last) {
+        shift = load_chunk(x + p.first * tiles.c + p.c, p.size, aligned);
+        for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) {
+          const Chunk<A> v = load_chunk(x + row * tiles.c + p.c, p.size, aligned);
+          for (int k = 0; k < kChunk; ++k) {
+            const A d = v[k] - shift[k];
+            sum[k] += d;
+            squares[k] += d * d;
+          }
+          n += 1;
+        }
+      }
+      shared.n[t] = n;
+      for (int k = 0; k < kChunk; ++k) {
+        const A d = n > 0 ? sum[k] / n : A(0), m2 = squares[k] - d * sum[k];
+        shared.mean[k][t] = shift[k] + d;
+        shared.squares[k][t] = m2 < 0 ? A(0) : m2;
+      }
+    });
+    for (int s = tiles.row_lanes() / 2; s > 0; s /= 2) {
+      const int other = s * tiles.lanes_c;
+      b.each([&](int t) {
+        if (t >= other) return;
+        Moments<A> m{};
+        for (int k = 0; k < kChunk; ++k) {
+          m = Moments<A>::joined(shared.at(k, t), shared.at(k, t + other));
+          shared.mean[k][t] = m.mean;
+          shared.squares[k][t] = m.squares;
+        }
+        shared.n[t] = m.n;
+      });
+    }
+    b.each([&](int t) {
+      const ColumnTiles::Part p = tiles.part(b.index, t);
+      if (p.row_lane != 0) return;
+      A* to = partial + p.slab * 2 * tiles.c + p.c;
+      for (int k = 0; k < p.size; ++k) {
+        to[k] = shared.mean[k][t];
+        to[tiles.c + k] = shared.squares[k][t];
+      }
+    });
+  }
+};
+
+/// Second level: joins the slabs and writes everything that is one number a channel.
+template <class A>
+struct ChannelStats {
+  static constexpr int kLanes = 256, kChannels = 8, kSlabLanes = kLanes / kChannels;
+  struct Shared {
+    Moments<A> v[kLanes];
+  };
+  ColumnTiles tiles;
+  const A* partial;
+  A *mean, *rstd, *running_mean, *running_var, *batches;
+  A momentum, eps;
+
+  TT_HD static int64_t grid(int c) { return (c + kChannels - 1) / kChannels; }
+  TT_HD void operator()(const Block<kLanes>& b, Shared& shared) const {
+    b.each([&](int t) {
+      const int64_t channel = b.index * kChannels + t % kChannels;
+      Moments<A> m{0, 0, 0};
+      if (channel < tiles.c) {
+        for (int64_t i = t / kChannels; i < tiles.slabs; i += kSlabLanes) {
+          const int64_t left = tiles.rows - i * tiles.slab_rows;
+          const A* p = partial + i * 2 * tiles.c + channel;
+          m = Moments<A>::joined(m, {A(left < tiles.slab_rows ? left : tiles.slab_rows), p[0], p[tiles.c]});
+        }
+      }
+      shared.v[t] = m;
+    });
+    for (int s = kLanes / 2; s >= kChannels; s /= 2) {
+      b.each([&](int t) {
+        if (t < s) shared.v[t] = Moments<A>::joined(shared.v[t], shared.v[t + s]);
+      });
+    }
+    b.each([&](int t) {
+      const int64_t c = b.index * kChannels + t;
+      if (t >= kChannels || c >= tiles.c) return;
+      const Moments<A> m = shared.v[t];
+      const A rows = A(tiles.rows);
+      mean[c] = m.mean;
+      rstd[c] = A(1) / A(sqrt(m.squares / rows + eps));
+      running_mean[c] = (A(1) - momentum) * running_mean[c] + momentum * m.mean;
+      if (tiles.rows > 1) running_var[c] = (A(1) - momentum) * running_var[c] + momentum * (m.squares / (rows - A(1)));
+      if (batches && c == 0) *batches += A(1);
+    });
+  }
+};
+
+/// Rows that share one load of their channels' constants.
+constexpr int kRowsAtOnce = 4;
+
+/// y = act((x − mean)·rstd·gamma + beta + residual), a chunk of channels of a few rows to an index.
+template <class T>
+struct Normalise {
+  using A = acc_t<T>;
+  RowChunks chunks;  // over groups of rows
+  int64_t rows;
+  const T *x, *residual;
+  T* y;
+  const A *mean, *rstd, *gamma, *beta;
+  A eps;
+  bool frozen;  // rstd then holds a variance
+  bool relu, aligned;
+
+  TT_HD void operator()(int64_t i) const {
+    const RowChunks::At at = chunks.at(i);
+    const Chunk<A> m = load_chunk(mean + at.c, at.size, false), g = load_chunk(gamma + at.c, at.size, false),
+                   b = load_chunk(beta + at.c, at.size, false);
+    Chunk<A> scale = load_chunk(rstd + at.c, at.size, false);
+    if (frozen) {
+      for (int k = 0; k < kChunk; ++k) scale[k] = A(1) / A(sqrt(scale[k] + eps));
+    }
+    for (int k = 0; k < kChunk; ++k) scale[k] *= g[k];
+    const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
+    for (int64_t row = first; row < last; ++row) {
+      const int64_t o = row * chunks.c + at.c;
+      Chunk<A> v = load_chunk(x + o, at.size, aligned);
+      for (int k = 0; k < kChunk; ++k) v[k] = (v[k] - m[k]) * scale[k] + b[k];
+      if (residual) {
+        const Chunk<A> r = load_chunk(residual + o, at.size, aligned);
+        for (int k = 0; k < kChunk; ++k) v[k] += r[k];
+      }
+      if (relu) {
+        for (int k = 0; k < kChunk; ++k) v[k] = activate(Act::relu, v[k]);
+      }
+      store_chunk(y + o, v, at.size, aligned);
+    }
+  }
+};
+
+RowChunks row_groups(const Shape& x) { return {(x.rows() + kRowsAtOnce - 1) / kRowsAtOnce, x.c}; }
+
+template <class T>
+void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tensor& rstd, bool frozen) {
+  using A = acc_t<T>;
+  const bool aligned = a.x.shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.residual.data});
+  const Normalise<T> f{row_groups(a.x.shape),
+                       a.x.shape.rows(),
+                       a.x.as<T>(),
+                       a.residual.as<T>(),
+                       a.y.as<T>(),
+                       mean.as<A>(),
+                       rstd.as<A>(),
+                       a.gamma.as<A>(),
+                       a.beta.as<A>(),
+                       A(a.eps),
+                       frozen,
+                       a.act == Act::relu,
+                       aligned};
+  for_each(s, f.chunks.count(), f);
+}
+
+template <class T>
+void forward(Stream& s, const BatchNormArgs& a) {
+  using A = acc_t<T>;
+  const ColumnTiles tiles(a.x.shape.rows(), a.x.shape.c);
+  A* partial = s.workspace(size_t(tiles.slabs) * 2 * size_t(tiles.c) * sizeof(A)).template as<A>();
+  const bool aligned = tiles.c % kChunk == 0 && all_aligned({a.x.data});
+  launch<ColumnTiles::kLanes>(s, tiles.grid(), ChannelMoments<T>{tiles, a.x.as<T>(), aligned, partial});
+  launch<ChannelStats<A>::kLanes>(
+      s, ChannelStats<A>::grid(tiles.c),
+      ChannelStats<A>{tiles, partial, a.mean.as<A>(), a.rstd.as<A>(), a.running_mean.as<A>(), a.running_var.as<A>(),
+                      a.batches.as<A>(), A(a.momentum), A(a.eps)});
+  normalise<T>(s, a, a.mean, a.rstd, false);
+}
+
+/// What backward reads of a layer, in either form.
+template <class T>
+struct Incoming {
+  using A = acc_t<T>;
+  const T *x, *y, *dy;
+  const A *mean, *rstd;
+  A eps;
+  bool frozen, aligned;  // y null: no activation
+  TT_HD Chunk<A> masked(int64_t offset, int size) const {
+    Chunk<A> g = load_chunk(dy + offset, size, aligned);
+    if (y) {
+      const Chunk<A> v = load_chunk(y + offset, size, aligned);
+      for (int k = 0; k < kChunk; ++k) g[k] = v[k] > A(0) ? g[k] : A(0);
+    }
+    return g;
+  }
+  TT_HD A rstd_of(int c) const { return frozen ? A(1) / A(sqrt(rstd[c] + eps)) : rstd[c]; }
+};
+
+/// Σ g and Σ g·(x − mean).
+template <class T>
+struct GradientTerms {
+  using A = acc_t<T>;
+  Incoming<T> in;
+  TT_HD Chunk<A> begin(int c, int size) const { return load_chunk(in.mean + c, size, false); }
+  TT_HD void add(const Chunk<A>& mean, int64_t offset, int size, Chunk<A> (&sums)[2]) const {
+    const Chunk<A> g = in.masked(offset, size), x = load_chunk(in.x + offset, size, in.aligned);
+    for (int k = 0; k < kChunk; ++k) {
+      sums[0][k] += g[k];
+      sums[1][k] += g[k] * (x[k] - mean[k]);
+    }
+  }
+};
+
+/// dγ, dβ, and the two per-channel constants of dx.
+template <class T>
+struct WriteChannelGradients {
+  using A = acc_t<T>;
+  Incoming<T> in;
+  const A* gamma;
+  A *dgamma, *dbeta, *constant, *linear;
+  A rows;
+  bool accumulate;
+  TT_HD void operator()(int c, const A (&sum)[2]) const {
+    const A rstd = in.rstd_of(c), slope = gamma[c] * rstd;
+    constant[c] = slope * sum[0] / rows;
+    linear[c] = slope * rstd * rstd * sum[1] / rows;
+    const A dg = sum[1] * rstd;
+    if (dgamma) dgamma[c] = accumulate ? dgamma[c] + dg : dg;
+    if (dbeta) dbeta[c] = accumulate ? dbeta[c] + sum[0] : sum[0];
+  }
+};
+
+/// dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)) and dresidual = g, a chunk of channels of a few rows to an index.
+template <class T>
+struct InputGradient {
+  using A = acc_t<T>;
+  Incoming<T> in;
+  RowChunks chunks;  // over groups of rows
+  int64_t rows;
+  const A *gamma, *constant, *linear;
+  T *dx, *dresidual;
+  bool dx_accumulate, dresidual_accumulate;
+  TT_HD void operator()(int64_t i) const {
+    const RowChunks::At at = chunks.at(i);
+    Chunk<A> slope = load_chunk(gamma + at.c, at.size, false), mean = chunk_of(A(0)), c0 = mean, c1 = mean;
+    for (int k = 0; k < kChunk; ++k) slope[k] *= k < at.size ? in.rstd_of(at.c + k) : A(0);
+    if (!in.frozen && dx) {
+      mean = load_chunk(in.mean + at.c, at.size, false);
+      c0 = load_chunk(constant + at.c, at.size, false);
+      c1 = load_chunk(linear + at.c, at.size, false);
+    }
+    const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
+    for (int64_t row = first; row < last; ++row) {
+      const int64_t o = row * chunks.c + at.c;
+      Chunk<A> g = in.masked(o, at.size);
+      if (dresidual) store_gradient(dresidual + o, g, at.size, in.aligned, dresidual_accumulate);
+      if (!dx) continue;
+      for (int k = 0; k < kChunk; ++k) g[k] *= slope[k];
+      if (!in.frozen) {
+        const Chunk<A> x = load_chunk(in.x + o, at.size, in.aligned);
+        for (int k = 0; k < kChunk; ++k) g[k] -= c0[k] + c1[k] * (x[k] - mean[k]);
+      }
+      store_gradient(dx + o, g, at.size, in.aligned, dx_accumulate);
+    }
+  }
+};
+
+template <class T>
+void backward(Stream& s, const BatchNormGradArgs& a) {
+  using A = acc_t<T>;
+  const bool frozen = !a.mean;
+  const bool wants_dx = a.dx && a.dx_mode != GradMode::ignore;
+  const bool wants_dresidual = a.dresidual && a.dresidual_mode != GradMode::ignore;
+  const bool wants_dw = (a.dgamma || a.dbeta) && a.dw_mode != GradMode::ignore;
+  const Shape shape = a.dy.shape;
+  const ColumnTiles tiles(shape.rows(), shape.c);
+  const size_t c = size_t(shape.c);
+  A* partial = s.workspace((size_t(tiles.slabs) * 2 + 2) * c * sizeof(A)).template as<A>();
+  A *constant = partial + size_t(tiles.slabs) * 2 * c, *linear = constant + c;
+  const bool aligned =
+      shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.dy.data, a.dx.data, a.dresidual.data});
+  const Incoming<T> in{a.x.as<T>(),
+                       a.act == Act::relu ? a.y.as<T>() : nullptr,
+                       a.dy.as<T>(),
+                       (frozen ? a.running_mean : a.mean).template as<A>(),
+                       (frozen ? a.running_var : a.rstd).template as<A>(),
+                       A(a.eps),
+                       frozen,
+                       aligned};
+  if (wants_dw || (wants_dx && !frozen)) {
+    launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 2, GradientTerms<T>>{tiles, {in}, partial});
+    using Fold = FoldSlabs<A, 2, WriteChannelGradients<T>>;
+    launch<Fold::kLanes>(
+        s, Fold::grid(shape.c),
+        Fold{tiles.slabs,
+             shape.c,
+             partial,
+             {in, a.gamma.as<A>(), wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
+              constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate}});
+  }
+  if (!wants_dx && !wants_dresidual) return;
+  const InputGradient<T> f{in,
+                           row_groups(shape),
+                           tiles.rows,
+                           a.gamma.as<A>(),
+                           constant,
+                           linear,
+                           wants_dx ? a.dx.as<T>() : nullptr,
+                           wants_dresidual ? a.dresidual.as<T>() : nullptr,
+                           a.dx_mode == GradMode::accumulate,
+                           a.dresidual_mode == GradMode::accumulate};
+  for_each(s, f.chunks.count(), f);
+}
+
+}  // namespace
+
+namespace cuda {
+void batchnorm_forward(Stream& s, const BatchNormArgs& a) {
+  check_batchnorm(a);
+  TT_CHECK(a.mean && a.rstd, ShapeError, "batchnorm: training needs mean and rstd to write to");
+  visit_float(a.x.dtype, [&](auto tag) { forward<typename decltype(tag)::type>(s, a); });
+}
+void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
+  check_batchnorm(a);
+  visit_float(a.dy.dtype, [&](auto tag) { backward<typename decltype(tag)::type>(s, a); });
+}
+}  // namespace cuda
+
+void batchnorm_frozen(Stream& s, const BatchNormArgs& a) {
+  check_batchnorm(a);
+  visit_float(a.x.dtype,
+              [&](auto tag) { normalise<typename decltype(tag)::type>(s, a, a.running_mean, a.running_var, true); });
+}
+
+}  // namespace telltale
