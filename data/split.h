@@ -15,8 +15,7 @@ struct SplitPlan {
   std::array<double, 3> amount{.7, .15, .15};
 };
 
-/// "25000,5000,6500" (whole numbers, at least one above 1 or all 0/1 summing to more than 1) or ".7,.15,.15" (summing
-/// to 1 within 1e-6); UsageError otherwise.
+/// ".7,.15,.15" when the three sum to 1 within 1e-6, else whole counts such as "25000,5000,6500"; UsageError otherwise.
 SplitPlan parse_split(const std::string& text);
 
 /// The split of each photograph, given the SHA-256 (hex) of its SOURCE file. Shares: by a seeded hash of the digest

@@ -1,0 +1,120 @@
+#include "data/dataset.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "data/codec.h"
+#include "data/sha256.h"
+#include "kernels/core/atomic_file.h"
+#include "kernels/core/check.h"
+
+namespace telltale {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr const char* kInfoFile = "/dataset.json";
+
+template <class T>
+T field(const json& from, const char* name, const std::string& path) {
+  TT_CHECK(from.is_object() && from.contains(name), DataError, path, ": field '", name, "' is missing");
+  const json& value = from[name];
+  const bool fits = std::is_same_v<T, std::string> ? value.is_string()
+                    : std::is_same_v<T, uint64_t>  ? value.is_number_unsigned()
+                                                   : value.is_number_integer();
+  TT_CHECK(fits, DataError, path, ": field '", name, "' is ", value.dump(), ", not ",
+           std::is_same_v<T, std::string> ? "text" : "a whole number");
+  if constexpr (std::is_same_v<T, int>)
+    TT_CHECK(value.get<int64_t>() == int(value.get<int64_t>()), DataError, path, ": field '", name, "' is ",
+             value.dump(), ", out of range");
+  return value.get<T>();
+}
+
+std::unordered_set<std::string> names_in(const std::string& folder) {
+  std::unordered_set<std::string> names;
+  std::error_code error;
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    names.insert(it->path().filename().string());
+  TT_CHECK(!error, DataError, folder, ": cannot list the folder: ", error.message());
+  return names;
+}
+
+}  // namespace
+
+void write_dataset_info(const std::string& dir, const DatasetInfo& info) {
+  const json text{{"size", info.size},
+                  {"seed", info.seed},
+                  {"mask_law", info.mask_law},
+                  {"negatives", info.negatives},
+                  {"inpainter", {{"family", info.inpainter}, {"weights_sha256", info.weights_sha256}}},
+                  {"codec", {{"name", info.codec}, {"quality", info.quality}}},
+                  {"counts", {{"images", info.images}, {"fakes", info.fakes}}}};
+  write_atomically(dir + kInfoFile, text.dump(2) + "\n");
+}
+
+DatasetInfo read_dataset_info(const std::string& dir) {
+  const std::string path = dir + kInfoFile;
+  const auto bytes = read_file(path);
+  const json from = json::parse(bytes, nullptr, false);
+  TT_CHECK(!from.is_discarded(), DataError, path, ": not valid JSON");
+  const auto object = [&](const char* name) {
+    TT_CHECK(from.is_object() && from.contains(name), DataError, path, ": field '", name, "' is missing");
+    return from[name];
+  };
+  const json inpainter = object("inpainter"), codec = object("codec"), counts = object("counts");
+  DatasetInfo info;
+  info.size = field<int>(from, "size", path);
+  info.seed = field<uint64_t>(from, "seed", path);
+  info.mask_law = field<std::string>(from, "mask_law", path);
+  info.negatives = field<std::string>(from, "negatives", path);
+  info.inpainter = field<std::string>(inpainter, "family", path);
+  info.weights_sha256 = field<std::string>(inpainter, "weights_sha256", path);
+  info.codec = field<std::string>(codec, "name", path);
+  info.quality = field<int>(codec, "quality", path);
+  info.images = field<int64_t>(counts, "images", path);
+  info.fakes = field<int64_t>(counts, "fakes", path);
+  TT_CHECK(info.size >= 1 && info.size <= 16384, DataError, path, ": field 'size' is ", info.size,
+           ": expected 1 to 16384");
+  return info;
+}
+
+Dataset Dataset::open(const std::string& dir) {
+  TT_CHECK(fs::is_directory(dir), DataError, dir, ": no such folder; make a dataset with `synth`");
+  TT_CHECK(fs::exists(dir + kInfoFile), DataError, dir,
+           ": has no dataset.json; it is not a dataset, or `synth` did not finish (run it again to resume)");
+  Dataset dataset;
+  dataset.dir_ = dir;
+  dataset.info_ = read_dataset_info(dir);
+  const std::string table = dir + "/labels.csv";
+  dataset.labels_ = read_labels(table, {.width = dataset.info_.size, .height = dataset.info_.size});
+  dataset.labels_sha256_ = sha256_file(table);
+
+  int64_t fakes = 0;
+  const auto names = names_in(dir + "/images");
+  for (const Label& label : dataset.labels_) {
+    fakes += label.fake;
+    const char* ending = names.contains(label.id + ".jpg") ? ".jpg" : ".png";
+    TT_CHECK(names.contains(label.id + ending), DataError, dir, "/images/", label.id,
+             ".jpg (or .png): missing, and labels.csv names it");
+    dataset.image_paths_.push_back(dir + "/images/" + label.id + ending);
+  }
+  TT_CHECK(int64_t(dataset.labels_.size()) == dataset.info_.images && fakes == dataset.info_.fakes, DataError, table,
+           ": has ", dataset.labels_.size(), " rows, ", fakes, " of them fake; dataset.json says ",
+           dataset.info_.images, " and ", dataset.info_.fakes);
+  return dataset;
+}
+
+std::vector<int> Dataset::rows(Split split) const {
+  std::vector<int> rows;
+  for (size_t i = 0; i < labels_.size(); ++i)
+    if (labels_[i].split == split) rows.push_back(int(i));
+  TT_CHECK(!rows.empty(), DataError, dir_, "/labels.csv: no row in the split '", name_of(split), "'");
+  return rows;
+}
+
+std::string Dataset::mask_path(int row) const { return dir_ + "/masks/" + labels_[row].id + ".png"; }
+
+}  // namespace telltale

@@ -1,0 +1,147 @@
+#include "data/labels.h"
+
+#include <array>
+#include <charconv>
+#include <string_view>
+#include <unordered_set>
+
+#include "data/codec.h"
+#include "kernels/core/atomic_file.h"
+#include "kernels/core/check.h"
+
+namespace telltale {
+
+namespace {
+
+constexpr std::array<std::string_view, 7> kColumns{"id", "fake_label", "x_min", "y_min", "x_max", "y_max", "split"};
+
+// The line's fields, and the line taken off `text`; a carriage return before the line's end is dropped.
+std::vector<std::string_view> take_line(std::string_view& text) {
+  const size_t end = std::min(text.find('\n'), text.size());
+  std::string_view line = text.substr(0, end);
+  text.remove_prefix(std::min(end + 1, text.size()));
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  std::vector<std::string_view> fields;
+  for (size_t comma; (comma = line.find(',')) != line.npos; line.remove_prefix(comma + 1))
+    fields.push_back(line.substr(0, comma));
+  fields.push_back(line);
+  return fields;
+}
+
+// An id becomes a file name: it must not lead out of its folder.
+bool is_id(std::string_view id) {
+  if (id.empty() || id.size() > 200 || id[0] == '.') return false;
+  for (const char c : id)
+    if (c == '/' || c == '\\' || c == ',' || c == '"' || static_cast<unsigned char>(c) < 0x20) return false;
+  return true;
+}
+
+class Parser {
+ public:
+  Parser(const std::string& path, const LabelFormat& format) : path_(path), format_(format) {}
+
+  std::vector<Label> parse(std::string_view text) {
+    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+    read_header(take_line(text));
+    std::vector<Label> labels;
+    std::unordered_set<std::string> seen;
+    while (!text.empty()) {
+      ++line_;
+      labels.push_back(row(take_line(text)));
+      require(seen.insert(labels.back().id).second, "id '", labels.back().id, "' has a row already");
+    }
+    return labels;
+  }
+
+ private:
+  template <class... A>
+  void require(bool condition, const A&... what) const {
+    if (!condition) throw DataError(cat(path_, ":", line_, ": ", what...));
+  }
+
+  void read_header(const std::vector<std::string_view>& names) {
+    column_.fill(-1);
+    columns_ = names.size();
+    for (size_t i = 0; i < names.size(); ++i) {
+      const auto known = std::find(kColumns.begin(), kColumns.end(), names[i]);
+      require(known != kColumns.end(), "unknown column '", names[i],
+              "': expected id,fake_label,x_min,y_min,x_max,y_max[,split]");
+      int& column = column_[known - kColumns.begin()];
+      require(column < 0, "column '", names[i], "' stands twice");
+      column = int(i);
+    }
+    for (size_t i = 0; i < 6; ++i) require(column_[i] >= 0, "column '", kColumns[i], "' is missing");
+  }
+
+  int number(const std::vector<std::string_view>& fields, int column) const {
+    const std::string_view text = fields[column_[column]];
+    int value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    require(error == std::errc() && end == text.data() + text.size(), kColumns[column], " '", text,
+            "' is not a whole number");
+    return value;
+  }
+
+  Label row(const std::vector<std::string_view>& fields) const {
+    require(fields.size() == columns_, "expected ", columns_, " fields, found ", fields.size());
+    Label label;
+    label.id = fields[column_[0]];
+    require(is_id(label.id), "'", label.id, "' cannot be an id (a file is named after it)");
+    const std::string_view fake = fields[column_[1]];
+    require(fake == "0" || fake == "1", "fake_label '", fake, "' is neither 0 nor 1");
+    label.fake = fake == "1";
+    label.box = {number(fields, 2), number(fields, 3), number(fields, 4), number(fields, 5)};
+    if (format_.paper_axes) label.box = {label.box.y_min, label.box.x_min, label.box.y_max, label.box.x_max};
+    if (!label.fake) require(label.box == Box{}, "a box on an image that is not fake: expected 0,0,0,0");
+    if (label.fake) {
+      require(!label.box.empty(), "the box is inverted or empty");
+      require(inside(label.box, format_.width, format_.height), "the box leaves the image of ", format_.width, "x",
+              format_.height);
+    }
+    if (column_[6] >= 0) {
+      try {
+        label.split = split_named(std::string(fields[column_[6]]));
+      } catch (const UsageError& error) {
+        require(false, error.what());
+      }
+    }
+    return label;
+  }
+
+  const std::string& path_;
+  const LabelFormat& format_;
+  std::array<int, 7> column_{};  // where each of kColumns stands; -1 = absent
+  size_t columns_ = 0;
+  int line_ = 1;
+};
+
+}  // namespace
+
+std::string name_of(Split split) {
+  constexpr std::array<const char*, 4> names{"", "train", "validation", "test"};
+  return names[size_t(split)];
+}
+
+Split split_named(const std::string& name) {
+  for (const Split split : {Split::none, Split::train, Split::validation, Split::test})
+    if (name == name_of(split)) return split;
+  if (name == "val") return Split::validation;
+  throw UsageError(cat("unknown split '", name, "': known are train, validation, test"));
+}
+
+std::vector<Label> read_labels(const std::string& path, const LabelFormat& format) {
+  const auto bytes = read_file(path);
+  return Parser(path, format).parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+void write_labels(const std::string& path, const std::vector<Label>& labels) {
+  std::string text = "id,fake_label,x_min,y_min,x_max,y_max,split\n";
+  for (const Label& l : labels) {
+    TT_CHECK(is_id(l.id), DataError, path, ": '", l.id, "' cannot be an id (a file is named after it)");
+    text += l.id + (l.fake ? ",1," : ",0,") + std::to_string(l.box.x_min) + ',' + std::to_string(l.box.y_min) + ',' +
+            std::to_string(l.box.x_max) + ',' + std::to_string(l.box.y_max) + ',' + name_of(l.split) + '\n';
+  }
+  write_atomically(path, text);
+}
+
+}  // namespace telltale
