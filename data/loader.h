@@ -63,6 +63,7 @@ class Loader {
   LoaderStats stats() const;
 
  private:
+  void shut_down();
   struct State;
   std::unique_ptr<State> state_;
 };
