@@ -50,7 +50,8 @@ void BatchNorm::forward(Stream& s, const Io& io) const {
                   .mean = {},
                   .rstd = {},
                   .running_mean = io.w[2],
-                  .running_var = io.w[3]};
+                  .running_var = io.w[3],
+                  .batches = {}};
   a.momentum = s_.momentum;
   a.eps = s_.eps;
   a.act = s_.act;
