@@ -24,9 +24,9 @@ __global__ void for_each_kernel(int64_t n, F f) {
 #endif
 
 /// Calls f(i) for every i in [0, n): a grid-stride kernel on CUDA, a parallel loop on the host. f must not depend on
-/// order.
+/// order. `work` is about how many numbers one index touches: the host decides by it whether threads pay.
 template <class F>
-void for_each(Stream& s, int64_t n, const F& f) {
+void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
 #ifdef __CUDACC__
   if (s.is_cuda()) {
     if (n > 0)
@@ -38,7 +38,7 @@ void for_each(Stream& s, int64_t n, const F& f) {
   TT_CHECK(!s.is_cuda(), DeviceError,
            "this program was built without CUDA; build with -DTT_CUDA=ON or use --device cpu");
   // Below this a parallel region costs more than the loop.
-#pragma omp parallel for if (n > 16384) num_threads(s.threads())
+#pragma omp parallel for if (n * work > 16384) num_threads(s.threads())
   for (int64_t i = 0; i < n; ++i) f(i);
 }
 

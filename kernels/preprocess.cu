@@ -1,0 +1,88 @@
+#include "kernels/core/launch.h"
+#include "kernels/core/triangle.h"
+#include "kernels/preprocess.h"
+
+namespace telltale {
+namespace {
+
+constexpr int kColours = 3;
+
+/// One index is one run of `run` output pixels in a row: one pixel on the device, a whole row on the host.
+template <class T, bool Resize>
+struct Preprocess {
+  using A = acc_t<T>;
+  const uint8_t *x, *flip;
+  T* y;
+  Shape from, to;
+  float mean[kColours], std[kColours];
+  int run;
+
+  TT_HD T normalise(A value, int c) const { return store<T>((value / A(255) - A(mean[c])) / A(std[c])); }
+
+  TT_HD void operator()(int64_t index) const {
+    const int64_t start = index * run, row = start / to.w;
+    const int64_t w0 = start - row * to.w, n = row / to.h, h = row % to.h;
+    const bool mirrored = flip && flip[n];
+    T* out = y + start * kColours;
+    for (int64_t w = w0; w < w0 + run; ++w, out += kColours) pixel(n, h, w, mirrored, out);
+  }
+
+  TT_HD void pixel(int64_t n, int64_t h, int64_t w, bool mirrored, T* out) const {
+    // The filter is symmetric, so mirroring the source mirrors the result.
+    if (mirrored) w = to.w - 1 - w;
+    if constexpr (!Resize) {
+      const uint8_t* source = x + ((n * from.h + h) * from.w + w) * kColours;
+      for (int c = 0; c < kColours; ++c) out[c] = normalise(A(source[c]), c);
+    } else {
+      const TriangleAxis rows{from.h, to.h}, columns{from.w, to.w};
+      const A row_total = A(rows.total(h)), column_total = A(columns.total(w));
+      const int64_t i1 = rows.end(h), j0 = columns.begin(w), j1 = columns.end(w);
+      A sum[kColours] = {};
+      for (int64_t i = rows.begin(h); i < i1; ++i) {
+        A across[kColours] = {};
+        const uint8_t* source = x + ((n * from.h + i) * from.w + j0) * kColours;
+        for (int64_t j = j0; j < j1; ++j, source += kColours) {
+          const A weight = A(columns.weight(w, j)) / column_total;
+          for (int c = 0; c < kColours; ++c) across[c] += weight * A(source[c]);
+        }
+        const A weight = A(rows.weight(h, i)) / row_total;
+        for (int c = 0; c < kColours; ++c) sum[c] += weight * across[c];
+      }
+      for (int c = 0; c < kColours; ++c) out[c] = normalise(sum[c], c);
+    }
+  }
+};
+
+template <class T, bool Resize>
+void run_preprocess(Stream& s, const PreprocessArgs& a) {
+  const int run = s.device_bodies() ? 1 : a.y.shape.w;
+  Preprocess<T, Resize> kernel{
+      a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.y.as<T>(), a.x.shape, a.y.shape, {}, {}, run};
+  for (int c = 0; c < kColours; ++c) {
+    kernel.mean[c] = a.mean[c];
+    kernel.std[c] = a.std[c];
+  }
+  for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), kernel, int64_t(run) * kColours);
+}
+
+}  // namespace
+
+void preprocess(Stream& s, const PreprocessArgs& a) {
+  TT_CHECK(a.x.dtype == DType::u8 && a.x.shape.c == kColours && a.y.shape.c == kColours && a.x.shape.n == a.y.shape.n,
+           ShapeError, "preprocess: x must be bytes with 3 channels and y share its batch, got ", to_string(a.x.shape),
+           " of ", name_of(a.x.dtype), " and ", to_string(a.y.shape));
+  TT_CHECK(!a.flip || (a.flip.dtype == DType::u8 && a.flip.shape.numel() == a.x.shape.n), ShapeError,
+           "preprocess: flip must be one byte a sample, got ", to_string(a.flip.shape));
+  if (a.y.shape.numel() == 0) return;
+  TT_CHECK(a.x.shape.numel() > 0, ShapeError, "preprocess: an empty image ", to_string(a.x.shape));
+  visit_float(a.y.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (a.x.shape == a.y.shape) {
+      run_preprocess<T, false>(s, a);
+    } else {
+      run_preprocess<T, true>(s, a);
+    }
+  });
+}
+
+}  // namespace telltale

@@ -1,0 +1,73 @@
+#include <cmath>
+
+#include "kernels/core/op_case.h"
+#include "kernels/preprocess.h"
+
+namespace telltale {
+namespace {
+
+struct Sizes {
+  Shape x;
+  int h, w;
+  bool flips;
+  std::string name() const { return cat(to_string(x), " to ", h, "x", w, flips ? " flip" : ""); }
+};
+
+/// Row o of the antialiased triangle filter, by its definition.
+std::vector<double> weights(int in, int out, int o) {
+  const double scale = double(in) / out, width = std::max(scale, 1.0);
+  std::vector<double> w;
+  double total = 0;
+  for (int i = 0; i < in; ++i) {
+    w.push_back(std::max(0.0, 1 - std::abs(i + 0.5 - scale * (o + 0.5)) / width));
+    total += w.back();
+  }
+  for (double& v : w) v /= total;
+  return w;
+}
+
+void check(CaseRun& r, const Sizes& s) {
+  PreprocessArgs a;
+  a.x = r.input(s.x, DType::u8, 0, 256);
+  std::vector<double> flips(size_t(s.x.n), 0.0);
+  for (size_t n = 0; n < flips.size(); ++n) flips[n] = s.flips && n % 2 == 0;
+  if (s.flips) a.flip = r.from({1, 1, 1, s.x.n}, DType::u8, flips);
+  a.y = r.output({s.x.n, s.h, s.w, 3});
+  r.op(double(a.x.bytes() + a.y.bytes()), 0, [&] { preprocess(r.stream, a); });
+  if (!r.is_test()) return;
+  const std::vector<double> x = r.values(a.x);
+  std::vector<double> expected;
+  for (int n = 0; n < s.x.n; ++n)
+    for (int h = 0; h < s.h; ++h)
+      for (int w = 0; w < s.w; ++w)
+        for (int c = 0; c < 3; ++c) {
+          const std::vector<double> rows = weights(s.x.h, s.h, h), columns = weights(s.x.w, s.w, w);
+          double v = 0;
+          for (int i = 0; i < s.x.h; ++i) {
+            for (int j = 0; j < s.x.w; ++j) {
+              const int source = flips[size_t(n)] != 0 ? s.x.w - 1 - j : j;
+              v += rows[size_t(i)] * columns[size_t(j)] * x[size_t(((n * s.x.h + i) * s.x.w + source) * 3 + c)];
+            }
+          }
+          expected.push_back((v / 255 - double(a.mean[c])) / double(a.std[c]));
+        }
+  // v/255 and the subtraction round at magnitude 1 and are divided by std ≥ 0.224; resizing adds the rounding of its
+  // weights.
+  const bool resized = s.x.h != s.h || s.x.w != s.w;
+  r.expect("y", a.y, expected, resized ? 12 : 4);
+}
+
+const RegisterCases cases([](std::vector<OpCase>& to) {
+  const std::vector<Sizes> test_sizes = {{{1, 1, 1, 3}, 1, 1, false}, {{3, 5, 7, 3}, 5, 7, true},
+                                         {{2, 9, 4, 3}, 9, 4, false}, {{3, 11, 9, 3}, 4, 5, true},
+                                         {{1, 3, 4, 3}, 7, 13, true}, {{2, 8, 16, 3}, 4, 8, false},
+                                         {{0, 4, 4, 3}, 4, 4, true}};
+  const std::vector<Sizes> bench_sizes = {{{8, 256, 256, 3}, 256, 256, true}, {{8, 512, 384, 3}, 256, 256, true}};
+  for (const Sizes& s : test_sizes)
+    to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, false, true});
+  for (const Sizes& s : bench_sizes)
+    to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, true, false});
+});
+
+}  // namespace
+}  // namespace telltale
