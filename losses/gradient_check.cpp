@@ -72,16 +72,15 @@ double worst_slope_error(const SlopeCheck& check, uint64_t seed, int samples) {
   for (int i = 0; i < samples; ++i) {
     check.sample(random, p.data(), t.data(), i);
     if (!std::isfinite(check.eval(p.data(), p.data(), t.data(), dp.data()))) return kInfinite;
-    double widest = 0;
+    double widest = 0x1p-14;
     for (const Row& row : {p, t}) {
       for (double x : row) widest = std::max(widest, std::abs(x) / 256);
     }
-    if (widest == 0) widest = 1;
     for (int k = 0; k < check.pred; ++k) {
       Bounds bounds = bounds_at(check, p, p, t, k, widest);
       if (!std::isfinite(dp[k]) || !bounds.finite()) return kInfinite;
       const bool kink = bounds.high - bounds.low > kSmooth * std::max(1.0, std::abs(dp[k]));
-      for (int nearby = 0; kink && nearby < 64 && bounds.error(dp[k]) > kSmooth; ++nearby) {
+      for (int nearby = 0; kink && nearby < 1024 && bounds.error(dp[k]) > kSmooth; ++nearby) {
         Row q = p;
         for (double& x : q) x += bounds.step * random.uniform(-1, 1);
         bounds.include(bounds_at(check, p, q, t, k, bounds.step / 8));

@@ -140,21 +140,29 @@ double check_whole_net(const DetectorNet& net, int size, int batch) {
   for (size_t k = 0; k < probes.size(); k += 1 + probes.size() / 24) {
     const Probe& q = probes[k];
     double& w = q.value.as<double>()[q.index];
-    const double start = w, h = 1e-6;
-    p.params_changed();
-    w = start + h;
-    const double up = objective();
-    w = start - h;
-    const double down = objective();
-    w = start;
-    const double numeric = (up - down) / (2 * h);
-    worst = std::max(worst, std::abs(numeric - q.slope) / std::max(1.0, std::abs(q.slope)));
+    const double start = w;
+    // A step may cross a relu's kink, or be too coarse for a batch norm over few pixels: a wrong slope is wrong at
+    // every step width.
+    double best = 1e9;
+    for (double h : {1e-6, 1e-7, 1e-5}) {
+      w = start + h;
+      const double up = objective();
+      w = start - h;
+      const double down = objective();
+      w = start;
+      best = std::min(best, std::abs((up - down) / (2 * h) - q.slope) / std::max(1.0, std::abs(q.slope)));
+      if (best < 1e-6) break;
+    }
+    worst = std::max(worst, best);
   }
   return worst;
 }
 
 TEST(Gradients, EveryDetectorInDouble) {
-  for (const DetectorNet& net : detector_nets()) EXPECT_LT(check_whole_net(net, 64, 2), 1e-5) << net.name;
+  for (const DetectorNet& net : detector_nets()) {
+    const int size = std::string(net.name) == "alexnet" ? 64 : 32;  // the smallest its strides allow
+    EXPECT_LT(check_whole_net(net, size, 3), 1e-6) << net.name;
+  }
 }
 
 TEST(Gradients, MicroBatchesAddUpToTheLargeBatch) {

@@ -59,7 +59,6 @@ TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] 
     for (int k = 0; k < kChunk; ++k) out.v[k] = load(p[k]);
     return out;
   }
-#pragma unroll
   for (int k = 0; k < kChunk; ++k) out.v[k] = k < count ? load(p[k]) : acc_t<T>(0);
   return out;
 }
@@ -83,7 +82,6 @@ TT_HD inline void store_chunk(T* p, const Chunk<acc_t<T>>& c, int count, [[maybe
     for (int k = 0; k < kChunk; ++k) p[k] = store<T>(c.v[k]);
     return;
   }
-#pragma unroll
   for (int k = 0; k < kChunk; ++k) {
     if (k < count) p[k] = store<T>(c.v[k]);
   }

@@ -45,11 +45,6 @@ std::string shortest(double v) {  // 0.125, not 0.125000
   return std::stod(text) == v ? text : std::to_string(v);
 }
 
-void check_settings(const Detector::Settings& s) {
-  TT_CHECK(s.batch >= 1, UsageError, "a detector's batch must be at least 1, got ", s.batch);
-  TT_CHECK(s.image_size >= 0, UsageError, "a detector's image size must not be negative, got ", s.image_size);
-}
-
 }  // namespace
 
 DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout) {
@@ -127,20 +122,31 @@ std::vector<float> download_f32(Stream& s, Tensor t) {
   return values;
 }
 
+Detector::Detector(const DetectorInfo& info, Stream& stream, const Settings& settings)
+    : settings_(settings), info_(info) {
+  build(stream);
+}
+
 Detector::Detector(const std::string& weights, Stream& stream, const Settings& settings) : settings_(settings) {
-  check_settings(settings);
   const Safetensors file = Safetensors::open(weights);
   info_ = detector_info(weights, file.metadata());
   sha256_ = sha256_file(weights);
-  if (settings_.image_size == 0) settings_.image_size = info_.size;
-  net_ = detector_graph(info_, settings_.batch, settings_.image_size);
-  program_ = std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute});
+  build(stream);
   try {
     load_params(stream, program_->params(), file.state_dict());
   } catch (const DataError& e) {
     throw DataError(cat(weights, ": not the weights of a ", info_.net, ": ", e.what()));
   }
   program_->params_changed();
+}
+
+void Detector::build(Stream& stream) {
+  TT_CHECK(settings_.batch >= 1, UsageError, "a detector's batch must be at least 1, got ", settings_.batch);
+  TT_CHECK(settings_.image_size >= 0, UsageError, "a detector's images cannot be ", settings_.image_size,
+           " pixels wide");
+  if (settings_.image_size == 0) settings_.image_size = info_.size;
+  net_ = detector_graph(info_, settings_.batch, settings_.image_size);
+  program_ = std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute});
   staging_.assign(program_->tensor(net_.pixels).bytes(), 0);
   fill_zero(stream, program_->tensor(net_.flip));
 }

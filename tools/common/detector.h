@@ -60,6 +60,9 @@ class Detector {
     int image_size = 0;  ///< of the images given to run(): square; 0 means the net's own size
     DType compute = DType::f32;
   };
+  /// With fresh parameters, to be filled from a net in training: see program().params().copy_from. Its weights have no
+  /// hash.
+  Detector(const DetectorInfo&, Stream&, const Settings&);
   /// Loads a file written by `train` (or by `convert` from such a model). Throws DataError with path and reason when it
   /// is no safetensors file, not a detector's, of another net or with other shapes. The stream must outlive it.
   Detector(const std::string& weights, Stream&, const Settings&);
@@ -69,12 +72,14 @@ class Detector {
   int batch() const { return settings_.batch; }
   int image_size() const { return settings_.image_size; }
   Program& program() { return *program_; }
+  Value logits() const { return net_.logits; }
 
   /// pixels: `count` images back to back, image_size × image_size × 3 bytes each, RGB, 1 ≤ count ≤ batch (a short batch
   /// costs a whole one).
   std::vector<Verdict> run(std::span<const uint8_t> pixels, int count);
 
  private:
+  void build(Stream&);
   Settings settings_;
   DetectorInfo info_;
   std::string sha256_;
