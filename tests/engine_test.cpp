@@ -160,7 +160,10 @@ double check_whole_net(const DetectorNet& net, int size, int batch) {
 
 TEST(Gradients, EveryDetectorInDouble) {
   for (const DetectorNet& net : detector_nets()) {
-    const int size = std::string(net.name) == "alexnet" ? 64 : 32;  // the smallest its strides allow
+    // The smallest that AlexNet's strides allow, and that leaves ResNet50's last batch norms enough pixels to be
+    // smooth.
+    const bool large = std::string(net.name) == "alexnet" || std::string(net.name) == "resnet50";
+    const int size = large ? 64 : 32;
     EXPECT_LT(check_whole_net(net, size, 3), 1e-6) << net.name;
   }
 }
