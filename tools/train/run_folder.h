@@ -1,0 +1,38 @@
+#pragma once
+// A run's folder: config.json, metrics.jsonl, results.csv, timing.csv, last.safetensors, best.safetensors.
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace telltale {
+
+/// Keeps the folder's files in step with the checkpoint, so that a continued run ends with the files of an unbroken
+/// one. What depends on the clock stands in metrics.jsonl and timing.csv only.
+class RunFolder {
+ public:
+  /// Creates the folder if need be. Without `resume` it must be empty; with it, empty or a run's. Throws UsageError
+  /// otherwise. Removes what an interrupted write left.
+  RunFolder(const std::string& dir, bool resume);
+
+  std::string path(const std::string& name) const { return dir_ + "/" + name; }
+  std::string checkpoint() const { return path("last.safetensors"); }
+  std::string best() const { return path("best.safetensors"); }
+  /// Whether there is a checkpoint to continue from.
+  bool continues() const { return continues_; }
+
+  /// Starts a run by writing config.json; or checks that a continued one has the settings it began with, naming the
+  /// first that differs (UsageError). `epochs` may differ under a constant schedule. Returns the config in force.
+  nlohmann::ordered_json begin(const nlohmann::ordered_json& config);
+  /// Cuts the logs to the first `step` steps and `epochs` epochs, and makes results.csv `results`.
+  void rewind(int64_t step, int epochs, const std::string& results);
+
+  void log_step(const nlohmann::ordered_json& line);
+  void write_results(const std::string& csv);
+  void log_timing(int epoch, double seconds, double images_per_second, double wait_share);
+
+ private:
+  void append(const std::string& name, const std::string& line);
+  std::string dir_;
+  bool continues_ = false;
+};
+
+}  // namespace telltale

@@ -1,0 +1,18 @@
+#pragma once
+// What one call of `train` was told.
+#include "tools/common/args.h"
+#include "tools/common/recipe.h"
+
+namespace telltale {
+
+struct TrainSettings {
+  Recipe recipe;
+  std::string data, out, init = "none";
+  bool resume = false;
+  double checkpoint_minutes = 10;
+  int workers = 0;
+  int cache_mb = 0;
+  CommonOptions common;
+};
+
+}  // namespace telltale

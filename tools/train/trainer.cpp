@@ -1,0 +1,221 @@
+#include "tools/train/trainer.h"
+
+#include <cmath>
+
+#include "losses/loss.h"
+#include "tools/common/interrupt.h"
+#include "tools/common/log.h"
+#include "weights/names.h"
+
+namespace telltale {
+namespace {
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+int count_positives(const float* targets, int samples) {
+  int n = 0;
+  for (int i = 0; i < samples; ++i) n += targets[i * 5] > 0;
+  return n;
+}
+
+/// Sums of a loss tensor's columns over its first `samples` rows: classification, box.
+std::array<double, 2> sum_losses(Stream& s, Tensor losses, int samples) {
+  losses.shape.n = samples;
+  const std::vector<float> values = download_f32(s, losses);
+  std::array<double, 2> sums{};
+  for (int i = 0; i < samples; ++i) {
+    for (size_t k = 0; k < 2; ++k) sums[k] += double(values[size_t(i) * 3 + 1 + k]);
+  }
+  return sums;
+}
+
+Tensor first_rows(Tensor t, int rows) {
+  t.shape.n = rows;
+  return t;
+}
+
+/// The shortest text with the same bits.
+std::string exact(double v) { return std::isfinite(v) ? nlohmann::json(v).dump() : cat(v); }
+
+}  // namespace
+
+void Trainer::run() {
+  if (progress_.epoch >= recipe_.epochs) {
+    spdlog::info("all {} epochs were done before", recipe_.epochs);
+    return;
+  }
+  const bool epoch_done = progress_.batch >= loader_->batches();
+  loader_->start(progress_.epoch + epoch_done, epoch_done ? 0 : progress_.batch, recipe_.epochs);
+  const int per_epoch = int(train_rows_.size());
+  bar_ = std::make_unique<Progress>("train", int64_t(per_epoch) * recipe_.epochs, "images",
+                                    int64_t(per_epoch) * progress_.epoch + progress_.samples);
+  saved_ = Clock::now();
+  while (progress_.epoch < recipe_.epochs) {
+    train_epoch();
+    finish_epoch();
+  }
+  clear_progress_line();
+  spdlog::info("best of {} epochs: {}, with validation loss {:.5g}; weights in {}", recipe_.epochs,
+               progress_.best_epoch, *progress_.best_loss, folder_.best());
+}
+
+void Trainer::train_epoch() {
+  const LoaderStats before = loader_->stats();
+  const Clock::time_point start = Clock::now();
+  const int64_t samples_before = progress_.samples;
+  while (progress_.batch < loader_->batches()) {
+    stop_if_interrupted();
+    const Clock::time_point step_start = Clock::now();
+    const Batch* batch = loader_->next();
+    TT_CHECK(batch && batch->epoch == progress_.epoch && batch->index == progress_.batch, Error,
+             "the loader is out of step with the run");
+    // A tail smaller than a micro-batch sits this epoch out; the next shuffle brings other images there.
+    const int used = used_of(batch->count);
+    if (used > 0) {
+      const std::array<double, 2> losses = step(*batch, used);
+      log_step(losses, seconds_since(step_start), used);
+    }
+    bar_->advance(batch->count);
+    ++progress_.batch;
+    checkpoint_if_due();
+  }
+  const double seconds = seconds_since(start);
+  if (progress_.samples == samples_before) return;  // only validation was left
+  const double waited = (loader_->stats().wait_seconds - before.wait_seconds) / seconds;
+  const double rate = double(progress_.samples - samples_before) / seconds;
+  folder_.log_timing(progress_.epoch + 1, seconds, rate, waited);
+  clear_progress_line();
+  spdlog::info("epoch {}/{}: {:.1f} images/s, {:.0f} % of the time waiting for data", progress_.epoch + 1,
+               recipe_.epochs, rate, 100 * waited);
+}
+
+std::array<double, 2> Trainer::step(const Batch& batch, int used) {
+  Stream& s = *stream_;
+  const int positives = count_positives(batch.targets.data(), used);
+  const size_t image = size_t(batch.size) * size_t(batch.size) * 3;
+  StepState state{.step = progress_.step + 1,
+                  .lr = float(learning_rate()),
+                  .seed = uint32_t(settings_.common.seed),
+                  .samples = float(used),
+                  .positives = float(positives)};
+  const Tensor target = first_rows(target_, micro_batch_), losses = first_rows(losses_, micro_batch_);
+  std::array<double, 2> total{};
+  for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch) {
+    program_->set_state(state);
+    upload(s, program_->tensor(net_.pixels), batch.pixels.data() + size_t(first) * image);
+    upload(s, program_->tensor(net_.flip), batch.flip.data() + first);
+    upload(s, target, batch.targets.data() + size_t(first) * 5);
+    program_->gradients(net_.logits, *loss_, target, losses, /*accumulate=*/first > 0);
+    const std::array<double, 2> sums = sum_losses(s, losses, micro_batch_);
+    for (size_t k = 0; k < 2; ++k) total[k] += sums[k];
+  }
+  TT_CHECK(std::isfinite(total[0] + total[1]), Error, "the loss is no longer finite at epoch ", progress_.epoch + 1,
+           ", step ", progress_.step + 1, " (learning rate ", state.lr,
+           "): start anew with a lower --lr; the last checkpoint stays");
+  program_->update(Adam());
+  ++progress_.step;
+  progress_.samples += used;
+  progress_.positives += positives;
+  progress_.loss_sums[0] += total[0] * used;
+  progress_.loss_sums[1] += total[1] * positives;
+  return total;
+}
+
+void Trainer::log_step(const std::array<double, 2>& losses, double seconds, int used) {
+  folder_.log_step({{"epoch", progress_.epoch + 1},
+                    {"step", progress_.step},
+                    {"lr", schedule_.at(progress_.step)},
+                    {"loss", losses[0] + losses[1]},
+                    {"classification", losses[0]},
+                    {"box", losses[1]},
+                    {"seconds", seconds},
+                    {"images_per_second", used / seconds}});
+  bar_->advance(0, cat("epoch ", progress_.epoch + 1, "/", recipe_.epochs, "  loss ", losses[0] + losses[1]));
+}
+
+Trainer::Validation Trainer::validate() {
+  Program& net = detector_->program();
+  net.params().copy_from(*stream_, program_->params());
+  net.params_changed();
+  int64_t fakes = 0;
+  for (int row : validation_rows_) fakes += dataset_->labels()[size_t(row)].fake;
+  // Sums divided by the whole split's sizes are its means.
+  const StepState whole{.samples = float(validation_rows_.size()), .positives = float(fakes)};
+  const Buffer state(stream_->place(), sizeof(StepState));
+  upload(*stream_, state.view({1, 1, 1, int(sizeof(StepState))}, DType::u8), &whole);
+  Validation v;
+  const auto add_losses = [&](const Batch& batch) {
+    stop_if_interrupted();
+    const Tensor target = first_rows(target_, batch.count), losses = first_rows(losses_, batch.count);
+    upload(*stream_, target, batch.targets.data());
+    loss_->eval(*stream_, first_rows(net.tensor(detector_->logits()), batch.count), target, losses,
+                first_rows(slopes_, batch.count), static_cast<const StepState*>(state.data()));
+    const std::array<double, 2> sums = sum_losses(*stream_, losses, batch.count);
+    v.classification += sums[0];
+    v.box += sums[1];
+  };
+  v.metrics = evaluate(predict(*detector_, *dataset_, validation_rows_, settings_.workers, add_losses));
+  return v;
+}
+
+void Trainer::finish_epoch() {
+  const Validation v = validate();
+  const double classification = progress_.samples ? progress_.loss_sums[0] / double(progress_.samples) : 0;
+  const double box = progress_.positives ? progress_.loss_sums[1] / double(progress_.positives) : 0;
+  const Confusion& c = v.metrics.confusion;
+  ++progress_.epoch;
+  std::string row = cat(progress_.epoch);
+  for (double value :
+       {schedule_.at(progress_.step), classification + box, classification, box, v.loss(), v.classification, v.box,
+        c.precision(), c.recall(), c.f1(), v.metrics.auc, v.metrics.localisation.mean_iou}) {
+    row += "," + exact(value);
+  }
+  progress_.results += row + "\n";
+  clear_progress_line();
+  spdlog::info(
+      "epoch {}/{}: train loss {:.5g}, validation loss {:.5g} (classification {:.5g}, box {:.5g}), F1 {:.3f}, "
+      "AUC {:.3f}, mean IoU {:.3f}",
+      progress_.epoch, recipe_.epochs, classification + box, v.loss(), v.classification, v.box, c.f1(), v.metrics.auc,
+      v.metrics.localisation.mean_iou);
+  if (!progress_.best_loss || v.loss() < *progress_.best_loss) save_best(v);
+  progress_.batch = 0;
+  progress_.samples = progress_.positives = 0;
+  progress_.loss_sums = {};
+  checkpoint();
+}
+
+void Trainer::save_best(const Validation& v) {
+  progress_.best_loss = v.loss();
+  progress_.best_epoch = progress_.epoch;
+  Metadata metadata = detector_metadata(info_);
+  metadata["format"] = "pt";  // what safetensors' loaders for PyTorch look for
+  metadata["kind"] = "detector";
+  metadata["epoch"] = cat(progress_.epoch);
+  metadata["validation_loss"] = exact(v.loss());
+  metadata["recipe"] = to_json(recipe_).dump();
+  metadata["init_sha256"] = init_sha256_;
+  metadata["dataset_labels_sha256"] = dataset_->labels_sha256();
+  write_safetensors(folder_.best(), params_dict(*stream_, program_->params()), metadata);
+}
+
+void Trainer::checkpoint() {
+  save_checkpoint(folder_.checkpoint(), *program_, progress_, detector_metadata(info_));
+  folder_.write_results(progress_.results);
+  saved_ = Clock::now();
+}
+
+void Trainer::checkpoint_if_due() {
+  if (seconds_since(saved_) >= settings_.checkpoint_minutes * 60) checkpoint();
+}
+
+void Trainer::stop_if_interrupted() {
+  if (!interrupted()) return;
+  checkpoint();
+  const bool resumes = settings_.resume;
+  throw Error(cat("stopped in epoch ", progress_.epoch + 1, " after step ", progress_.step,
+                  "; all is saved. Continue with: ", settings_.common.command, resumes ? "" : " --resume"));
+}
+
+}  // namespace telltale
