@@ -1,7 +1,121 @@
+// Matrix products of the host by oneDNN's sgemm, whose matrix-vector paths reach the memory's bandwidth at batch 1. f64
+// goes to the oracle; 16-bit types are widened, multiplied in f32 and rounded once.
 #include "kernels/matmul.h"
+
+#if TT_ONEDNN
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+
+#include "kernels/cast.h"
+#include "kernels/core/math.h"
+#include "kernels/reduce.h"
+
+namespace telltale::cpu {
+namespace {
+
+/// c {m×n} = op(a)·op(b) + beta·c, row-major.
+void multiply(Stream& s, char op_a, char op_b, int64_t m, int64_t n, int64_t k, const float* a, int64_t lda,
+              const float* b, int64_t ldb, float* c, int64_t ldc, float alpha = 1, float beta = 0) {
+  omp_set_num_threads(s.threads());
+  const dnnl_status_t status = dnnl_sgemm(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  TT_CHECK(status == dnnl_success, DeviceError, "oneDNN's sgemm refused ", m, " x ", n, " x ", k, " (status ",
+           int(status), ")");
+}
+
+size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+/// Tensors in f32: themselves, or copies in the stream's workspace, taken once for all of them.
+class Wide {
+ public:
+  Wide(Stream& s, std::initializer_list<Tensor> tensors) : stream_(s) {
+    size_t bytes = 0;
+    for (const Tensor& t : tensors) {
+      if (t && t.dtype != DType::f32) bytes += rounded(size_t(t.shape.numel()) * sizeof(float));
+    }
+    next_ = s.workspace(bytes).as<char>();
+  }
+  /// Room for t, empty; and t's values.
+  Tensor room(const Tensor& t) {
+    if (!t || t.dtype == DType::f32) return t;
+    const Tensor f{next_, t.shape, DType::f32};
+    next_ += rounded(f.bytes());
+    return f;
+  }
+  Tensor values(const Tensor& t) {
+    const Tensor f = room(t);
+    if (f.data != t.data) cast(stream_, t, f);
+    return f;
+  }
+
+ private:
+  Stream& stream_;
+  char* next_;
+};
+
+/// y = act(y + bias), in place.
+void finish(Stream& s, Tensor y, const float* bias, Act act) {
+  const int64_t out = y.shape.c;
+#pragma omp parallel for if (y.shape.numel() > 16384) num_threads(s.threads())
+  for (int64_t n = 0; n < y.shape.n; ++n) {
+    float* row = y.as<float>() + n * out;
+    for (int64_t o = 0; o < out; ++o) row[o] = activate(act, bias ? row[o] + bias[o] : row[o]);
+  }
+}
+
+}  // namespace
+
+void linear_forward(Stream& s, const LinearArgs& a) {
+  check(a);
+  if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_forward(s, a);
+  const int64_t batch = a.y.shape.n, out = a.y.shape.c, in = a.w.shape.numel() / out;
+  Wide wide(s, {a.x, a.w, a.y});
+  const Tensor x = wide.values(a.x), w = wide.values(a.w), y = wide.room(a.y);
+  multiply(s, 'N', 'T', batch, out, in, x.as<float>(), in, w.as<float>(), in, y.as<float>(), out);
+  if (a.bias || a.act != Act::none) finish(s, y, a.bias.as<float>(), a.act);
+  if (y.data != a.y.data) cast(s, y, a.y);
+}
+
+void linear_backward(Stream& s, const LinearGradArgs& a) {
+  check(a);
+  if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_backward(s, a);
+  const int64_t batch = a.dy.shape.n, out = a.dy.shape.c, in = a.w.shape.numel() / out;
+  const auto beta = [](GradMode m) { return m == GradMode::accumulate ? 1.f : 0.f; };
+  if (a.dx && a.dx_mode != GradMode::ignore) {
+    Wide wide(s, {a.dy, a.w, a.dx});
+    const Tensor dy = wide.values(a.dy), w = wide.values(a.w);
+    const Tensor dx = a.dx_mode == GradMode::accumulate ? wide.values(a.dx) : wide.room(a.dx);
+    multiply(s, 'N', 'N', batch, in, out, dy.as<float>(), out, w.as<float>(), in, dx.as<float>(), in, 1,
+             beta(a.dx_mode));
+    if (dx.data != a.dx.data) cast(s, dx, a.dx);
+  }
+  if (a.dw_mode == GradMode::ignore) return;
+  if (a.dw) {
+    Wide wide(s, {a.dy, a.x});
+    const Tensor dy = wide.values(a.dy), x = wide.values(a.x);
+    multiply(s, 'T', 'N', out, in, batch, dy.as<float>(), out, x.as<float>(), in, a.dw.as<float>(), in, 1,
+             beta(a.dw_mode));
+  }
+  if (a.dbias) telltale::column_sums(s, a.dy, a.dbias, a.dw_mode);
+}
+
+void gemm(Stream& s, const GemmArgs& a) {
+  check(a);
+  if (a.dtype == DType::f64 || a.m == 0 || a.n == 0 || a.k == 0) return ref::gemm(s, a);
+  multiply(s, a.transpose_a ? 'T' : 'N', a.transpose_b ? 'T' : 'N', a.m, a.n, a.k, static_cast<const float*>(a.a),
+           a.lda, static_cast<const float*>(a.b), a.ldb, static_cast<float*>(a.c), a.ldc, float(a.alpha),
+           float(a.beta));
+}
+
+}  // namespace telltale::cpu
+
+#else
 
 namespace telltale::cpu {
 void linear_forward(Stream& s, const LinearArgs& a) { ref::linear_forward(s, a); }
 void linear_backward(Stream& s, const LinearGradArgs& a) { ref::linear_backward(s, a); }
 void gemm(Stream& s, const GemmArgs& a) { ref::gemm(s, a); }
 }  // namespace telltale::cpu
+
+#endif
