@@ -1,0 +1,65 @@
+"""Golden cases of DeepFillv2 (kind: inpaint), by our PyTorch port in double."""
+
+import math
+
+import torch
+from torch import nn
+
+from . import safetensors_io
+from .deepfill_v2 import DeepFillV2, SpectralNormed
+
+
+def initialise(net):
+    """Random values that keep the signal alive through gates, which halve it, and give attention something to choose."""
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if p.dim() == 4:
+                p.normal_(0, (2.5 if "mask_conv" not in name else 1) * math.sqrt(1 / p[0].numel()))
+            elif name.endswith("bias"):
+                p.normal_(0, 0.1)
+        # Filters under spectral norm come at any scale, and u is near but not at its fixed point, as after training.
+        for m in net.modules():
+            if isinstance(m, SpectralNormed):
+                matrix = m.module.weight_bar.flatten(1)
+                for _ in range(3):
+                    m.module.weight_v.copy_(nn.functional.normalize(matrix.t() @ m.module.weight_u, dim=0))
+                    m.module.weight_u.copy_(nn.functional.normalize(matrix @ m.module.weight_v, dim=0))
+
+
+def picture(n, h, w):
+    """Smooth colours and a little noise, in [0, 1]."""
+    coarse = torch.rand(n, 3, max(2, h // 8), max(2, w // 8))
+    smooth = nn.functional.interpolate(coarse, (h, w), mode="bilinear", align_corners=False)
+    return (0.9 * smooth + 0.1 * torch.rand(n, 3, h, w)).clamp(0, 1)
+
+
+def write_case(path, mode, width, shape, seed, storage):
+    n, h, w = shape
+    torch.manual_seed(seed)
+    net = DeepFillV2(width)
+    initialise(net)
+    state = {k: v.to(storage) for k, v in net.state_dict().items()}
+    image = picture(n, h, w).to(storage)
+    mask = torch.zeros(n, 1, h, w, dtype=torch.uint8)
+    for i in range(n):  # another rectangle for every sample
+        top, left = h // 8 + 3 * i, w // 5 + 5 * i
+        mask[i, :, top:top + h // 2 - i, left:left + w // 3 + i] = 1
+    net.double().load_state_dict(state)
+    net.use_spectral_norm(mode)
+    with torch.no_grad():
+        coarse, refined = net(image.double(), mask.double())
+    tensors = {"image": image, "mask": mask, "expect.coarse": coarse.float(), "expect.refined": refined.float(),
+               **{f"param.{k}": v for k, v in state.items()}}
+    metadata = {"kind": "inpaint", "family": "csqiangwen", "spectral_norm": mode, "width": str(width)}
+    safetensors_io.write(path, tensors, metadata)
+
+
+# mode: (width, (batch, height, width))
+SMALL = {"one_step": (4, (1, 56, 48)), "folded": (2, (2, 32, 48))}
+FULL = {"one_step": (48, (1, 256, 256)), "folded": (48, (2, 256, 256))}
+
+
+def write(folder, full=False):
+    storage = torch.float32 if full else torch.float16
+    for seed, (mode, (width, shape)) in enumerate((FULL if full else SMALL).items(), start=22):
+        write_case(folder / f"inpaint_{mode}.safetensors", mode, width, shape, seed, storage)
