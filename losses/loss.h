@@ -36,7 +36,7 @@ struct DetectionSettings {
   LossSettings box_settings = {};
 };
 
-/// The composite of `telltale`'s detectors: pred {N,1,1,5} = logit, x_min, y_min, x_max, y_max; target {N,1,1,5} =
+/// The detectors' composite: pred {N,1,1,5} = logit, x_min, y_min, x_max, y_max; target {N,1,1,5} =
 /// label 0 or 1, corners. terms() = 3: total = classification + box; classification = alpha·bce/state->samples; box =
 /// beta·box_loss/state->positives where the label is 1, else 0 with no slope, and 0 when positives is 0. Throws
 /// UsageError as make_loss, and when pixel lacks a size.
