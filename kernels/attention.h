@@ -19,6 +19,9 @@ struct AttentionArgs {
   float scale = 10;
 };
 
+/// Throws ShapeError unless the tensors fit one another and scratch holds that many bytes.
+void check(const AttentionArgs&, size_t scratch_bytes);
+
 namespace cpu {
 void attention_forward(Stream&, const AttentionArgs&);
 size_t attention_scratch_bytes(const Shape& x, DType dtype, int rate);

@@ -1,0 +1,53 @@
+#pragma once
+// How contextual attention is computed by both twins: the same numbers as its definition, by a fifth of the arithmetic.
+//
+// Matching: a dot product of two 3×3 patches is the sum of nine dot products of pixels,
+//   <p_l, p_q> = Σ_d <f[l+d], f[q+d]> = Σ_d gram[q+d, l+d],
+// so one L×L×C product and a nine-tap sum along diagonals replace an L×L×9C product. Pasting: 4×4 patches at stride 2
+// put pixels of x of one phase (row parity, column parity) on pixels of y of that phase, so per phase
+//   y[q] = ¼ Σ_l (Σ_d a[q+d, l+d]) · x[l],   d over {0, −1} for even rows and {0, +1} for odd ones, columns alike,
+// which is four L×L×C products in place of L×L×16C. Matrices here have a query q a row and a source l a column.
+#include "kernels/core/half.h"
+
+namespace telltale {
+
+/// Which neighbours d = (row, column) a sum along diagonals takes.
+struct DiagonalWindow {
+  int row_first, row_last, column_first, column_last;
+};
+constexpr DiagonalWindow kPatchWindow = {-1, 1, -1, 1};
+constexpr int kPhases = 4;  // row parity · 2 + column parity
+constexpr DiagonalWindow paste_window(int phase) {
+  const int row = phase / 2 ? 1 : -1, column = phase % 2 ? 1 : -1;
+  return {row < 0 ? row : 0, row > 0 ? row : 0, column < 0 ? column : 0, column > 0 ? column : 0};
+}
+
+/// Sizes at the matching resolution, and where each intermediate lies in scratch: elements of A = acc_t of x's type,
+/// `samples` of each side by side.
+struct AttentionPlan {
+  int samples, h, w, channels;
+  int64_t places;  ///< L = h·w
+  int64_t matrix, pixels;
+  int64_t phases, painted, scores, fused, inverse_norm, valid, elements;
+
+  AttentionPlan(const Shape& x, int samples)
+      : samples(samples), h(x.h / 2), w(x.w / 2), channels(x.c), places(int64_t(h) * w) {
+    matrix = places * places;
+    pixels = kPhases * places * channels;
+    const auto take = [this](int64_t count) {
+      const int64_t at = elements;
+      elements += (count * this->samples + 15) / 16 * 16;  // 64 bytes and more: every part stays aligned
+      return at;
+    };
+    elements = 0;
+    phases = take(pixels);   // x, a phase after the other, {L, C} each
+    painted = take(pixels);  // y likewise
+    scores = take(matrix);
+    fused = take(matrix);
+    inverse_norm = take(places);
+    valid = take(places);
+  }
+  size_t bytes(DType dtype) const { return size_t(elements) * size_of(accumulator_of(dtype)); }
+};
+
+}  // namespace telltale
