@@ -1,3 +1,4 @@
+#include "kernels/core/chunk.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/math.h"
 #include "kernels/gated_conv.h"
@@ -5,30 +6,63 @@
 namespace telltale {
 namespace {
 
+template <Act kAct>
+struct ActTag {
+  static constexpr Act act = kAct;
+};
+/// Calls f(ActTag<act>{}): one branch for eight values, and loops within f that fill vector registers.
+template <class F>
+TT_HD void with_act(Act act, const F& f) {
+  switch (act) {
+    case Act::none: return f(ActTag<Act::none>{});
+    case Act::relu: return f(ActTag<Act::relu>{});
+    case Act::elu: return f(ActTag<Act::elu>{});
+    case Act::sigmoid: return f(ActTag<Act::sigmoid>{});
+    case Act::tanh: return f(ActTag<Act::tanh>{});
+  }
+}
+
 template <class T>
 struct GateForward {
-  int64_t channels;
+  RowChunks chunks;
   const T* z;
   T* y;
   Act act;
+  bool aligned;
   TT_HD void operator()(int64_t i) const {
-    const T* value = z + i / channels * 2 * channels + i % channels;
-    y[i] = store<T>(activate(act, load(value[0])) * sigmoid(load(value[channels])));
+    const auto [row, c, n] = chunks.at(i);
+    const T* value = z + row * 2 * chunks.c + c;
+    Chunk<acc_t<T>> v = load_chunk(value, n, aligned);
+    const Chunk<acc_t<T>> g = load_chunk(value + chunks.c, n, aligned);
+    with_act(act, [&](auto tag) {
+      for (int k = 0; k < kChunk; ++k) v[k] = activate(tag.act, v[k]) * sigmoid(g[k]);
+    });
+    store_chunk(y + row * chunks.c + c, v, n, aligned);
   }
 };
 
 template <class T>
 struct GateBackward {
-  int64_t channels;
+  RowChunks chunks;
   const T *z, *dy;
   T* dz;
   Act act;
+  bool aligned;
   TT_HD void operator()(int64_t i) const {
-    const int64_t at = i / channels * 2 * channels + i % channels;
-    // Both of this element's inputs are read before either slope is written, so dz may be z.
-    const acc_t<T> a = activate(act, load(z[at])), g = sigmoid(load(z[at + channels])), d = load(dy[i]);
-    dz[at] = store<T>(d * g * activation_slope(act, a));
-    dz[at + channels] = store<T>(d * a * activation_slope(Act::sigmoid, g));
+    const auto [row, c, n] = chunks.at(i);
+    const int64_t value = row * 2 * chunks.c + c, gate = value + chunks.c;
+    // Both parts are read before either slope is written, so dz may be z.
+    Chunk<acc_t<T>> a = load_chunk(z + value, n, aligned), g = load_chunk(z + gate, n, aligned);
+    const Chunk<acc_t<T>> d = load_chunk(dy + row * chunks.c + c, n, aligned);
+    with_act(act, [&](auto tag) {
+      for (int k = 0; k < kChunk; ++k) {
+        const acc_t<T> y = activate(tag.act, a[k]), open = sigmoid(g[k]);
+        a[k] = d[k] * open * activation_slope(tag.act, y);
+        g[k] = d[k] * y * activation_slope(Act::sigmoid, open);
+      }
+    });
+    store_chunk(dz + value, a, n, aligned);
+    store_chunk(dz + gate, g, n, aligned);
   }
 };
 
@@ -39,12 +73,20 @@ void check(const GateArgs& a, const char* name, const Tensor& half) {
            " ", name_of(half.dtype), ", expected ", to_string(expected), " ", name_of(a.z.dtype));
 }
 
+/// Every chunk starts on 16 bytes: the pointers do, and a row is a whole number of them.
+template <class T>
+bool whole_words(int channels, std::initializer_list<const void*> pointers) {
+  return size_t(channels) * sizeof(T) % 16 == 0 && all_aligned(pointers);
+}
+
 }  // namespace
 
 void gate_forward(Stream& s, const GateArgs& a) {
   check(a, "y", a.y);
   visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
-    for_each(s, a.y.shape.numel(), GateForward<T>{a.y.shape.c, a.z.as<T>(), a.y.as<T>(), a.act});
+    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
+    for_each(s, chunks.count(),
+             GateForward<T>{chunks, a.z.as<T>(), a.y.as<T>(), a.act, whole_words<T>(chunks.c, {a.z.data, a.y.data})});
   });
 }
 
@@ -53,7 +95,10 @@ void gate_backward(Stream& s, const GateArgs& a) {
   TT_CHECK(a.dz.shape == a.z.shape && a.dz.dtype == a.z.dtype, ShapeError, "gate: dz is ", to_string(a.dz.shape), " ",
            name_of(a.dz.dtype), ", expected ", to_string(a.z.shape), " ", name_of(a.z.dtype));
   visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
-    for_each(s, a.dy.shape.numel(), GateBackward<T>{a.dy.shape.c, a.z.as<T>(), a.dy.as<T>(), a.dz.as<T>(), a.act});
+    const RowChunks chunks(a.dy.shape.rows(), a.dy.shape.c);
+    for_each(s, chunks.count(),
+             GateBackward<T>{chunks, a.z.as<T>(), a.dy.as<T>(), a.dz.as<T>(), a.act,
+                             whole_words<T>(chunks.c, {a.z.data, a.dy.data, a.dz.data})});
   });
 }
 

@@ -2,13 +2,14 @@
 // Host-device mathematics: one formula for both devices and for float and double.
 #include <cmath>
 
+#include "kernels/core/fast_math.h"
 #include "kernels/core/tensor.h"
 
 namespace telltale {
 
 template <class T>
 TT_HD inline T sigmoid(T x) {  // never overflows: exp of a negative number only
-  const T e = T(exp(x < 0 ? x : -x));
+  const T e = exp_nonpositive(x < 0 ? x : -x);
   return (x < 0 ? e : T(1)) / (T(1) + e);
 }
 
@@ -17,9 +18,9 @@ template <class T>
 TT_HD inline T activate(Act act, T x) {
   switch (act) {
     case Act::relu: return x > 0 ? x : T(0);
-    case Act::elu: return x > 0 ? x : T(expm1(x));
+    case Act::elu: return x > 0 ? x : expm1_nonpositive(x);
     case Act::sigmoid: return sigmoid(x);
-    case Act::tanh: return T(tanh(x));
+    case Act::tanh: return fast_tanh(x);
     default: return x;
   }
 }
