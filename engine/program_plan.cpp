@@ -31,6 +31,9 @@ class Tenants {
 
 constexpr size_t kNone = size_t(-1);
 
+/// Bytes as a tensor, in rows of 256 so that any size fits a shape.
+Tensor raw_bytes(void* data, size_t bytes) { return {data, {1, 1, int((bytes + 255) / 256), 256}, DType::u8}; }
+
 }  // namespace
 
 void Program::plan() {
@@ -183,7 +186,7 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
     for (size_t k = 0; k < b.spec.saved.size(); ++k) {
       b.saved.push_back(view(saved_at[i][k], b.spec.saved[k].shape, b.spec.saved[k].dtype));
     }
-    if (scratch_at[i] != kNone) b.scratch = {view(scratch_at[i], {}, DType::u8).data, {1, 1, 1, 1}, DType::u8};
+    if (scratch_at[i] != kNone) b.scratch = raw_bytes(view(scratch_at[i], {}, DType::u8).data, b.spec.scratch);
   }
 }
 
@@ -205,7 +208,7 @@ void Program::bind_params() {
       b.dw_more.push_back(p.trainable ? GradMode::accumulate : GradMode::ignore);
     }
     if (b.spec.packed) {
-      b.packed = {static_cast<char*>(packed_.data()) + packed, {1, 1, 1, 1}, DType::u8};
+      b.packed = raw_bytes(static_cast<char*>(packed_.data()) + packed, b.spec.packed);
       packed += (b.spec.packed + 255) / 256 * 256;
     }
   }
