@@ -1,0 +1,177 @@
+#include "tools/synth/folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "data/codec.h"
+#include "data/dataset.h"
+#include "kernels/core/atomic_file.h"
+#include "tools/common/log.h"
+
+namespace telltale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+constexpr const char* kSettings = "synth.json";
+constexpr const char* kJournal = "psnr.csv";
+constexpr const char* kJournalHeader = "id,psnr_db\n";
+
+void check_ours(const std::string& dir) {
+  if (fs::exists(dir + "/" + kSettings)) return;
+  static const std::set<std::string> kMade = {"images", "masks", "photos"};  // a run killed before its first file
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    const std::string name = entry.path().filename().string();
+    const bool empty_or_ours =
+        kMade.contains(name) && entry.is_directory() && (name == "photos" || fs::is_empty(entry));
+    const bool temporary = name.rfind(std::string(kSettings) + ".part-", 0) == 0;
+    TT_CHECK(empty_or_ours || temporary, DataError, dir, ": holds ", name,
+             ", which synth did not make; give an empty or a new folder");
+  }
+}
+
+/// What AtomicFile leaves when the process is killed between creating and renaming.
+void remove_temporaries(const std::string& dir) {
+  for (const std::string& folder : {dir, dir + "/images", dir + "/masks", dir + "/photos"}) {
+    if (!fs::is_directory(folder)) continue;
+    for (const auto& entry : fs::directory_iterator(folder))
+      if (entry.path().filename().string().find(".part-") != std::string::npos) fs::remove(entry.path());
+  }
+}
+
+}  // namespace
+
+Folder::Folder(const std::string& dir) : dir_(dir) {
+  std::error_code error;
+  fs::create_directories(dir, error);
+  TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
+           ": cannot make the folder: ", error ? error.message() : "a file of that name is there");
+  lock_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  TT_CHECK(lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0, DataError, dir, ": another synth is at work in it");
+  check_ours(dir);
+  remove_temporaries(dir);
+  for (const char* name : {"/images", "/masks"}) {
+    fs::create_directory(dir + name, error);
+    TT_CHECK(!error, DataError, dir, name, ": cannot make the folder: ", error.message());
+  }
+  read_journal();
+}
+
+Folder::~Folder() {
+  if (journal_) std::fclose(journal_);
+  if (lock_ >= 0) ::close(lock_);
+}
+
+void Folder::claim(const json& settings) {
+  const std::string path = dir_ + "/" + kSettings;
+  json stored = json::object();
+  if (fs::exists(path)) {
+    const auto bytes = read_file(path);
+    stored = json::parse(bytes, nullptr, false);
+    TT_CHECK(stored.is_object(), DataError, path, ": not valid JSON; start again in another folder");
+  }
+  for (const auto& [key, value] : settings.items()) {
+    TT_CHECK(!stored.contains(key) || stored[key] == value, DataError, dir_, ": was begun with ", key, " ",
+             stored[key].dump(), ", this run has ", value.dump(), "; use the same or another --out");
+  }
+  json merged = stored;
+  merged.update(settings);
+  if (merged != stored) write_atomically(path, merged.dump(2) + "\n");
+  ending_ = merged.value("format", "jpg");
+}
+
+void Folder::read_journal() {
+  const std::string path = dir_ + "/" + kJournal;
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  text.erase(text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);  // a torn last line never happened
+  if (text.empty()) text = kJournalHeader;
+  write_atomically(path, text);
+  std::istringstream lines(text);
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line)) {
+    const size_t comma = line.rfind(',');
+    if (comma != std::string::npos) psnr_[line.substr(0, comma)] = line.substr(comma + 1);
+  }
+  journal_ = std::fopen(path.c_str(), "ae");
+  TT_CHECK(journal_, DataError, path, ": cannot open: ", std::strerror(errno));
+}
+
+bool Folder::done(const Row& r) const {
+  const std::lock_guard lock(mutex_);
+  return psnr_.contains(r.label.id) && fs::exists(image_path(r.label.id, ending_)) &&
+         (!r.label.fake || fs::exists(mask_path(r.label.id)));
+}
+
+std::string Folder::image_path(const std::string& id, const std::string& ending) const {
+  return dir_ + "/images/" + id + "." + ending;
+}
+
+std::string Folder::mask_path(const std::string& id) const { return dir_ + "/masks/" + id + ".png"; }
+
+void Folder::finished(const Row& r, const std::string& psnr) {
+  const std::lock_guard lock(mutex_);
+  const std::string line = r.label.id + "," + psnr + "\n";
+  // One write per line: a kill leaves whole lines but for the last.
+  TT_CHECK(std::fputs(line.c_str(), journal_) >= 0 && std::fflush(journal_) == 0, DataError, dir_, "/", kJournal,
+           ": cannot write: ", std::strerror(errno));
+  psnr_[r.label.id] = psnr;
+}
+
+void Folder::skip(const Row& r, const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  clear_progress_line();
+  spdlog::warn("skipped {}", reason);
+  skipped_.push_back({r.label.id, r.photo, reason});
+}
+
+std::vector<Row> Folder::complete(const Plan& plan, const SynthSettings& s, const std::string& weights_sha256) {
+  const std::lock_guard lock(mutex_);
+  skipped_.insert(skipped_.end(), plan.skipped.begin(), plan.skipped.end());
+  std::sort(skipped_.begin(), skipped_.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::set<std::string> left_out;
+  for (const Skipped& x : skipped_) left_out.insert(x.id);
+
+  std::vector<Row> rows;
+  std::copy_if(plan.rows.begin(), plan.rows.end(), std::back_inserter(rows),
+               [&](const Row& r) { return !left_out.contains(r.label.id); });
+  TT_CHECK(!rows.empty(), DataError, dir_, ": none of the ", plan.rows.size(), " photographs could be used");
+  std::vector<Label> labels;
+  std::string psnr = kJournalHeader;
+  for (const Row& r : rows) {
+    labels.push_back(r.label);
+    if (r.label.fake)
+      psnr += r.label.id + "," + psnr_.at(r.label.id) + "\n";
+    else
+      psnr += r.label.id + ",\n";
+  }
+  write_atomically(dir_ + "/" + kJournal, psnr);
+  write_labels(dir_ + "/labels.csv", labels);
+
+  DatasetInfo info;
+  info.size = s.size;
+  info.seed = s.seed;
+  info.mask_law = s.mask_law;
+  info.negatives = s.negatives;
+  info.inpainter = s.random_weights() ? cat("csqiangwen, width ", s.width, ", untrained (seed ", s.weights_seed(), ")")
+                                      : "csqiangwen";
+  info.weights_sha256 = weights_sha256;
+  info.codec = s.format == "png" ? "png" : "jpeg";
+  info.quality = s.format == "png" ? 0 : s.quality;
+  info.images = int64_t(rows.size());
+  info.fakes = std::count_if(rows.begin(), rows.end(), [](const Row& r) { return r.label.fake; });
+  write_dataset_info(dir_, info);
+  return rows;
+}
+
+}  // namespace telltale

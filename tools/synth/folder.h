@@ -1,0 +1,50 @@
+#pragma once
+// The dataset folder while it is being made: what is finished, what to write, and what settings it was begun with.
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/synth/plan.h"
+
+namespace telltale {
+
+/// OUT with images/, masks/, synth.json (settings) and psnr.csv. While synth runs, psnr.csv is a journal: a line is
+/// appended once an image is whole on disk, so whatever lacks its line is made again, and a run killed at any moment
+/// can be continued. Not for two processes at once: the second is refused.
+class Folder {
+ public:
+  /// Makes the folder, or continues one; removes temporary files that a killed run left. DataError when it holds
+  /// anything that synth did not make, or another synth is at work in it.
+  explicit Folder(const std::string& dir);
+  ~Folder();
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  /// Adds settings to synth.json. DataError naming the first one that the folder was begun with otherwise.
+  void claim(const nlohmann::json& settings);
+  bool done(const Row&) const;
+  std::string image_path(const std::string& id, const std::string& ending) const;
+  std::string mask_path(const std::string& id) const;
+
+  /// Notes that a row's files are whole. `psnr` in dB for a fake, empty for a real image. From any thread.
+  void finished(const Row&, const std::string& psnr);
+  /// Notes that a row's photograph cannot be used, and warns. From any thread.
+  void skip(const Row&, const std::string& reason);
+  /// In row order once complete() has run.
+  const std::vector<Skipped>& skipped() const { return skipped_; }
+  /// Writes labels.csv and psnr.csv in plan order, and dataset.json last of all; returns the rows that made it.
+  std::vector<Row> complete(const Plan&, const SynthSettings&, const std::string& weights_sha256);
+
+ private:
+  void read_journal();
+  std::string dir_, ending_;
+  int lock_ = -1;
+  FILE* journal_ = nullptr;
+  std::map<std::string, std::string> psnr_;  ///< by id, of finished rows
+  std::vector<Skipped> skipped_;
+  mutable std::mutex mutex_;
+};
+
+}  // namespace telltale

@@ -1,0 +1,22 @@
+#pragma once
+// Photographs in, images and masks out: decoding and encoding in threads beside the generator.
+#include "tools/synth/folder.h"
+#include "tools/synth/inpainter.h"
+#include "tools/synth/plan.h"
+#include "tools/synth/task_pool.h"
+
+namespace telltale {
+
+struct ProduceReport {
+  double seconds = 0;            ///< of the whole loop
+  double generator_seconds = 0;  ///< of those, in which the generator ran
+  int64_t painted = 0;           ///< fakes
+  bool stopped = false;          ///< by an interrupt, before the end
+};
+
+/// Makes every row that the folder lacks. Fakes are painted in fixed groups of `batch` in plan order, and a group is
+/// painted whole if one of it is missing: what stands beside an image never depends on where an earlier run stopped.
+/// Photographs that cannot be used are skipped; a write that fails ends it with a DataError.
+ProduceReport produce(const Plan&, const SynthSettings&, Folder&, Inpainter&, TaskPool&);
+
+}  // namespace telltale

@@ -1,0 +1,70 @@
+#include "tools/synth/settings.h"
+
+#include "data/sha256.h"
+
+namespace telltale {
+
+uint64_t SynthSettings::weights_seed() const {
+  const std::string digits = weights.substr(7);
+  TT_CHECK(!digits.empty() && digits.size() < 19 && digits.find_first_not_of("0123456789") == std::string::npos,
+           UsageError, "--weights ", weights, ": after random: stands a whole number, the seed");
+  return std::stoull(digits);
+}
+
+void add_options(CLI::App& app, SynthSettings& s) {
+  auto* photos = app.add_option("--photos", s.photos, "folder of JPEG and PNG photographs, subfolders included");
+  app.add_option("--scenes", s.scenes, "draw this many procedural photographs into OUT/photos and take those")
+      ->check(CLI::Range(1, 1'000'000))
+      ->excludes(photos);
+  app.add_option("--out", s.out, "dataset folder to make or to continue")->required();
+  app.add_option("--weights", s.weights, "generator: a safetensors file, or random:SEED (untrained)")->required();
+  app.add_option("--width", s.width, "channels of a random generator's first convolution, even")
+      ->check(CLI::Range(2, 512))
+      ->capture_default_str();
+  auto* boxes = app.add_option("--boxes", s.boxes, "CSV with ids, labels, boxes and row order");
+  app.add_flag("--paper-csv", s.paper_csv, "the CSV is the paper's: its x is the row")->needs(boxes);
+  app.add_option("--count", s.count, "take only the first N photographs (or rows of --boxes)")
+      ->check(CLI::Range(1, 1'000'000'000));
+  app.add_option("--size", s.size,
+                 "side of the images, a multiple of 8; photographs are scaled and centre-cropped to it")
+      ->check(CLI::Range(16, 4096))
+      ->capture_default_str();
+  app.add_option("--mask-law", s.mask_law, "how boxes are drawn")
+      ->check(CLI::IsMember({"paper"}))
+      ->capture_default_str();
+  app.add_option("--negatives", s.negatives, "placebo: re-encoded like the fakes; raw: the photograph's own bytes")
+      ->check(CLI::IsMember({"placebo", "raw"}))
+      ->capture_default_str();
+  app.add_option("--quality", s.quality, "JPEG quality")->check(CLI::Range(1, 100))->capture_default_str();
+  app.add_option("--format", s.format, "jpg or png")->check(CLI::IsMember({"jpg", "png"}))->capture_default_str();
+  app.add_option("--split", s.split, "train,validation,test as counts or shares; default .7,.15,.15");
+  app.add_option("--batch", s.batch, "images painted at once; default 4, on a GPU 16")->check(CLI::Range(1, 1024));
+}
+
+void check(const SynthSettings& s) {
+  TT_CHECK(!s.photos.empty() || s.scenes > 0, UsageError, "give --photos DIR, or --scenes N to draw some");
+  TT_CHECK(s.size % 8 == 0, UsageError, "--size ", s.size, ": the generator needs a multiple of 8");
+  TT_CHECK(s.width % 2 == 0, UsageError, "--width ", s.width, ": must be even");
+  if (s.random_weights()) s.weights_seed();
+  s.split_plan();
+}
+
+nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sha256, bool cuda) {
+  return {{"scenes", s.scenes},
+          {"weights", weights_sha256},
+          {"width", s.random_weights() ? s.width : 0},
+          {"boxes", s.boxes.empty() ? "" : sha256_file(s.boxes)},
+          {"paper_csv", s.paper_csv},
+          {"count", s.count},
+          {"size", s.size},
+          {"mask_law", s.mask_law},
+          {"negatives", s.negatives},
+          {"quality", s.format == "png" ? 0 : s.quality},
+          {"format", s.format},
+          {"split", s.split},
+          {"seed", s.seed},
+          {"batch", s.batch},
+          {"device", cuda ? "cuda" : "cpu"}};
+}
+
+}  // namespace telltale
