@@ -6,8 +6,8 @@
 
 namespace telltale {
 
-/// A number and its N partial derivatives (Clifford 1873). Plain numbers convert to constants. At a kink of min and max
-/// the two branches' slopes are averaged, as in PyTorch, so that the result always lies between the one-sided slopes.
+/// A number and its N partial derivatives (Clifford 1873). Plain numbers convert to constants. At a kink of min or max
+/// the two branches' slopes are averaged, as in PyTorch.
 template <class T, int N>
 struct Dual {
   T value;
