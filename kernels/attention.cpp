@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "kernels/core/attention_plan.h"
+#include "kernels/core/math.h"
 #include "kernels/matmul.h"
 
 namespace telltale {
@@ -198,7 +199,7 @@ class Attention {
     }
 #pragma omp simd reduction(+ : sum)
     for (int64_t l = 0; l < places; ++l) {
-      row[l] = std::exp(row[l] - highest);
+      row[l] = exp_nonpositive(row[l] - highest);
       sum += row[l];
     }
     const A share = 1 / sum;

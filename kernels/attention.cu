@@ -146,8 +146,10 @@ struct MaskedSoftmax {
     block.each([&](int t) {
       part[t] = 0;
       for (int l = t; l < places; l += kSoftmaxLanes) {
-        target[l] = A(exp(scale * source[l] * usable[l] - highest));
-        part[t] += target[l];
+        const A below = scale * source[l] * usable[l] - highest;  // a fused multiply-add may leave it an ulp above 0
+        const A e = exp_nonpositive(below > 0 ? A(0) : below);
+        target[l] = e;
+        part[t] += e;
       }
     });
     const A share = 1 / block.sum(part, shared.fold);

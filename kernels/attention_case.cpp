@@ -143,10 +143,10 @@ void check(CaseRun& r, const Sizes& s) {
     const auto y = Reference(s.x, x.data() + n * pixels * s.x.c, mask.data() + n * pixels, a.scale).run();
     expected.insert(expected.end(), y.begin(), y.end());
   }
-  // A fused score sums nine matches, each up to |p_q| = sqrt(9·C/12); its rounding, a few ulps of that, is multiplied
-  // by the scale in the exponent. 16-bit types round once on top of f32's share.
-  const double score = 9 * std::sqrt(0.75 * s.x.c);
-  r.expect("y", a.y, expected, size_of(r.dtype) == 2 ? 1 : 2 * a.scale * score, 0.5);
+  // A fused score sums nine matches of magnitude |p_q| = sqrt(9·C/12), each off by half an ulp or so; the softmax
+  // multiplies that by the scale and at most by a·(1 − a) ≤ 1/4. 16-bit types round once, far above f32's share.
+  const double score = 3 * std::sqrt(0.75 * s.x.c);
+  r.expect("y", a.y, expected, size_of(r.dtype) == 2 ? 1 : a.scale * score / 4, 0.5);
 }
 
 /// One sample whose answer the published PyTorch module gave in double (csqiangwen's network_module.py).
@@ -256,7 +256,7 @@ void check_published(CaseRun& r) {
             -0.333333333333333,
             -0.125,
             0.166666666666667},
-           200, 0.5);
+           40, 0.5);
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
