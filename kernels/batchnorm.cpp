@@ -36,32 +36,63 @@ void fold_blocks(const RowBlocks& g, const A* partial, int64_t stride, double* t
   }
 }
 
-/// Mean and summed squared deviation of one block, written to the first c elements of each. Two passes over cached
-/// rows; the first is shifted by the block's first row, so a large mean costs no digits.
-template <class T, class A>
-void block_statistics(const RowBlocks& g, int64_t block, const T* x, A* mean, A* squares) {
-  const int64_t rows = g.rows_in(block), width = g.width();
-  const T* first = x + block * g.block_rows * g.c;
-  A* sum = squares;
-  for (int c = 0; c < g.c; ++c) mean[c] = load(first[c]);
-  g.spread(mean);
-  std::fill(sum, sum + width, A(0));
-  g.groups(block, [&](int64_t offset, int64_t length) {
+/// What forward keeps of one block, each {width}: a shift (the block's first row), the mean less the shift, and the
+/// summed squared deviation from the mean. Apart, shift and mean keep the digits that a large mean would cost.
+template <class A>
+struct BlockStatistics {
+  A *shift, *mean, *squares;
+  BlockStatistics(A* base, int64_t width, int64_t block)
+      : shift(base + block * 3 * width), mean(shift + width), squares(mean + width) {}
+
+  /// Two passes: the second finds the rows in the cache.
+  template <class T>
+  void gather(const RowBlocks& g, int64_t block, const T* x) {
+    const int64_t rows = g.rows_in(block), width = g.width();
+    for (int c = 0; c < g.c; ++c) shift[c] = load(x[block * g.block_rows * g.c + c]);
+    g.spread(shift);
+    std::fill(mean, mean + 2 * width, A(0));
+    g.groups(block, [&](int64_t offset, int64_t length) {
 #pragma omp simd
-    for (int64_t i = 0; i < length; ++i) sum[i] += load(x[offset + i]) - mean[i];
-  });
-  g.fold_rows(sum);
-  for (int c = 0; c < g.c; ++c) mean[c] += sum[c] / A(rows);
-  g.spread(mean);
-  std::fill(squares, squares + width, A(0));
-  g.groups(block, [&](int64_t offset, int64_t length) {
+      for (int64_t i = 0; i < length; ++i) mean[i] += load(x[offset + i]) - shift[i];
+    });
+    g.fold_rows(mean);
+    for (int c = 0; c < g.c; ++c) mean[c] /= A(rows);
+    g.spread(mean);
+    g.groups(block, [&](int64_t offset, int64_t length) {
 #pragma omp simd
-    for (int64_t i = 0; i < length; ++i) {
-      const A d = load(x[offset + i]) - mean[i];
-      squares[i] += d * d;
+      for (int64_t i = 0; i < length; ++i) {
+        const A d = load(x[offset + i]) - shift[i] - mean[i];
+        squares[i] += d * d;
+      }
+    });
+    g.fold_rows(squares);
+  }
+};
+
+/// Joins the blocks: M2 = Σ M2_b + n_b·(mean_b − mean)² (Chan et al. 1979), with means taken from the first block's
+/// shift.
+template <class A>
+void join_blocks(const RowBlocks& g, A* partial, double* mean, double* squares) {
+  const A* origin = BlockStatistics<A>(partial, g.width(), 0).shift;
+  const auto mean_of = [&](const BlockStatistics<A>& s, int c) {
+    return double(s.shift[c]) - double(origin[c]) + double(s.mean[c]);
+  };
+  std::fill(mean, mean + g.c, 0.0);
+  std::fill(squares, squares + g.c, 0.0);
+  for (int64_t b = 0; b < g.count; ++b) {
+    const BlockStatistics<A> s(partial, g.width(), b);
+    const double share = double(g.rows_in(b)) / double(g.rows);
+    for (int c = 0; c < g.c; ++c) mean[c] += share * mean_of(s, c);
+  }
+  for (int64_t b = 0; b < g.count; ++b) {
+    const BlockStatistics<A> s(partial, g.width(), b);
+    const double n = double(g.rows_in(b));
+    for (int c = 0; c < g.c; ++c) {
+      const double d = mean_of(s, c) - mean[c];
+      squares[c] += double(s.squares[c]) + n * d * d;
     }
-  });
-  g.fold_rows(squares);
+  }
+  for (int c = 0; c < g.c; ++c) mean[c] += double(origin[c]);
 }
 
 /// Scratch cut from a stream's workspace: one call, then pieces.
@@ -87,35 +118,20 @@ template <class T>
 void forward(Stream& s, const BatchNormArgs& a) {
   using A = acc_t<T>;
   const RowBlocks g(a.x.shape.rows(), a.x.shape.c, sizeof(T));
-  const int64_t width = g.width(), stride = 2 * width;
+  const int64_t width = g.width(), scratch = g.count * 3 * width;
   Pieces pieces(
-      s.workspace(Pieces::bytes<A>(g.count * stride) + 2 * Pieces::bytes<double>(g.c) + 3 * Pieces::bytes<A>(width))
-          .data);
-  A* partial = pieces.take<A>(g.count * stride);
+      s.workspace(Pieces::bytes<A>(scratch) + 2 * Pieces::bytes<double>(g.c) + 3 * Pieces::bytes<A>(width)).data);
+  A* partial = pieces.take<A>(scratch);
   double *total = pieces.take<double>(g.c), *squares = pieces.take<double>(g.c);
   A *mean = pieces.take<A>(width), *scale = pieces.take<A>(width), *beta = pieces.take<A>(width);
   const T *x = a.x.as<T>(), *residual = a.residual.as<T>();
   T* y = a.y.as<T>();
 
 #pragma omp parallel for num_threads(s.threads()) if (!g.small())
-  for (int64_t b = 0; b < g.count; ++b) block_statistics(g, b, x, partial + b * stride, partial + b * stride + width);
+  for (int64_t b = 0; b < g.count; ++b) BlockStatistics<A>(partial, width, b).gather(g, b, x);
 
-  // Pooled: M2 = Σ M2_b + n_b·(mean_b − mean)² (Chan et al. 1979).
-  std::fill(total, total + g.c, 0.0);
-  std::fill(squares, squares + g.c, 0.0);
+  join_blocks(g, partial, total, squares);
   const double rows = double(g.rows);
-  for (int64_t b = 0; b < g.count; ++b) {
-    const double share = double(g.rows_in(b)) / rows;
-    for (int c = 0; c < g.c; ++c) total[c] += share * double(partial[b * stride + c]);
-  }
-  for (int64_t b = 0; b < g.count; ++b) {
-    const double n = double(g.rows_in(b));
-    const A* m = partial + b * stride;
-    for (int c = 0; c < g.c; ++c) {
-      const double d = double(m[c]) - total[c];
-      squares[c] += double(m[width + c]) + n * d * d;
-    }
-  }
   const double momentum = a.momentum;
   for (int c = 0; c < g.c; ++c) {
     const double rstd = 1 / std::sqrt(squares[c] / rows + double(a.eps));

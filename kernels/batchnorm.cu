@@ -18,8 +18,9 @@ struct Moments {
   }
 };
 
-/// First level: moments of a slab's rows. A lane shifts by its own first value, so the digits lost to a large mean are
-/// those of the few rows it sees.
+/// First level: moments of a slab's rows, less the tensor's first row, so that a large mean costs no digits. A lane
+/// also shifts by its own first value: squares then cancel no more than the few rows it sees allow, whatever the first
+/// row is.
 template <class T>
 struct ChannelMoments {
   using A = acc_t<T>;
@@ -38,11 +39,13 @@ struct ChannelMoments {
       Chunk<A> shift = chunk_of(A(0)), sum = shift, squares = shift;
       A n = 0;
       if (p.size > 0 && p.first < p.last) {
+        const Chunk<A> origin = load_chunk(x + p.c, p.size, aligned);
         shift = load_chunk(x + p.first * tiles.c + p.c, p.size, aligned);
+        for (int k = 0; k < kChunk; ++k) shift[k] -= origin[k];
         for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) {
           const Chunk<A> v = load_chunk(x + row * tiles.c + p.c, p.size, aligned);
           for (int k = 0; k < kChunk; ++k) {
-            const A d = v[k] - shift[k];
+            const A d = v[k] - origin[k] - shift[k];
             sum[k] += d;
             squares[k] += d * d;
           }
@@ -82,13 +85,15 @@ struct ChannelMoments {
 };
 
 /// Second level: joins the slabs and writes everything that is one number a channel.
-template <class A>
+template <class T>
 struct ChannelStats {
+  using A = acc_t<T>;
   static constexpr int kLanes = 256, kChannels = 8, kSlabLanes = kLanes / kChannels;
   struct Shared {
     Moments<A> v[kLanes];
   };
   ColumnTiles tiles;
+  const T* origin;  // x's first row
   const A* partial;
   A *mean, *rstd, *running_mean, *running_var, *batches;
   A momentum, eps;
@@ -117,9 +122,10 @@ struct ChannelStats {
       if (t >= kChannels || c >= tiles.c) return;
       const Moments<A> m = shared.v[t];
       const A rows = A(tiles.rows);
-      mean[c] = m.mean;
+      const A average = load(origin[c]) + m.mean;
+      mean[c] = average;
       rstd[c] = A(1) / A(sqrt(m.squares / rows + eps));
-      running_mean[c] = (A(1) - momentum) * running_mean[c] + momentum * m.mean;
+      running_mean[c] = (A(1) - momentum) * running_mean[c] + momentum * average;
       if (tiles.rows > 1) running_var[c] = (A(1) - momentum) * running_var[c] + momentum * (m.squares / (rows - A(1)));
       if (batches && c == 0) *batches += A(1);
     });
@@ -197,10 +203,10 @@ void forward(Stream& s, const BatchNormArgs& a) {
   A* partial = s.workspace(size_t(tiles.slabs) * 2 * size_t(tiles.c) * sizeof(A)).template as<A>();
   const bool aligned = tiles.c % kChunk == 0 && all_aligned({a.x.data});
   launch<ColumnTiles::kLanes>(s, tiles.grid(), ChannelMoments<T>{tiles, a.x.as<T>(), aligned, partial});
-  launch<ChannelStats<A>::kLanes>(
-      s, ChannelStats<A>::grid(tiles.c),
-      ChannelStats<A>{tiles, partial, a.mean.as<A>(), a.rstd.as<A>(), a.running_mean.as<A>(), a.running_var.as<A>(),
-                      a.batches.as<A>(), A(a.momentum), A(a.eps)});
+  launch<ChannelStats<T>::kLanes>(
+      s, ChannelStats<T>::grid(tiles.c),
+      ChannelStats<T>{tiles, a.x.as<T>(), partial, a.mean.as<A>(), a.rstd.as<A>(), a.running_mean.as<A>(),
+                      a.running_var.as<A>(), a.batches.as<A>(), A(a.momentum), A(a.eps)});
   normalise<T>(s, a, a.mean, a.rstd, false);
 }
 
