@@ -71,7 +71,7 @@ bool plot_confusion(const std::string& path, const Confusion& c, double threshol
     for (int call = 0; call < 2; ++call) {
       const double share = row > 0 ? double(counts[truth][call]) / row : 0;
       cells += cat(call, " ", 1 - truth, " ", share, "\n");
-      labels += cat("set label '", counts[truth][call], "\\n", shown(100 * share, 1), " %' at ", call, ",",
+      labels += cat("set label \"", counts[truth][call], "\\n", shown(100 * share, 1), " %\" at ", call, ",",
                     shown(1 - truth + 0.04, 2), " center front font ',22' textcolor rgb '",
                     share > 0.55 ? "#ffffff" : "#222222", "'\n");
     }

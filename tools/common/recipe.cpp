@@ -58,7 +58,7 @@ struct Assign {
     to.*member = value.get<bool>();
   }
   void operator()(LossSettings Recipe::*member) const {
-    if (!value.is_object()) refuse("an object of numbers, such as {\"beta\": 1}");
+    if (!value.is_object()) refuse("an object of numbers, such as {\"smooth_l1_beta\": 1}");
     LossSettings settings;
     for (const auto& [name, number] : value.items()) {
       if (!number.is_number()) refuse("an object of numbers");
@@ -139,7 +139,10 @@ void check_recipe(const Recipe& r) {
            " does not divide the batch ", r.batch);
   const LossSettings known = default_settings(r.loss);
   for (const auto& [name, value] : r.loss_settings) {
-    TT_CHECK(known.count(name), UsageError, "the loss ", r.loss, " has no setting \"", name, "\"");
+    std::vector<std::string> names;
+    for (const auto& [k, unused] : known) names.push_back(k);
+    TT_CHECK(known.count(name), UsageError, "the loss ", r.loss, " has no setting \"", name, "\"; it has ",
+             names.empty() ? "none" : joined(names));
   }
 }
 

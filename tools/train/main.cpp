@@ -50,6 +50,7 @@ struct AddFlag {
       }
     };
     app.add_option_function<std::vector<std::string>>(flag_of(field.name), add, help() + ": NAME=NUMBER …")
+        ->take_all()
         ->group("Hyper-parameters");
   }
 };
@@ -79,6 +80,7 @@ int main(int argc, char** argv) {
   int accumulate = 0;
   nlohmann::json overrides = nlohmann::json::object();
   const auto setup = [&](CLI::App& app) {
+    app.option_defaults()->take_last();  // so that a script's flags can be overridden behind them
     app.add_option("--data", settings.data, "dataset folder")->required();
     app.add_option("--out", settings.out, "run folder: empty, or with --resume a run's")->required();
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");

@@ -53,11 +53,10 @@ void remove_torn_writes(const std::string& dir) {
 }  // namespace
 
 RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
-  std::error_code error;
-  fs::create_directories(dir, error);
-  TT_CHECK(fs::is_directory(dir), UsageError, dir, ": cannot make this folder: ", error.message());
+  if (!fs::exists(dir)) return;
+  TT_CHECK(fs::is_directory(dir), UsageError, dir, ": the run folder is a file");
   if (resume) remove_torn_writes(dir);
-  const bool empty = fs::is_empty(dir, error);
+  const bool empty = fs::is_empty(dir);
   TT_CHECK(empty || resume, UsageError, dir,
            ": the run folder is not empty: choose another, or continue that run with --resume");
   TT_CHECK(empty || fs::exists(path("config.json")), UsageError, dir,
@@ -66,6 +65,9 @@ RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
 }
 
 ordered_json RunFolder::begin(const ordered_json& config) {
+  std::error_code error;
+  fs::create_directories(dir_, error);
+  TT_CHECK(fs::is_directory(dir_), DataError, dir_, ": cannot make this folder: ", error.message());
   const std::string file = path("config.json");
   if (!fs::exists(file)) {
     write_atomically(file, config.dump(2) + "\n");

@@ -9,8 +9,8 @@ namespace telltale {
 /// one. What depends on the clock stands in metrics.jsonl and timing.csv only.
 class RunFolder {
  public:
-  /// Creates the folder if need be. Without `resume` it must be empty; with it, empty or a run's. Throws UsageError
-  /// otherwise. Removes what an interrupted write left.
+  /// Without `resume` the folder must be empty or absent; with it, or be a run's, and what an interrupted write left
+  /// there is removed. Throws UsageError otherwise. Creates nothing.
   RunFolder(const std::string& dir, bool resume);
 
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
@@ -19,8 +19,9 @@ class RunFolder {
   /// Whether there is a checkpoint to continue from.
   bool continues() const { return continues_; }
 
-  /// Starts a run by writing config.json; or checks that a continued one has the settings it began with, naming the
-  /// first that differs (UsageError). `epochs` may differ under a constant schedule. Returns the config in force.
+  /// Starts a run by making the folder and writing config.json; or checks that a continued one has the settings it
+  /// began with, naming the first that differs (UsageError). `epochs` may differ under a constant schedule. Returns the
+  /// config in force.
   nlohmann::ordered_json begin(const nlohmann::ordered_json& config);
   /// Cuts the logs to the first `step` steps and `epochs` epochs, and makes results.csv `results`.
   void rewind(int64_t step, int epochs, const std::string& results);
