@@ -15,12 +15,12 @@ class Optimizer {
 /// Adam with PyTorch's defaults (kernels/adam.h).
 class Adam final : public Optimizer {
  public:
-  explicit Adam(float beta1 = 0.9f, float beta2 = 0.999f, float eps = 1e-8f, float weight_decay = 0)
+  explicit Adam(double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8, double weight_decay = 0)
       : beta1_(beta1), beta2_(beta2), eps_(eps), weight_decay_(weight_decay) {}
   void step(Stream&, const ParamArena&, const StepState*) const override;
 
  private:
-  float beta1_, beta2_, eps_, weight_decay_;
+  double beta1_, beta2_, eps_, weight_decay_;
 };
 
 /// Learning rate of optimiser step t = 1, 2, …

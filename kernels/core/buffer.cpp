@@ -30,7 +30,7 @@ Buffer::~Buffer() {
 
 void upload(Stream& s, Tensor to, const void* from) {
   if (!s.is_cuda()) {
-    std::memcpy(to.data, from, to.bytes());
+    if (to.bytes()) std::memcpy(to.data, from, to.bytes());
     return;
   }
   cuda_api::copy_to_device(s.native(), to.data, from, to.bytes());
@@ -39,7 +39,7 @@ void upload(Stream& s, Tensor to, const void* from) {
 
 void download(Stream& s, void* to, Tensor from) {
   if (!s.is_cuda()) {
-    std::memcpy(to, from.data, from.bytes());
+    if (from.bytes()) std::memcpy(to, from.data, from.bytes());
     return;
   }
   cuda_api::copy_to_host(s.native(), to, from.data, from.bytes());
@@ -50,7 +50,7 @@ void fill_zero(Stream& s, Tensor t) {
   if (s.is_cuda()) {
     cuda_api::fill_zero(s.native(), t.data, t.bytes());
   } else {
-    std::memset(t.data, 0, t.bytes());
+    if (t.bytes()) std::memset(t.data, 0, t.bytes());
   }
 }
 
