@@ -68,7 +68,7 @@ Palette::Palette(Random& random) {
   const auto common = [&] {
     const double pick = random.uniform();
     return float(pick < .5    ? random.uniform(.03, .13)
-                 : pick < .85 ? random.uniform(.17, .33)
+                 : pick < .85 ? random.uniform(.16, .28)
                               : random.uniform(.53, .64));
   };
   hues_[0] = common();
@@ -89,7 +89,7 @@ Palette Palette::around(Random& random, double hue, double saturation) {
 Rgb Palette::draw(Random& random) const {
   const double pick = random.uniform();
   const float hue = hues_[pick < .55 ? 0 : pick < .93 ? 1 : 2] + float(random.normal()) * .02f;
-  const float saturation = std::clamp(saturation_ * float(std::exp(.45 * random.normal())), 0.f, .65f);
+  const float saturation = std::clamp(saturation_ * float(std::exp(.45 * random.normal())), 0.f, .6f);
   const float value = std::clamp(.5f * float(std::exp(.45 * random.normal())), .08f, .97f);
   return from_hsv(hue + 1, saturation, value);
 }

@@ -274,12 +274,12 @@ class Scene {
   Material pavement_ = material(Material::Kind::speckle, .2f);
 };
 
-// Exposure to a believable mean, vignette, shot and read noise, the sRGB curve.
+// Exposure, white balance and vignette, then the sRGB curve.
 Image photograph(const Canvas& canvas, Random& random) {
   double mean = 0;
   for (const Rgb& p : canvas.pixels) mean += .2126 * p.r + .7152 * p.g + .0722 * p.b;
   mean /= double(canvas.pixels.size());
-  const float gain = float(random.uniform(.15, .34) / std::max(mean, .01));
+  const float gain = float(random.uniform(.13, .34) / std::max(mean, .01));
   const float warmth = float(random.normal()) * .06f, fall = float(random.uniform(0, .5));
   const Rgb tint{gain * (1 + warmth), gain, gain * (1 - warmth)};
   Image image(canvas.width, canvas.height);
@@ -290,12 +290,25 @@ Image photograph(const Canvas& canvas, Random& random) {
       const Rgb p = canvas.pixels[size_t(y) * canvas.width + x] * tint * (1 - fall * .25f * (dx * dx + dy * dy));
       const float light[3]{p.r, p.g, p.b};
       for (int c = 0; c < 3; ++c) {
-        const float v = 1.02f * light[c] / (1 + .15f * light[c] * light[c]);  // highlights roll off
+        const float v = 1.1f * light[c] / (1 + .1f * light[c]);  // highlights roll off
         const float curved = v <= .0031308f ? 12.92f * v : 1.055f * std::pow(v, 1 / 2.4f) - .055f;
         image.at(x, y)[c] = uint8_t(std::clamp(curved, 0.f, 1.f) * 255 + .5f);
       }
     }
   return image;
+}
+
+// What a camera's picture style does: pulls the spread of lightness towards that of photographs, colours staying.
+void set_contrast(Image& image, Random& random) {
+  const auto luma = [&](size_t i) { return .299 * image.rgb[i] + .587 * image.rgb[i + 1] + .114 * image.rgb[i + 2]; };
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < image.rgb.size(); i += 3) sum += luma(i), squares += luma(i) * luma(i);
+  const double n = double(image.rgb.size()) / 3, mean = sum / n, deviation = std::sqrt(squares / n - mean * mean);
+  const double factor = std::clamp(random.uniform(40, 75) / std::max(deviation, 1.), .9, 2.);
+  for (size_t i = 0; i < image.rgb.size(); i += 3) {
+    const double change = (factor - 1) * (luma(i) - mean);
+    for (size_t c = i; c < i + 3; ++c) image.rgb[c] = uint8_t(std::clamp(image.rgb[c] + change + .5, 0., 255.));
+  }
 }
 
 void add_grain(Image& image, Random& random) {
@@ -312,6 +325,7 @@ Image draw_scene(int size, uint64_t seed) {
   Canvas canvas = Scene(2 * size, seed).draw();
   Random camera(seed, 1);
   Image image = resize(photograph(canvas, camera), size, size, Filter::bilinear);
+  set_contrast(image, camera);
   add_grain(image, camera);
   return image;
 }
