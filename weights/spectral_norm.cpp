@@ -89,8 +89,8 @@ double largest_singular_value(const std::vector<double>& matrix, size_t rows, si
   size_t top = 0;
   for (size_t i = 1; i < rows; ++i)
     if (g[i * rows + i] > g[top * rows + top]) top = i;
-  const Vector u = normalised(Vector(g.begin() + ptrdiff_t(top * rows), g.begin() + ptrdiff_t((top + 1) * rows)));
-  return std::sqrt(dot(u, times(first, u, rows)));
+  const Vector u(g.begin() + ptrdiff_t(top * rows), g.begin() + ptrdiff_t((top + 1) * rows));
+  return std::sqrt(dot(u, times(first, u, rows)) / dot(u, u));
 }
 
 StateDict fold_spectral_norm(const StateDict& dict, SpectralNorm how) {
