@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <span>
+#include <tuple>
 
 #include "data/codec.h"
 #include "data/photos.h"
@@ -91,16 +92,19 @@ void split_table(std::vector<Row>& rows, const SynthSettings& s) {
   for (size_t i = 0; i < rows.size(); ++i) rows[i].label = labels[i];
 }
 
-/// Half of each split becomes fake, chosen by hash of the source.
+/// Every other one in the order of (split, seeded hash of the source): half of them all, and half of each split, to
+/// one.
 void choose_fakes(std::vector<Row>& rows, const SynthSettings& s) {
-  std::vector<std::pair<std::string, Row*>> order;
-  for (Row& r : rows) order.push_back({sha256_text(cat("fake ", s.seed, " ", r.digest, " ", r.label.id)), &r});
+  std::vector<std::tuple<Split, std::string, Row*>> order;
+  for (Row& r : rows)
+    order.push_back({r.label.split, sha256_text(cat("fake ", s.seed, " ", r.digest, " ", r.label.id)), &r});
   std::sort(order.begin(), order.end());
-  std::map<Split, int> seen;
   const MaskLaw law = mask_law(s.mask_law);
-  for (auto& [key, row] : order) {
-    row->label.fake = seen[row->label.split]++ % 2 == 0;
-    if (row->label.fake) row->label.box = draw_box(law, s.size, s.size, s.seed, row->label.id);
+  bool fake = false;
+  for (auto& [split, key, row] : order) {
+    fake = !fake;
+    row->label.fake = fake;
+    if (fake) row->label.box = draw_box(law, s.size, s.size, s.seed, row->label.id);
   }
 }
 
@@ -148,11 +152,11 @@ Plan make_plan(const SynthSettings& s, const std::string& folder, TaskPool& pool
   hash_photos(plan, pool);
   if (s.boxes.empty()) {
     split_by_hash(plan.rows, s);
-    choose_fakes(plan.rows, s);
   } else {
     split_table(plan.rows, s);
   }
   std::erase_if(plan.rows, [](const Row& r) { return r.label.split == Split::none; });
+  if (s.boxes.empty()) choose_fakes(plan.rows, s);
   TT_CHECK(!plan.rows.empty(), DataError, folder, ": no photograph to use");
   return plan;
 }

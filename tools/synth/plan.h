@@ -5,7 +5,7 @@
 
 #include "data/labels.h"
 #include "tools/synth/settings.h"
-#include "tools/synth/task_pool.h"
+#include "tools/common/task_pool.h"
 
 namespace telltale {
 

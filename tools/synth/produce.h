@@ -3,7 +3,7 @@
 #include "tools/synth/folder.h"
 #include "tools/synth/inpainter.h"
 #include "tools/synth/plan.h"
-#include "tools/synth/task_pool.h"
+#include "tools/common/task_pool.h"
 
 namespace telltale {
 

@@ -1,4 +1,4 @@
-#include "tools/synth/task_pool.h"
+#include "tools/common/task_pool.h"
 
 namespace telltale {
 

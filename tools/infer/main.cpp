@@ -1,0 +1,205 @@
+// infer: files in, a verdict a line out.
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "data/codec.h"
+#include "kernels/core/atomic_file.h"
+#include "tools/common/detector.h"
+#include "tools/common/device.h"
+#include "tools/common/interrupt.h"
+#include "tools/common/log.h"
+#include "tools/common/progress.h"
+#include "tools/common/task_pool.h"
+#include "tools/infer/annotate.h"
+#include "tools/infer/images.h"
+
+namespace telltale {
+namespace {
+
+constexpr int kAnnotationQuality = 92;
+
+struct InferSettings {
+  std::vector<std::string> paths;
+  std::string weights, json = "-", annotations;
+  double threshold = 0.5;
+  int batch = 8;
+};
+
+double milliseconds_since(std::chrono::steady_clock::time_point t) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t).count();
+}
+
+/// One file, decoded and as the net sees it.
+struct Input {
+  std::string path, error;
+  int width = 0, height = 0;
+  Image seen;  ///< the whole picture at the net's size
+  double ms = 0;
+};
+
+Input read_input(const std::string& path, int size) {
+  const auto start = std::chrono::steady_clock::now();
+  Input in{.path = path, .error = {}, .seen = {}};
+  try {
+    Image image = read_image(path);
+    in.width = image.width;
+    in.height = image.height;
+    in.seen =
+        image.width == size && image.height == size ? std::move(image) : resize(image, size, size, Filter::bilinear);
+  } catch (const DataError& e) {
+    in.error = e.what();
+  }
+  in.ms = milliseconds_since(start);
+  return in;
+}
+
+/// Result lines, to stdout as they come or to a file that appears whole at the end.
+class Output {
+ public:
+  explicit Output(const std::string& path) {
+    if (path != "-") file_.emplace(path);
+  }
+  void line(const nlohmann::ordered_json& object) {
+    // A file name need not be UTF-8.
+    const std::string text = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    if (file_) return file_->write(text);
+    clear_progress_line();
+    const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
+    TT_CHECK(written, DataError, "cannot write to standard output");
+  }
+  void commit() {
+    if (file_) file_->commit();
+  }
+
+ private:
+  std::optional<AtomicFile> file_;
+};
+
+class Inference {
+ public:
+  Inference(const InferSettings& s, Detector& detector, TaskPool& pool)
+      : s_(s), detector_(detector), pool_(pool), output_(s.json) {
+    if (!s.annotations.empty()) std::filesystem::create_directories(s.annotations);
+  }
+
+  /// Returns how many files could not be read.
+  int run(const std::vector<std::string>& paths) {
+    Progress progress("looked at", int64_t(paths.size()));
+    std::deque<std::future<Input>> ahead;
+    const size_t enough = size_t(2 * detector_.batch() + pool_.threads());
+    size_t next = 0;
+    while (next < paths.size() || !ahead.empty()) {
+      TT_CHECK(!interrupted(), Error, "stopped before the end");
+      for (; next < paths.size() && ahead.size() < enough; ++next)
+        ahead.push_back(
+            pool_.submit([path = paths[next], size = detector_.image_size()] { return read_input(path, size); }));
+      batch_.push_back(ahead.front().get());
+      ahead.pop_front();
+      readable_ += batch_.back().error.empty();
+      if (readable_ == size_t(detector_.batch()) || ahead.empty()) {
+        const auto count = int64_t(batch_.size());
+        flush();
+        progress.advance(count);
+      }
+    }
+    output_.commit();
+    return unreadable_;
+  }
+
+ private:
+  void flush() {
+    std::vector<uint8_t> pixels;
+    for (const Input& in : batch_) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
+    const auto start = std::chrono::steady_clock::now();
+    const auto verdicts = readable_ ? detector_.run(pixels, int(readable_)) : std::vector<Verdict>{};
+    const double share = readable_ ? milliseconds_since(start) / double(readable_) : 0;
+    auto verdict = verdicts.begin();
+    for (Input& in : batch_) {
+      in.ms += share;
+      in.error.empty() ? report(in, *verdict++) : report_error(in);
+    }
+    batch_.clear();
+    readable_ = 0;
+  }
+
+  void report(const Input& in, const Verdict& v) {
+    const double probability = v.fake_probability();
+    const bool fake = probability >= s_.threshold;
+    const Box b = v.pixel_box(in.width, in.height);
+    nlohmann::ordered_json line{
+        {"path", in.path}, {"width", in.width}, {"height", in.height}, {"fake_probability", probability}};
+    line["box"] = fake ? nlohmann::ordered_json{b.x_min, b.y_min, b.x_max, b.y_max} : nlohmann::ordered_json(nullptr);
+    line["raw"] = v.raw;
+    line["weights_sha256"] = detector_.weights_sha256();
+    line["ms"] = in.ms;
+    output_.line(line);
+    if (s_.annotations.empty()) return;
+    Image image = read_image(in.path);  // again, rather than keeping every large picture of a batch
+    annotate(image, fake, probability, b);
+    write_jpeg(annotation_path(in.path), image, kAnnotationQuality);
+  }
+
+  void report_error(const Input& in) {
+    ++unreadable_;
+    clear_progress_line();
+    spdlog::warn("{}", in.error);
+    output_.line({{"path", in.path}, {"error", in.error}});
+  }
+
+  /// The file's own name; where several folders have it, numbered from the second on.
+  std::string annotation_path(const std::string& path) {
+    const std::string stem = std::filesystem::path(path).stem().string();
+    std::string name = stem;
+    for (int copy = 2; !named_.insert(name).second; ++copy) name = cat(stem, "_", copy);
+    return s_.annotations + "/" + name + ".jpg";
+  }
+
+  const InferSettings& s_;
+  Detector& detector_;
+  TaskPool& pool_;
+  Output output_;
+  std::vector<Input> batch_;
+  size_t readable_ = 0;
+  int unreadable_ = 0;
+  std::set<std::string> named_;
+};
+
+void add_options(CLI::App& app, InferSettings& s) {
+  app.add_option("PATH", s.paths, "JPEG or PNG files, folders (subfolders included), patterns")->required();
+  app.add_option("--weights", s.weights, "a detector's weights, as train wrote them")->required();
+  app.add_option("--json", s.json, "where the result lines go; - is standard output")->capture_default_str();
+  app.add_option("--annotate", s.annotations, "folder for copies with box and probability drawn in");
+  app.add_option("--threshold", s.threshold, "probability from which an image counts as fake")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--batch", s.batch, "images at once")->check(CLI::Range(1, 4096))->capture_default_str();
+}
+
+int infer(const InferSettings& s, const CommonOptions& common) {
+  const std::vector<std::string> paths = images_named(s.paths);
+  Stream stream = open_device(common);
+  Detector detector(s.weights, stream, {.batch = int(std::min(paths.size(), size_t(s.batch)))});
+  TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
+  const int unreadable = Inference(s, detector, pool).run(paths);
+  if (unreadable == 0) return 0;
+  spdlog::error("{} of {} files could not be read", unreadable, paths.size());
+  return 1;
+}
+
+}  // namespace
+}  // namespace telltale
+
+int main(int argc, char** argv) {
+  using namespace telltale;
+  InferSettings settings;
+  return run_tool(
+      {"infer", "Say of each image whether a region of it was painted, and which."}, argc, argv,
+      [&](CLI::App& app) { add_options(app, settings); },
+      [&](const CommonOptions& common) { return infer(settings, common); });
+}
