@@ -35,20 +35,21 @@ struct Preprocess {
       for (int c = 0; c < kColours; ++c) out[c] = normalise(A(source[c]), c);
     } else {
       const TriangleAxis rows{from.h, to.h}, columns{from.w, to.w};
-      const A row_total = A(rows.total(h)), column_total = A(columns.total(w));
       const int64_t i1 = rows.end(h), j0 = columns.begin(w), j1 = columns.end(w);
+      // Weights and bytes are integers: divided once, at the end, what need not be rounded is not.
       A sum[kColours] = {};
       for (int64_t i = rows.begin(h); i < i1; ++i) {
         A across[kColours] = {};
         const uint8_t* source = x + ((n * from.h + i) * from.w + j0) * kColours;
         for (int64_t j = j0; j < j1; ++j, source += kColours) {
-          const A weight = A(columns.weight(w, j)) / column_total;
+          const A weight = A(columns.weight(w, j));
           for (int c = 0; c < kColours; ++c) across[c] += weight * A(source[c]);
         }
-        const A weight = A(rows.weight(h, i)) / row_total;
+        const A weight = A(rows.weight(h, i));
         for (int c = 0; c < kColours; ++c) sum[c] += weight * across[c];
       }
-      for (int c = 0; c < kColours; ++c) out[c] = normalise(sum[c], c);
+      const A total = A(rows.total(h)) * A(columns.total(w));
+      for (int c = 0; c < kColours; ++c) out[c] = normalise(sum[c] / total, c);
     }
   }
 };
