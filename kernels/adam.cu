@@ -49,18 +49,18 @@ struct AdamUpdate {
     Chunk<A> w = load_chunk(master + o, n, aligned), mean = load_chunk(m + o, n, aligned),
              square = load_chunk(v + o, n, aligned);
     const Chunk<A> gradient = load_chunk(grad + o, n, aligned);
-    for (int k = 0; k < kChunk; ++k) {
+    each_in_chunk([&](int k) {
       const A g = gradient[k] * inverse_scale + weight_decay * w[k];
       mean[k] = beta1 * mean[k] + rest1 * g;
       square[k] = beta2 * square[k] + rest2 * g * g;
       w[k] -= step_size * mean[k] / (A(sqrt(square[k])) / root_correction + eps);
-    }
+    });
     store_chunk(master + o, w, n, aligned);
     store_chunk(m + o, mean, n, aligned);
     store_chunk(v + o, square, n, aligned);
     if (!shadow) return;
     Chunk<acc_t<S>> rounded;
-    for (int k = 0; k < kChunk; ++k) rounded[k] = acc_t<S>(w[k]);
+    each_in_chunk([&](int k) { rounded[k] = acc_t<S>(w[k]); });
     store_chunk(shadow + o, rounded, n, aligned);
   }
 };

@@ -41,35 +41,34 @@ struct ChannelMoments {
       if (p.size > 0 && p.first < p.last) {
         const Chunk<A> origin = load_chunk(x + p.c, p.size, aligned);
         shift = load_chunk(x + p.first * tiles.c + p.c, p.size, aligned);
-        for (int k = 0; k < kChunk; ++k) shift[k] -= origin[k];
+        each_in_chunk([&](int k) { shift[k] -= origin[k]; });
         for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) {
           const Chunk<A> v = load_chunk(x + row * tiles.c + p.c, p.size, aligned);
-          for (int k = 0; k < kChunk; ++k) {
+          each_in_chunk([&](int k) {
             const A d = v[k] - origin[k] - shift[k];
             sum[k] += d;
             squares[k] += d * d;
-          }
+          });
           n += 1;
         }
       }
       shared.n[t] = n;
-      for (int k = 0; k < kChunk; ++k) {
+      each_in_chunk([&](int k) {
         const A d = n > 0 ? sum[k] / n : A(0), m2 = squares[k] - d * sum[k];
         shared.mean[k][t] = shift[k] + d;
         shared.squares[k][t] = m2 < 0 ? A(0) : m2;
-      }
+      });
     });
     for (int s = tiles.row_lanes() / 2; s > 0; s /= 2) {
       const int other = s * tiles.lanes_c;
       b.each([&](int t) {
         if (t >= other) return;
-        Moments<A> m{};
         for (int k = 0; k < kChunk; ++k) {
-          m = Moments<A>::joined(shared.at(k, t), shared.at(k, t + other));
+          const Moments<A> m = Moments<A>::joined(shared.at(k, t), shared.at(k, t + other));
           shared.mean[k][t] = m.mean;
           shared.squares[k][t] = m.squares;
         }
-        shared.n[t] = m.n;
+        shared.n[t] += shared.n[t + other];
       });
     }
     b.each([&](int t) {
@@ -154,20 +153,20 @@ struct Normalise {
                    b = load_chunk(beta + at.c, at.size, false);
     Chunk<A> scale = load_chunk(rstd + at.c, at.size, false);
     if (frozen) {
-      for (int k = 0; k < kChunk; ++k) scale[k] = A(1) / A(sqrt(scale[k] + eps));
+      each_in_chunk([&](int k) { scale[k] = A(1) / A(sqrt(scale[k] + eps)); });
     }
-    for (int k = 0; k < kChunk; ++k) scale[k] *= g[k];
+    each_in_chunk([&](int k) { scale[k] *= g[k]; });
     const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
     for (int64_t row = first; row < last; ++row) {
       const int64_t o = row * chunks.c + at.c;
       Chunk<A> v = load_chunk(x + o, at.size, aligned);
-      for (int k = 0; k < kChunk; ++k) v[k] = (v[k] - m[k]) * scale[k] + b[k];
+      each_in_chunk([&](int k) { v[k] = (v[k] - m[k]) * scale[k] + b[k]; });
       if (residual) {
         const Chunk<A> r = load_chunk(residual + o, at.size, aligned);
-        for (int k = 0; k < kChunk; ++k) v[k] += r[k];
+        each_in_chunk([&](int k) { v[k] += r[k]; });
       }
       if (relu) {
-        for (int k = 0; k < kChunk; ++k) v[k] = activate(Act::relu, v[k]);
+        each_in_chunk([&](int k) { v[k] = activate(Act::relu, v[k]); });
       }
       store_chunk(y + o, v, at.size, aligned);
     }
@@ -222,7 +221,7 @@ struct Incoming {
     Chunk<A> g = load_chunk(dy + offset, size, aligned);
     if (y) {
       const Chunk<A> v = load_chunk(y + offset, size, aligned);
-      for (int k = 0; k < kChunk; ++k) g[k] = v[k] > A(0) ? g[k] : A(0);
+      each_in_chunk([&](int k) { g[k] = v[k] > A(0) ? g[k] : A(0); });
     }
     return g;
   }
@@ -237,10 +236,10 @@ struct GradientTerms {
   TT_HD Chunk<A> begin(int c, int size) const { return load_chunk(in.mean + c, size, false); }
   TT_HD void add(const Chunk<A>& mean, int64_t offset, int size, Chunk<A> (&sums)[2]) const {
     const Chunk<A> g = in.masked(offset, size), x = load_chunk(in.x + offset, size, in.aligned);
-    for (int k = 0; k < kChunk; ++k) {
+    each_in_chunk([&](int k) {
       sums[0][k] += g[k];
       sums[1][k] += g[k] * (x[k] - mean[k]);
-    }
+    });
   }
 };
 
@@ -276,7 +275,7 @@ struct InputGradient {
   TT_HD void operator()(int64_t i) const {
     const RowChunks::At at = chunks.at(i);
     Chunk<A> slope = load_chunk(gamma + at.c, at.size, false), mean = chunk_of(A(0)), c0 = mean, c1 = mean;
-    for (int k = 0; k < kChunk; ++k) slope[k] *= k < at.size ? in.rstd_of(at.c + k) : A(0);
+    each_in_chunk([&](int k) { slope[k] *= k < at.size ? in.rstd_of(at.c + k) : A(0); });
     if (!in.frozen && dx) {
       mean = load_chunk(in.mean + at.c, at.size, false);
       c0 = load_chunk(constant + at.c, at.size, false);
@@ -288,10 +287,10 @@ struct InputGradient {
       Chunk<A> g = in.masked(o, at.size);
       if (dresidual) store_gradient(dresidual + o, g, at.size, in.aligned, dresidual_accumulate);
       if (!dx) continue;
-      for (int k = 0; k < kChunk; ++k) g[k] *= slope[k];
+      each_in_chunk([&](int k) { g[k] *= slope[k]; });
       if (!in.frozen) {
         const Chunk<A> x = load_chunk(in.x + o, at.size, in.aligned);
-        for (int k = 0; k < kChunk; ++k) g[k] -= c0[k] + c1[k] * (x[k] - mean[k]);
+        each_in_chunk([&](int k) { g[k] -= c0[k] + c1[k] * (x[k] - mean[k]); });
       }
       store_gradient(dx + o, g, at.size, in.aligned, dx_accumulate);
     }

@@ -9,7 +9,7 @@ namespace {
 template <class To, class A>
 TT_HD Chunk<acc_t<To>> converted(const Chunk<A>& v) {
   Chunk<acc_t<To>> out;
-  for (int k = 0; k < kChunk; ++k) out[k] = acc_t<To>(v[k]);
+  each_in_chunk([&](int k) { out[k] = acc_t<To>(v[k]); });
   return out;
 }
 
@@ -40,15 +40,15 @@ struct Transpose {
                   nchw = (n * chunks.c + at.c) * plane + (at.row - n * plane);
     if constexpr (kToNhwc) {
       Chunk<acc_t<From>> v = chunk_of(acc_t<From>(0));
-      for (int k = 0; k < kChunk; ++k) {
+      each_in_chunk([&](int k) {
         if (k < at.size) v[k] = load(from[nchw + k * plane]);
-      }
+      });
       store_chunk(to + nhwc, converted<To>(v), at.size, aligned);
     } else {
       const Chunk<acc_t<To>> v = converted<To>(load_chunk(from + nhwc, at.size, aligned));
-      for (int k = 0; k < kChunk; ++k) {
+      each_in_chunk([&](int k) {
         if (k < at.size) to[nchw + k * plane] = store<To>(v[k]);
-      }
+      });
     }
   }
 };

@@ -25,10 +25,10 @@ struct Dropout {
     const uint64_t step = uint64_t(uint32_t(state->step)) << 32 | state->micro_batch;
     const Philox4 low = philox(key, uint64_t(i) * 2, step), high = philox(key, uint64_t(i) * 2 + 1, step);
     Chunk<acc_t<T>> v = load_chunk(x + o, n, aligned);
-    for (int k = 0; k < kChunk; ++k) {
+    each_in_chunk([&](int k) {
       const uint32_t word = k < 4 ? low.v[k % 4] : high.v[k % 4];
       v[k] = uniform01(word) >= p ? v[k] * scale : acc_t<T>(0);
-    }
+    });
     store_gradient(y + o, v, n, aligned, accumulate);
   }
 };

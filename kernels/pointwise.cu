@@ -38,7 +38,7 @@ struct Activation {
     const int64_t o = chunks.offset(i);
     const int n = chunks.size(i);
     Chunk<acc_t<T>> v = load_chunk(x + o, n, aligned);
-    for (int k = 0; k < kChunk; ++k) v[k] = activate(kAct, v[k]);
+    each_in_chunk([&](int k) { v[k] = activate(kAct, v[k]); });
     store_chunk(y + o, v, n, aligned);
   }
 };
@@ -54,7 +54,7 @@ struct ActivationGradient {
     const int n = chunks.size(i);
     Chunk<acc_t<T>> g = load_chunk(dy + o, n, aligned);
     const Chunk<acc_t<T>> v = load_chunk(y + o, n, aligned);
-    for (int k = 0; k < kChunk; ++k) g[k] *= activation_slope(kAct, v[k]);
+    each_in_chunk([&](int k) { g[k] *= activation_slope(kAct, v[k]); });
     store_gradient(dx + o, g, n, aligned, accumulate);
   }
 };
@@ -70,7 +70,7 @@ struct Sum {
     const int n = chunks.size(i);
     Chunk<acc_t<T>> v = load_chunk(a + o, n, aligned);
     const Chunk<acc_t<T>> w = load_chunk(b + o, n, aligned);
-    for (int k = 0; k < kChunk; ++k) v[k] = activate(kAct, v[k] + w[k]);
+    each_in_chunk([&](int k) { v[k] = activate(kAct, v[k] + w[k]); });
     store_chunk(y + o, v, n, aligned);
   }
 };
@@ -86,7 +86,7 @@ struct GradientSum {
     const int n = chunks.size(i);
     const Chunk<acc_t<From>> v = load_chunk(from + o, n, aligned);
     Chunk<acc_t<To>> w;
-    for (int k = 0; k < kChunk; ++k) w[k] = acc_t<To>(v[k]);
+    each_in_chunk([&](int k) { w[k] = acc_t<To>(v[k]); });
     store_gradient(to + o, w, n, aligned, accumulate);
   }
 };
@@ -104,7 +104,7 @@ struct Blend {
     const A mask = load(m[at.row]);
     Chunk<A> v = load_chunk(a + o, at.size, aligned);
     const Chunk<A> w = load_chunk(b + o, at.size, aligned);
-    for (int k = 0; k < kChunk; ++k) v[k] = v[k] * (A(1) - mask) + w[k] * mask;
+    each_in_chunk([&](int k) { v[k] = v[k] * (A(1) - mask) + w[k] * mask; });
     store_chunk(y + o, v, at.size, aligned);
   }
 };
@@ -123,11 +123,11 @@ struct BlendGradient {
     const Chunk<A> g = load_chunk(dy + o, at.size, aligned);
     Chunk<A> v;
     if (da) {
-      for (int k = 0; k < kChunk; ++k) v[k] = g[k] * (A(1) - mask);
+      each_in_chunk([&](int k) { v[k] = g[k] * (A(1) - mask); });
       store_gradient(da + o, v, at.size, aligned, da_accumulate);
     }
     if (db) {
-      for (int k = 0; k < kChunk; ++k) v[k] = g[k] * mask;
+      each_in_chunk([&](int k) { v[k] = g[k] * mask; });
       store_gradient(db + o, v, at.size, aligned, db_accumulate);
     }
   }

@@ -64,19 +64,19 @@ struct MaxPool {
       for (int w = q.first; w < q.last; ++w) {
         const int position = (h - top) * rows.size + w - left;
         const Chunk<A> v = load_chunk(x + ((p.n * rows.in + h) * columns.in + w) * chunks.c + p.c, p.size, aligned);
-        for (int k = 0; k < kChunk; ++k) {
+        each_in_chunk([&](int k) {
           // A NaN is not ≤ anything and, once held, gives way to nothing.
           const bool take = !(v[k] <= best[k]) & (best[k] == best[k]);
           best[k] = take ? v[k] : best[k];
           at[k] = take ? position : at[k];
-        }
+        });
       }
     }
     const int64_t o = ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c;
     store_chunk(y + o, best, p.size, aligned);
     if (!argmax) return;
     Chunk<float> position;
-    for (int k = 0; k < kChunk; ++k) position[k] = float(at[k]);
+    each_in_chunk([&](int k) { position[k] = float(at[k]); });
     store_chunk(argmax + o, position, p.size, aligned);
   }
 };
@@ -101,7 +101,7 @@ struct MaxPoolGradient {
         const int64_t o = ((p.n * rows.out + h) * columns.out + w) * chunks.c + p.c;
         const Chunk<A> g = load_chunk(dy + o, p.size, aligned);
         const Chunk<float> at = load_chunk(argmax + o, p.size, aligned);
-        for (int k = 0; k < kChunk; ++k) sum[k] += at[k] == position ? g[k] : A(0);
+        each_in_chunk([&](int k) { sum[k] += at[k] == position ? g[k] : A(0); });
       }
     }
     store_gradient(dx + ((p.n * rows.in + p.h) * columns.in + p.w) * chunks.c + p.c, sum, p.size, aligned, accumulate);
@@ -123,11 +123,11 @@ struct AvgPool {
     for (int h = r.first; h < r.last; ++h) {
       for (int w = q.first; w < q.last; ++w) {
         const Chunk<A> v = load_chunk(x + ((p.n * rows.in + h) * columns.in + w) * chunks.c + p.c, p.size, aligned);
-        for (int k = 0; k < kChunk; ++k) sum[k] += v[k];
+        each_in_chunk([&](int k) { sum[k] += v[k]; });
       }
     }
     const A pixels = A(r.size() * q.size());
-    for (int k = 0; k < kChunk; ++k) sum[k] /= pixels;
+    each_in_chunk([&](int k) { sum[k] /= pixels; });
     store_chunk(y + ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c, sum, p.size, aligned);
   }
 };
@@ -149,7 +149,7 @@ struct AvgPoolGradient {
       for (int w = q.first; w < q.last; ++w) {
         const A share = A(1) / A(height * columns.of_output(w).size());
         const Chunk<A> g = load_chunk(dy + ((p.n * rows.out + h) * columns.out + w) * chunks.c + p.c, p.size, aligned);
-        for (int k = 0; k < kChunk; ++k) sum[k] += g[k] * share;
+        each_in_chunk([&](int k) { sum[k] += g[k] * share; });
       }
     }
     store_gradient(dx + ((p.n * rows.in + p.h) * columns.in + p.w) * chunks.c + p.c, sum, p.size, aligned, accumulate);

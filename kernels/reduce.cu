@@ -14,7 +14,7 @@ struct Elements {
   TT_HD int begin(int, int) const { return 0; }
   TT_HD void add(int, int64_t offset, int size, Chunk<acc_t<T>> (&sums)[1]) const {
     const Chunk<acc_t<T>> v = load_chunk(x + offset, size, aligned);
-    for (int k = 0; k < kChunk; ++k) sums[0][k] += v[k];
+    each_in_chunk([&](int k) { sums[0][k] += v[k]; });
   }
 };
 

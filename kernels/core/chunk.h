@@ -19,11 +19,23 @@ struct Chunk {
   TT_HD const A& operator[](int k) const { return v[k]; }
 };
 
+/// Calls f(k) for each place of a chunk: unrolled on the device, one vector operation on the host. Calls must not depend
+/// on each other; a sum over k wants a plain loop.
+template <class F>
+TT_HD inline void each_in_chunk(F f) {
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#else
+#pragma omp simd
+#endif
+  for (int k = 0; k < kChunk; ++k) f(k);
+}
+
 /// A chunk of one value.
 template <class A>
 TT_HD inline Chunk<A> chunk_of(A value) {
   Chunk<A> c;
-  for (int k = 0; k < kChunk; ++k) c.v[k] = value;
+  each_in_chunk([&](int k) { c.v[k] = value; });
   return c;
 }
 
@@ -56,10 +68,10 @@ TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] 
       return out;
     }
 #endif
-    for (int k = 0; k < kChunk; ++k) out.v[k] = load(p[k]);
+    each_in_chunk([&](int k) { out.v[k] = load(p[k]); });
     return out;
   }
-  for (int k = 0; k < kChunk; ++k) out.v[k] = k < count ? load(p[k]) : acc_t<T>(0);
+  each_in_chunk([&](int k) { out.v[k] = k < count ? load(p[k]) : acc_t<T>(0); });
   return out;
 }
 
@@ -79,12 +91,12 @@ TT_HD inline void store_chunk(T* p, const Chunk<acc_t<T>>& c, int count, [[maybe
       return;
     }
 #endif
-    for (int k = 0; k < kChunk; ++k) p[k] = store<T>(c.v[k]);
+    each_in_chunk([&](int k) { p[k] = store<T>(c.v[k]); });
     return;
   }
-  for (int k = 0; k < kChunk; ++k) {
+  each_in_chunk([&](int k) {
     if (k < count) p[k] = store<T>(c.v[k]);
-  }
+  });
 }
 
 /// A gradient written as its mode says.
@@ -92,7 +104,7 @@ template <class T>
 TT_HD inline void store_gradient(T* p, Chunk<acc_t<T>> c, int count, bool aligned, bool accumulate) {
   if (accumulate) {
     const Chunk<acc_t<T>> old = load_chunk(p, count, aligned);
-    for (int k = 0; k < kChunk; ++k) c[k] += old[k];
+    each_in_chunk([&](int k) { c[k] += old[k]; });
   }
   store_chunk(p, c, count, aligned);
 }
