@@ -1,5 +1,7 @@
 #pragma once
 // Changing element type and layout.
+#include <initializer_list>
+
 #include "kernels/core/dispatch.h"
 
 namespace telltale {
@@ -11,5 +13,39 @@ void cast(Stream&, Tensor from, Tensor to);
 void nchw_to_nhwc(Stream&, Tensor from, Tensor to);
 /// The way back.
 void nhwc_to_nchw(Stream&, Tensor from, Tensor to);
+
+/// For libraries that know only f32: f32 tensors as they are, others as copies in the stream's workspace, which this
+/// holds until it goes out of scope. Nothing that takes the workspace itself may run meanwhile.
+class F32Copies {
+ public:
+  /// Takes room for copies of `tensors` (absent ones need none) and for `extra` bytes of the caller's own.
+  F32Copies(Stream& s, std::initializer_list<Tensor> tensors, size_t extra = 0) : stream_(s) {
+    size_t total = rounded(extra);
+    for (const Tensor& t : tensors) total += copied(t) ? bytes_of(t) : 0;
+    extra_ = s.workspace(total).as<char>();
+    next_ = extra_ + rounded(extra);
+  }
+  char* extra() const { return extra_; }
+  /// t itself, or unwritten room of its shape; t must have been among `tensors`.
+  Tensor room(const Tensor& t) {
+    if (!copied(t)) return t;
+    const Tensor f{next_, t.shape, DType::f32};
+    next_ += bytes_of(t);
+    return f;
+  }
+  /// t itself, or its values in f32.
+  Tensor values(const Tensor& t) {
+    const Tensor f = room(t);
+    if (copied(t)) cast(stream_, t, f);
+    return f;
+  }
+
+ private:
+  static bool copied(const Tensor& t) { return t && t.dtype != DType::f32; }
+  static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+  static size_t bytes_of(const Tensor& t) { return rounded(size_t(t.shape.numel()) * sizeof(float)); }
+  Stream& stream_;
+  char *extra_, *next_;
+};
 
 }  // namespace telltale

@@ -13,33 +13,6 @@ namespace {
 
 using Kind = ConvProblem::Kind;
 
-/// The stream's workspace, handed out piece by piece. Nothing that asks for the workspace itself may run meanwhile.
-class Scratch {
- public:
-  Scratch(Stream& s, size_t bytes) : next_(s.workspace(bytes).as<char>()) {}
-  char* take(size_t bytes) { return std::exchange(next_, next_ + rounded(bytes)); }
-  static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
- private:
-  char* next_;
-};
-
-/// Bytes that an f32 copy of t takes; none where t is f32 itself or absent.
-size_t widened_bytes(const Tensor& t) {
-  return t && t.dtype != DType::f32 ? Scratch::rounded(size_t(t.shape.numel()) * sizeof(float)) : 0;
-}
-/// t itself, or room for it in f32.
-Tensor wide(const Tensor& t, Scratch& scratch) {
-  if (!t || t.dtype == DType::f32) return t;
-  return {scratch.take(widened_bytes(t)), t.shape, DType::f32};
-}
-/// The same, filled.
-Tensor widened(Stream& s, const Tensor& t, Scratch& scratch) {
-  const Tensor f = wide(t, scratch);
-  if (f.data != t.data) cast(s, t, f);
-  return f;
-}
-
 ConvProblem problem_of(Kind kind, const Shape& x, const Shape& w, const ConvGeometry& g) {
   return {kind, x, w, conv_output(x, w, g), g.stride, g.dilation, g.pad, g.pad};
 }
@@ -68,16 +41,9 @@ ConvProblem input_grad_problem(const ConvGradArgs& a) {
 
 void input_grad(Stream& s, ConvPlans& plans, const ConvGradArgs& a) {
   ConvPlan& plan = plans.find(input_grad_problem(a), s.threads());
-  Scratch scratch(s, plan.bytes + widened_bytes(a.dy) + widened_bytes(a.w) + widened_bytes(a.dx));
-  char* const inner = scratch.take(plan.bytes);
-  plan.first.bind(widened(s, a.dy, scratch).data, inner);
-  plan.second.bind(widened(s, a.w, scratch).data, inner);
-  const Tensor dx = a.dx_mode == GradMode::accumulate ? widened(s, a.dx, scratch) : wide(a.dx, scratch);
-  plan.result.bind(dx.data, inner);
-  plan.first.load(plans.stream());
-  plan.second.load(plans.stream());
-  plan.run(plans.stream(), inner);
-  plan.result.store(plans.stream());
+  F32Copies f32(s, {a.dy, a.w, a.dx}, plan.bytes);
+  const Tensor dx = a.dx_mode == GradMode::accumulate ? f32.values(a.dx) : f32.room(a.dx);
+  plan.run(plans.stream(), f32.extra(), f32.values(a.dy).data, f32.values(a.w).data, dx.data);
   if (dx.data != a.dx.data) cast(s, dx, a.dx);
 }
 
@@ -85,15 +51,8 @@ void filter_grad(Stream& s, ConvPlans& plans, const ConvGradArgs& a) {
   ConvProblem p = problem_of(Kind::filter_grad, a.x.shape, a.w.shape, a.geometry);
   p.add = a.dw_mode == GradMode::accumulate;
   ConvPlan& plan = plans.find(p, s.threads());
-  Scratch scratch(s, plan.bytes + widened_bytes(a.x) + widened_bytes(a.dy));
-  char* const inner = scratch.take(plan.bytes);
-  plan.first.bind(widened(s, a.x, scratch).data, inner);
-  plan.second.bind(widened(s, a.dy, scratch).data, inner);
-  plan.result.bind(a.dw.data, inner);
-  plan.first.load(plans.stream());
-  plan.second.load(plans.stream());
-  plan.run(plans.stream(), inner);
-  plan.result.store(plans.stream());
+  F32Copies f32(s, {a.x, a.dy}, plan.bytes);
+  plan.run(plans.stream(), f32.extra(), f32.values(a.x).data, f32.values(a.dy).data, a.dw.data);
 }
 
 }  // namespace
@@ -104,21 +63,13 @@ void conv_forward(Stream& s, const ConvArgs& a) {
   auto& plans = s.resource<ConvPlans>();
   ConvPlan& plan = plans.find(forward_problem(a), s.threads());
   const bool packed = a.packed && plan.second.differs;
-  Scratch scratch(s, plan.bytes + widened_bytes(a.x) + (packed ? 0 : widened_bytes(a.w)) + widened_bytes(a.y));
-  char* const inner = scratch.take(plan.bytes);
-  const Tensor y = wide(a.y, scratch);
+  F32Copies f32(s, {a.x, packed ? Tensor{} : a.w, a.y}, plan.bytes);
+  const Tensor y = f32.room(a.y);
   // oneDNN's fast kernels add what y holds; its "binary" addition from elsewhere has slower ones.
   if (a.residual && a.residual.data != y.data) cast(s, a.residual, y);
-  plan.first.bind(widened(s, a.x, scratch).data, inner);
-  plan.result.bind(y.data, inner);
   if (a.bias) plan.bias.set_data_handle(a.bias.data);
-  if (packed) {
-    plan.second.inner.set_data_handle(a.packed.data);
-  } else {
-    plan.second.bind(widened(s, a.w, scratch).data, inner);
-    plan.second.load(plans.stream());
-  }
-  plan.run(plans.stream(), inner);
+  plan.run(plans.stream(), f32.extra(), f32.values(a.x).data, packed ? a.packed.data : f32.values(a.w).data, y.data,
+           packed);
   if (y.data != a.y.data) cast(s, y, a.y);
 }
 
@@ -142,10 +93,10 @@ void conv_pack(Stream& s, const ConvArgs& a, Tensor packed) {
   if (cpu::conv_packed_bytes(s, a) == 0) return;
   auto& plans = s.resource<ConvPlans>();
   ConvPlan& plan = plans.find(forward_problem(a), s.threads());
-  Scratch scratch(s, widened_bytes(a.w));
-  plan.second.plain.set_data_handle(widened(s, a.w, scratch).data);
+  F32Copies f32(s, {a.w});
+  plan.second.plain.set_data_handle(f32.values(a.w).data);
   plan.second.inner.set_data_handle(packed.data);
-  plan.second.load(plans.stream());
+  plan.second.convert(plans.stream(), plan.second.plain, plan.second.inner);
 }
 
 }  // namespace telltale::cpu

@@ -198,17 +198,28 @@ void ConvOperand::convert(dnnl::stream& stream, const memory& source, const memo
   }
 }
 
-void ConvPlan::run(dnnl::stream& stream, char* scratch) {
+void ConvPlan::run(dnnl::stream& stream, char* scratch, void* first_data, void* second_data, void* result_data,
+                   bool packed) {
+  first.bind(first_data, scratch);
+  first.convert(stream, first.plain, first.inner);
+  if (packed) {
+    second.inner.set_data_handle(second_data);
+  } else {
+    second.bind(second_data, scratch);
+    second.convert(stream, second.plain, second.inner);
+  }
+  result.bind(result_data, scratch);
   scratchpad.set_data_handle(scratch + scratchpad_offset);
   primitive.execute(stream, arguments);
+  result.convert(stream, result.inner, result.plain);
 }
 
 ConvPlan& ConvPlans::find(const ConvProblem& p, int threads) {
   // A primitive splits its work when it is made: it must be made for as many threads as run it.
   omp_set_num_threads(threads);
   const int flags = int(p.bias) | int(p.add) << 1 | int(p.turned) << 2 | int(p.act) << 3 | int(p.kind) << 8;
-  const std::array<int, 20> key{p.x.n, p.x.h, p.x.w,    p.x.c,      p.w.n,   p.w.h,   p.w.w, p.w.c,   p.y.n, p.y.h,
-                                p.y.w, p.y.c, p.stride, p.dilation, p.pad_h, p.pad_w, flags, threads, 0,     0};
+  const std::array<int, 18> key{p.x.n, p.x.h, p.x.w, p.x.c,    p.w.n,      p.w.h,   p.w.w,   p.w.c, p.y.n,
+                                p.y.h, p.y.w, p.y.c, p.stride, p.dilation, p.pad_h, p.pad_w, flags, threads};
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   try {

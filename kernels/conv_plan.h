@@ -33,17 +33,12 @@ struct ConvOperand {
 
   /// Names the memory of a call.
   void bind(void* data, char* scratch);
-  /// plain → inner, and inner → plain, where they differ.
-  void load(dnnl::stream& stream) { convert(stream, plain, inner); }
-  void store(dnnl::stream& stream) { convert(stream, inner, plain); }
+  /// Copies source to target, one of them plain and the other inner, where they differ.
+  void convert(dnnl::stream& stream, const dnnl::memory& source, const dnnl::memory& target);
 
-  /// One copy for each pair of byte offsets into the source and the target.
   dnnl::reorder copy;
   dnnl::memory from, to;
-  std::vector<std::pair<size_t, size_t>> parts;
-
- private:
-  void convert(dnnl::stream& stream, const dnnl::memory& source, const dnnl::memory& target);
+  std::vector<std::pair<size_t, size_t>> parts;  ///< byte offsets into source and target: one copy for each
 };
 
 /// A primitive with its memory objects: result = f(first, second). Forward: x, filter → y. Input gradient: dy, filter →
@@ -56,8 +51,9 @@ struct ConvPlan {
   dnnl::primitive primitive;
   std::unordered_map<int, dnnl::memory> arguments;
 
-  /// Binds the scratchpad and runs the primitive alone.
-  void run(dnnl::stream& stream, char* scratch);
+  /// Runs on a call's memory, converting what must be; a packed filter comes as the primitive wants it already.
+  void run(dnnl::stream& stream, char* scratch, void* first_data, void* second_data, void* result_data,
+           bool packed = false);
 };
 
 /// The plans of one stream.
@@ -70,7 +66,7 @@ class ConvPlans {
  private:
   dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
   dnnl::stream stream_{engine_};
-  std::map<std::array<int, 20>, ConvPlan> plans_;
+  std::map<std::array<int, 18>, ConvPlan> plans_;
 };
 
 }  // namespace telltale

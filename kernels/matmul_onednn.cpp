@@ -6,8 +6,6 @@
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
-#include <algorithm>
-
 #include "kernels/cast.h"
 #include "kernels/core/math.h"
 #include "kernels/reduce.h"
@@ -24,43 +22,17 @@ void multiply(Stream& s, char op_a, char op_b, int64_t m, int64_t n, int64_t k, 
            int(status), ")");
 }
 
-size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
+/// For these batches sgemm is up to twice as fast with the weights on the left (measured with 4096 features to 4096).
+bool is_better_turned(int64_t batch) { return batch >= 4 && batch < 64; }
 
-/// Tensors in f32: themselves, or copies in the stream's workspace, taken once for all of them.
-class Wide {
- public:
-  Wide(Stream& s, std::initializer_list<Tensor> tensors) : stream_(s) {
-    size_t bytes = 0;
-    for (const Tensor& t : tensors) {
-      if (t && t.dtype != DType::f32) bytes += rounded(size_t(t.shape.numel()) * sizeof(float));
-    }
-    next_ = s.workspace(bytes).as<char>();
-  }
-  /// Room for t, empty; and t's values.
-  Tensor room(const Tensor& t) {
-    if (!t || t.dtype == DType::f32) return t;
-    const Tensor f{next_, t.shape, DType::f32};
-    next_ += rounded(f.bytes());
-    return f;
-  }
-  Tensor values(const Tensor& t) {
-    const Tensor f = room(t);
-    if (f.data != t.data) cast(stream_, t, f);
-    return f;
-  }
-
- private:
-  Stream& stream_;
-  char* next_;
-};
-
-/// y = act(y + bias), in place.
-void finish(Stream& s, Tensor y, const float* bias, Act act) {
+/// y {N×O} = act(product + bias), product's elements `by_row` and `by_column` apart; may be y itself.
+void finish(Stream& s, Tensor y, const float* product, int64_t by_row, int64_t by_column, const float* bias, Act act) {
   const int64_t out = y.shape.c;
 #pragma omp parallel for if (y.shape.numel() > 16384) num_threads(s.threads())
   for (int64_t n = 0; n < y.shape.n; ++n) {
-    float* row = y.as<float>() + n * out;
-    for (int64_t o = 0; o < out; ++o) row[o] = activate(act, bias ? row[o] + bias[o] : row[o]);
+    const float* from = product + n * by_row;
+    float* to = y.as<float>() + n * out;
+    for (int64_t o = 0; o < out; ++o) to[o] = activate(act, bias ? from[o * by_column] + bias[o] : from[o * by_column]);
   }
 }
 
@@ -70,10 +42,17 @@ void linear_forward(Stream& s, const LinearArgs& a) {
   check(a);
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_forward(s, a);
   const int64_t batch = a.y.shape.n, out = a.y.shape.c, in = a.w.shape.numel() / out;
-  Wide wide(s, {a.x, a.w, a.y});
-  const Tensor x = wide.values(a.x), w = wide.values(a.w), y = wide.room(a.y);
-  multiply(s, 'N', 'T', batch, out, in, x.as<float>(), in, w.as<float>(), in, y.as<float>(), out);
-  if (a.bias || a.act != Act::none) finish(s, y, a.bias.as<float>(), a.act);
+  const bool turned = is_better_turned(batch);
+  F32Copies f32(s, {a.x, a.w, a.y}, turned ? size_t(batch * out) * sizeof(float) : 0);
+  const Tensor x = f32.values(a.x), w = f32.values(a.w), y = f32.room(a.y);
+  if (turned) {
+    float* product = reinterpret_cast<float*>(f32.extra());
+    multiply(s, 'N', 'T', out, batch, in, w.as<float>(), in, x.as<float>(), in, product, batch);
+    finish(s, y, product, 1, batch, a.bias.as<float>(), a.act);
+  } else {
+    multiply(s, 'N', 'T', batch, out, in, x.as<float>(), in, w.as<float>(), in, y.as<float>(), out);
+    if (a.bias || a.act != Act::none) finish(s, y, y.as<float>(), out, 1, a.bias.as<float>(), a.act);
+  }
   if (y.data != a.y.data) cast(s, y, a.y);
 }
 
@@ -83,17 +62,17 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
   const int64_t batch = a.dy.shape.n, out = a.dy.shape.c, in = a.w.shape.numel() / out;
   const auto beta = [](GradMode m) { return m == GradMode::accumulate ? 1.f : 0.f; };
   if (a.dx && a.dx_mode != GradMode::ignore) {
-    Wide wide(s, {a.dy, a.w, a.dx});
-    const Tensor dy = wide.values(a.dy), w = wide.values(a.w);
-    const Tensor dx = a.dx_mode == GradMode::accumulate ? wide.values(a.dx) : wide.room(a.dx);
+    F32Copies f32(s, {a.dy, a.w, a.dx});
+    const Tensor dy = f32.values(a.dy), w = f32.values(a.w);
+    const Tensor dx = a.dx_mode == GradMode::accumulate ? f32.values(a.dx) : f32.room(a.dx);
     multiply(s, 'N', 'N', batch, in, out, dy.as<float>(), out, w.as<float>(), in, dx.as<float>(), in, 1,
              beta(a.dx_mode));
     if (dx.data != a.dx.data) cast(s, dx, a.dx);
   }
   if (a.dw_mode == GradMode::ignore) return;
   if (a.dw) {
-    Wide wide(s, {a.dy, a.x});
-    const Tensor dy = wide.values(a.dy), x = wide.values(a.x);
+    F32Copies f32(s, {a.dy, a.x});
+    const Tensor dy = f32.values(a.dy), x = f32.values(a.x);
     multiply(s, 'T', 'N', out, in, batch, dy.as<float>(), out, x.as<float>(), in, a.dw.as<float>(), in, 1,
              beta(a.dw_mode));
   }
