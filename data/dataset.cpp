@@ -1,5 +1,6 @@
 #include "data/dataset.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
@@ -51,7 +52,8 @@ void write_dataset_info(const std::string& dir, const DatasetInfo& info) {
                   {"negatives", info.negatives},
                   {"inpainter", {{"family", info.inpainter}, {"weights_sha256", info.weights_sha256}}},
                   {"codec", {{"name", info.codec}, {"quality", info.quality}}},
-                  {"counts", {{"images", info.images}, {"fakes", info.fakes}}}};
+                  {"counts", {{"images", info.images}, {"fakes", info.fakes}}},
+                  {"skipped", info.skipped}};
   write_atomically(dir + kInfoFile, text.dump(2) + "\n");
 }
 
@@ -76,6 +78,11 @@ DatasetInfo read_dataset_info(const std::string& dir) {
   info.quality = field<int>(codec, "quality", path);
   info.images = field<int64_t>(counts, "images", path);
   info.fakes = field<int64_t>(counts, "fakes", path);
+  const json skipped = from.value("skipped", json::array());
+  TT_CHECK(
+      skipped.is_array() && std::all_of(skipped.begin(), skipped.end(), [](const json& j) { return j.is_string(); }),
+      DataError, path, ": field 'skipped' is not a list of lines");
+  info.skipped = skipped.get<std::vector<std::string>>();
   TT_CHECK(info.size >= 1 && info.size <= 16384, DataError, path, ": field 'size' is ", info.size,
            ": expected 1 to 16384");
   return info;

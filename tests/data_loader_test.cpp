@@ -180,6 +180,9 @@ TEST(EpochOrder, IsUniformEnough) {
   int mirrored = 0;
   for (int i = 0; i < 10000; ++i) mirrored += flips(1, i % 7, std::to_string(i));
   EXPECT_NEAR(mirrored, 5000, 200);
+  int changed = 0;
+  for (int i = 0; i < 10000; ++i) changed += flips(1, 0, std::to_string(i)) != flips(1, 1, std::to_string(i));
+  EXPECT_NEAR(changed, 5000, 200) << "an epoch's flips must not be the one's before";
 }
 
 }  // namespace
