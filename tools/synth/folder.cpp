@@ -170,6 +170,7 @@ std::vector<Row> Folder::complete(const Plan& plan, const SynthSettings& s, cons
   info.quality = s.format == "png" ? 0 : s.quality;
   info.images = int64_t(rows.size());
   info.fakes = std::count_if(rows.begin(), rows.end(), [](const Row& r) { return r.label.fake; });
+  for (const Skipped& x : skipped_) info.skipped.push_back(x.reason);
   write_dataset_info(dir_, info);
   return rows;
 }
