@@ -70,23 +70,37 @@ Forward::primitive_desc forward_primitive(const Terms& t, const memory::desc& x,
   return {desc, attributes, engine};
 }
 
-/// An operand that needs at most one copy; `add` makes the copy out add to what is there.
-ConvOperand operand(const memory::desc& plain, const memory::desc& inner, const dnnl::engine& engine,
-                    bool result = false, bool add = false) {
-  ConvOperand o;
-  o.plain = memory(plain, engine, nullptr);
-  o.differs = add || plain != inner;
-  o.inner = o.differs ? memory(inner, engine, nullptr) : o.plain;
-  if (!o.differs) return o;
-  primitive_attr attributes;
+/// Lets an operand copy `from` to `to`, or add it.
+void set_copy(ConvOperand& o, const memory::desc& from, const memory::desc& to, const dnnl::engine& engine, bool add) {
   dnnl::post_ops post;
   if (add) post.append_sum(1);
+  primitive_attr attributes;
   attributes.set_post_ops(post);
-  const memory::desc &from = result ? inner : plain, &to = result ? plain : inner;
   o.copy = dnnl::reorder(dnnl::reorder::primitive_desc(engine, from, engine, to, attributes));
   o.from = memory(from, engine, nullptr);
   o.to = memory(to, engine, nullptr);
+}
+
+ConvOperand input_operand(const memory::desc& plain, const memory::desc& inner, const dnnl::engine& engine) {
+  ConvOperand o;
+  o.plain = o.inner = memory(plain, engine, nullptr);
+  if (plain == inner) return o;
+  o.differs = true;
+  o.inner = memory(inner, engine, nullptr);
   o.parts = {{0, 0}};
+  set_copy(o, plain, inner, engine, false);
+  return o;
+}
+
+/// `add`: what plain holds is added to.
+ConvOperand result_operand(const memory::desc& plain, const memory::desc& inner, const dnnl::engine& engine, bool add) {
+  ConvOperand o;
+  o.plain = o.inner = memory(plain, engine, nullptr);
+  if (plain == inner && !add) return o;
+  o.differs = true;
+  o.inner = memory(inner, engine, nullptr);
+  o.parts = {{0, 0}};
+  set_copy(o, inner, plain, engine, add);
   return o;
 }
 
@@ -99,12 +113,12 @@ ConvOperand turned_filter(const memory::desc& plain, const memory::desc& inner, 
     part.data.offset0 = 0;
     return part;
   };
-  size_t at = 0;
-  ConvOperand o = operand(tap(plain, 0, 0, at), tap(inner, 0, 0, at), engine);
+  ConvOperand o;
   o.plain = memory(plain, engine, nullptr);
   o.inner = memory(inner, engine, nullptr);
   o.differs = true;
-  o.parts.clear();
+  size_t origin = 0;
+  set_copy(o, tap(plain, 0, 0, origin), tap(inner, 0, 0, origin), engine, false);
   for (int64_t r = 0; r < dims[2]; ++r) {
     for (int64_t s = 0; s < dims[3]; ++s) {
       size_t from = 0, to = 0;
@@ -126,9 +140,9 @@ ConvPlan forward_plan(const ConvProblem& p, const dnnl::engine& engine) {
       forward_primitive(t, t.plain_x, t.any(t.w), t.plain_y, false, primitive_attr(), engine).weights_desc();
   const auto pd = forward_primitive(t, t.plain_x, w, t.plain_y, p.bias, attributes, engine);
   ConvPlan plan;
-  plan.first = operand(t.plain_x, pd.src_desc(), engine);
-  plan.second = p.turned ? turned_filter(t.plain_w, w, engine) : operand(t.plain_w, w, engine);
-  plan.result = operand(t.plain_y, pd.dst_desc(), engine, true);
+  plan.first = input_operand(t.plain_x, pd.src_desc(), engine);
+  plan.second = p.turned ? turned_filter(t.plain_w, w, engine) : input_operand(t.plain_w, w, engine);
+  plan.result = result_operand(t.plain_y, pd.dst_desc(), engine, false);
   plan.primitive = Forward(pd);
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {
@@ -150,9 +164,9 @@ ConvPlan input_grad_plan(const ConvProblem& p, const dnnl::engine& engine) {
   auto pd = make(t.plain_x, t.plain_y);
   if (is_naive(pd.impl_info_str())) pd = make(t.any(t.x), t.any(t.y));
   ConvPlan plan;
-  plan.first = operand(t.plain_y, pd.diff_dst_desc(), engine);
-  plan.second = operand(t.plain_w, pd.weights_desc(), engine);
-  plan.result = operand(t.plain_x, pd.diff_src_desc(), engine, true, p.add);
+  plan.first = input_operand(t.plain_y, pd.diff_dst_desc(), engine);
+  plan.second = input_operand(t.plain_w, pd.weights_desc(), engine);
+  plan.result = result_operand(t.plain_x, pd.diff_src_desc(), engine, p.add);
   plan.primitive = InputGrad(pd);
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {{DNNL_ARG_DIFF_DST, plan.first.inner},
@@ -171,9 +185,9 @@ ConvPlan filter_grad_plan(const ConvProblem& p, const dnnl::engine& engine) {
   auto pd = make(t.plain_x, t.plain_y);
   if (is_naive(pd.impl_info_str())) pd = make(t.any(t.x), t.any(t.y));
   ConvPlan plan;
-  plan.first = operand(t.plain_x, pd.src_desc(), engine);
-  plan.second = operand(t.plain_y, pd.diff_dst_desc(), engine);
-  plan.result = operand(t.plain_w, pd.diff_weights_desc(), engine, true, p.add);
+  plan.first = input_operand(t.plain_x, pd.src_desc(), engine);
+  plan.second = input_operand(t.plain_y, pd.diff_dst_desc(), engine);
+  plan.result = result_operand(t.plain_w, pd.diff_weights_desc(), engine, p.add);
   plan.primitive = FilterGrad(pd);
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {{DNNL_ARG_SRC, plan.first.inner},
