@@ -9,15 +9,15 @@ namespace {
 
 using Vec = std::vector<double>;
 
+/// `shadow` f32: none.
 void run_case(CaseRun& run, int count, double weight_decay, DType shadow) {
-  const bool f64 = run.is_f64();
   const Shape flat{1, 1, 1, count};
   AdamArgs a;
   a.master = run.input(flat);
   a.m = run.from(flat, run.dtype, Vec(size_t(count), 0));
   a.v = run.from(flat, run.dtype, Vec(size_t(count), 0));
   a.grad = run.input(flat);
-  if (!f64) a.shadow = run.output(flat, shadow);
+  if (shadow != DType::f32 && !run.is_f64()) a.shadow = run.output(flat, shadow);
   a.count = count;
   a.weight_decay = weight_decay;
   const OwnedTensor memory(run.stream.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
@@ -63,7 +63,7 @@ void run_case(CaseRun& run, int count, double weight_decay, DType shadow) {
 const RegisterCases cases([](std::vector<OpCase>& to) {
   for (const int count : {1, 7, 8, 1009}) {
     for (const double decay : {0.0, 0.01}) {
-      for (const DType shadow : {DType::bf16, DType::f16}) {
+      for (const DType shadow : {DType::f32, DType::bf16, DType::f16}) {
         to.push_back({"adam",
                       cat("[", count, "] decay ", decay, " shadow ", name_of(shadow)),
                       {DType::f32, DType::f64},
@@ -71,8 +71,14 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
       }
     }
   }
-  to.push_back(
-      {"adam", "[16777216]", {DType::f32}, [](CaseRun& run) { run_case(run, 1 << 24, 0, DType::bf16); }, true, false});
+  for (const DType shadow : {DType::f32, DType::bf16}) {
+    to.push_back({"adam",
+                  cat("[16777216] shadow ", name_of(shadow)),
+                  {DType::f32},
+                  [=](CaseRun& run) { run_case(run, 1 << 24, 0, shadow); },
+                  true,
+                  false});
+  }
 });
 
 }  // namespace

@@ -85,9 +85,9 @@ struct FiniteCheck {
   StepState* state;
   TT_HD void operator()(int64_t i) const {
     const Chunk<acc_t<T>> v = load_chunk(x + chunks.offset(i), chunks.size(i), aligned);
-    bool finite = true;
-    for (int k = 0; k < kChunk; ++k) finite &= v[k] - v[k] == 0;  // inf − inf and NaN − NaN are NaN
-    if (finite) return;
+    acc_t<T> sum = 0;
+    for (int k = 0; k < kChunk; ++k) sum += v[k] * 0;  // inf·0 and NaN·0 are NaN
+    if (sum == 0) return;
 #ifdef __CUDA_ARCH__
     state->overflow = 1;  // whoever stores it, stores the same
 #else
