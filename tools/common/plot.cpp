@@ -56,8 +56,8 @@ bool plot_roc(const std::string& path, std::span<const RocPoint> curve, double a
   for (const RocPoint& p : curve) points += cat(p.false_positive_rate, " ", p.true_positive_rate, "\n");
   return draw(path, cat(kStyle, "set title 'ROC curve, AUC ", shown(auc, 4), "'\n",
                         "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n"
-                        "set xrange [0:1]\nset yrange [0:1.005]\nset size ratio 1\nunset key\n"
-                        "set border 3 lc rgb '#888888'\nset tics nomirror out\nset grid lc rgb '#dddddd'\n"
+                        "set xrange [-.005:1]\nset yrange [0:1.005]\nset size ratio 1\nunset key\n"
+                        "set border 3 lc rgb '#888888'\nset tics nomirror out\nset grid lt 1 lc rgb '#e4e4e4'\n"
                         "plot x with lines dt 2 lc rgb '#999999', '-' with lines lw 3 lc rgb '#1f6fb2'\n",
                         points, "e\n"));
 }
