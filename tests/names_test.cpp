@@ -142,6 +142,11 @@ TEST_F(LoadTest, OldFilesLackCounters) {
   StateDict dict = copied(params_dict(stream_, a.params()));
   std::erase_if(dict, [](const StateTensor& t) { return t.info.name.ends_with("num_batches_tracked"); });
   EXPECT_EQ(load_params(stream_, b.params(), dict).loaded, 102);
+  dict.push_back(state_tensor("bn1.num_batches_tracked", {1}, {9}, FileDType::i64));  // PyTorch 0.3 had no scalars
+  EXPECT_EQ(load_params(stream_, b.params(), dict).loaded, 103);
+  EXPECT_EQ(require(params_dict(stream_, b.params()), "bn1.num_batches_tracked").read(), std::vector<double>{9});
+  dict.back() = state_tensor("bn1.num_batches_tracked", {2}, {9, 9}, FileDType::i64);
+  EXPECT_NE(refusal(dict).find("wrong shape: bn1.num_batches_tracked [2]"), std::string::npos);
 }
 
 TEST_F(LoadTest, AnotherHeadStaysFresh) {

@@ -39,6 +39,11 @@ bool is_of_layer(const std::string& tensor, const std::string& layer) {
   return !layer.empty() && tensor.starts_with(layer + ".");
 }
 
+/// Whether a file's tensor is what the net wants. PyTorch 0.3 had no scalars: its counters have one axis of length 1.
+bool fits(const std::vector<int64_t>& theirs, const std::vector<int64_t>& ours) {
+  return theirs == ours || (ours.empty() && theirs == std::vector<int64_t>{1});
+}
+
 /// Same but for the number of outputs.
 bool differs_in_outputs_only(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   return !a.empty() && a.size() == b.size() && a[0] != b[0] && std::equal(a.begin() + 1, a.end(), b.begin() + 1);
@@ -124,7 +129,7 @@ LoadReport load_params(Stream& s, Params& params, const StateDict& from, const s
         report.fresh_head.push_back(name);
       } else if (!t && !p.spec.is_counter) {
         faults.add("missing: ", name, " ", to_string(shape));
-      } else if (t && t->info.shape != shape) {
+      } else if (t && !fits(t->info.shape, shape)) {
         faults.add("wrong shape: ", name, " ", to_string(t->info.shape), ", expected ", to_string(shape));
       } else {
         parts.push_back(t);

@@ -24,9 +24,10 @@ struct LoadReport {
   std::vector<std::string> fresh_head;  ///< head tensors that kept their initial values: the file's have other outputs
 };
 /// Fills a net from a file. A head ("fc", "classifier.6"; "" for none) whose tensors differ from the file's in the
-/// number of outputs alone keeps its values; counters (num_batches_tracked) that a file from before PyTorch 0.4.1
-/// lacks become 0. Otherwise throws DataError listing the first five tensors that are missing, left over or of a wrong
-/// shape, and how many there are; then nothing was written. "module." prefixes are ignored.
+/// number of outputs alone keeps its values; counters (num_batches_tracked) may be scalars or [1], and
+/// become 0 where a file from before PyTorch 0.4.1 lacks them. Otherwise throws DataError listing the first five
+/// tensors that are missing, left over or of a wrong shape, and how many there are; then nothing was written. "module."
+/// prefixes are ignored.
 LoadReport load_params(Stream&, Params&, const StateDict& from, const std::string& head = "");
 
 /// Which numbers of a net to name.
