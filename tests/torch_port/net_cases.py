@@ -133,7 +133,7 @@ def write_train(path, name, case, storage, full):
     width, _, _, loss, box_unit, alpha, beta = case
     metadata = {"kind": "net", "net": name, "mode": "train", "width": repr(width), "loss": loss, "alpha": str(alpha),
                 "beta": str(beta), "smooth_l1_beta": "1.0", "box_unit": box_unit, "lr": str(lr), "steps": str(STEPS),
-                "dropout": "0"}
+                "dropout": "0", "f32_forward": f"{errors[0]:.1e}", "f32_backward": f"{errors[1]:.1e}"}
     safetensors_io.write(path, tensors, metadata)
 
 
