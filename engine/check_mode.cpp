@@ -3,20 +3,10 @@
 #include <cmath>
 
 #include "kernels/core/buffer.h"
+#include "kernels/core/host_values.h"
 
 namespace telltale {
 namespace {
-
-std::vector<double> to_host(Stream& s, Tensor t) {
-  std::vector<double> out(size_t(t.shape.numel()));
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(out.size());
-    download(s, host.data(), t);
-    for (size_t i = 0; i < out.size(); ++i) out[i] = double(load(host[i]));
-  });
-  return out;
-}
 
 /// What one node left behind, in the order it ran.
 struct Record {
@@ -26,7 +16,7 @@ struct Record {
 };
 
 void record(Stream& s, std::vector<Record>& to, const std::string& what, Tensor t) {
-  if (t && t.dtype != DType::u8 && t.dtype != DType::i32) to.push_back({what, to_host(s, t), t.shape});
+  if (t && t.dtype != DType::u8 && t.dtype != DType::i32) to.push_back({what, values_of(s, t), t.shape});
 }
 
 std::vector<Record> run(Program& p, Value pred, const Loss* loss, Tensor target) {

@@ -3,7 +3,7 @@
 
 #include "engine/layer_parts.h"
 #include "kernels/batchnorm.h"
-#include "kernels/core/buffer.h"
+#include "kernels/core/host_values.h"
 
 namespace telltale {
 
@@ -121,25 +121,6 @@ struct Folded {
   }
 };
 
-std::vector<double> to_host(Stream& s, Tensor t) {
-  std::vector<double> out(size_t(t.shape.numel()));
-  if (t.dtype == DType::f64) {
-    download(s, out.data(), t);
-    return out;
-  }
-  std::vector<float> f(out.size());
-  download(s, f.data(), t);
-  return {f.begin(), f.end()};
-}
-
-void to_device(Stream& s, Tensor t, const std::vector<double>& v) {
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(v.size());
-    for (size_t i = 0; i < v.size(); ++i) host[i] = store<T>(acc_t<T>(v[i]));
-    upload(s, t, host.data());
-  });
-}
 }  // namespace
 
 ConvBatchNorm::ConvBatchNorm(const Conv& conv, const BatchNorm& norm)
@@ -183,11 +164,11 @@ Spec ConvBatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
 
 void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
   const size_t norm = conv_.bias ? 2 : 1;
-  std::vector<double> w = to_host(s, io.w[0]);
-  const std::vector<double> gamma = to_host(s, io.w[norm]), beta = to_host(s, io.w[norm + 1]);
-  const std::vector<double> mean = to_host(s, io.w[norm + 2]), var = to_host(s, io.w[norm + 3]);
+  std::vector<double> w = values_of(s, io.w[0]);
+  const std::vector<double> gamma = values_of(s, io.w[norm]), beta = values_of(s, io.w[norm + 1]);
+  const std::vector<double> mean = values_of(s, io.w[norm + 2]), var = values_of(s, io.w[norm + 3]);
   std::vector<double> bias(gamma.size(), 0.0);
-  if (conv_.bias) bias = to_host(s, io.w[1]);
+  if (conv_.bias) bias = values_of(s, io.w[1]);
   // gamma·(w*x + b − mean)/sqrt(var + eps) + beta is a convolution again.
   const size_t per_filter = w.size() / gamma.size();
   for (size_t k = 0; k < gamma.size(); ++k) {
@@ -198,8 +179,8 @@ void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
   ConvArgs a = args(io.x[0].shape, io.y.shape, io.y.dtype);
   const size_t packed_bytes = conv_packed_bytes(s, a);
   const Folded f(io.packed.data, a.w.shape, io.y.dtype, packed_bytes);
-  to_device(s, f.w, w);
-  to_device(s, f.bias, bias);
+  set_values(s, f.w, w);
+  set_values(s, f.bias, bias);
   if (!packed_bytes) return;
   a.w = f.w;
   a.bias = f.bias;

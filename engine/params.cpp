@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 
 namespace telltale {
@@ -109,39 +110,12 @@ const Param* Params::find(const std::string& name) const {
   return it == by_name_.end() ? nullptr : &all_[it->second];
 }
 
-std::vector<double> Params::read(Stream& s, const Param& p) const {
-  std::vector<double> v(size_t(p.spec.shape.numel()));
-  if (p.value.dtype == DType::f64) {
-    download(s, v.data(), p.value);
-  } else {
-    const std::vector<float> f = read_f32(s, p.value);
-    v.assign(f.begin(), f.end());
-  }
-  return v;
-}
-
-std::vector<float> Params::read_f32(Stream& s, Tensor t) const {
-  std::vector<float> f(size_t(t.shape.numel()));
-  if (t.dtype == DType::f32) {
-    download(s, f.data(), t);
-  } else {
-    TT_CHECK(t.dtype == DType::f64, ShapeError, "read_f32: a tensor of ", name_of(t.dtype));
-    std::vector<double> d(f.size());
-    download(s, d.data(), t);
-    f.assign(d.begin(), d.end());
-  }
-  return f;
-}
+std::vector<double> Params::read(Stream& s, const Param& p) const { return values_of(s, p.value); }
 
 void Params::write(Stream& s, const Param& p, const std::vector<double>& v) {
   TT_CHECK(int64_t(v.size()) == p.spec.shape.numel(), ShapeError, p.spec.names[0], ": ", v.size(), " values for ",
            to_string(p.spec.shape));
-  if (p.value.dtype == DType::f64) {
-    upload(s, p.value, v.data());
-  } else {
-    const std::vector<float> f(v.begin(), v.end());
-    upload(s, p.value, f.data());
-  }
+  set_values(s, p.value, v);
 }
 
 void Params::copy_from(Stream& s, const Params& from) {

@@ -40,7 +40,6 @@ class Params {
   /// Host values of one parameter (any floating type, as double), in engine layout.
   std::vector<double> read(Stream&, const Param&) const;
   void write(Stream&, const Param&, const std::vector<double>&);
-  std::vector<float> read_f32(Stream&, Tensor) const;
   /// Copies every value whose name and shape match; throws ShapeError naming the first of ours that `from` lacks.
   void copy_from(Stream&, const Params& from);
   size_t bytes() const {

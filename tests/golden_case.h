@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/program.h"
+#include "kernels/core/host_values.h"
 #include "weights/names.h"
 #include "weights/safetensors.h"
 
@@ -23,31 +24,6 @@ inline std::vector<double> nhwc_of(const std::vector<double>& nchw, const Shape&
     }
   }
   return out;
-}
-
-inline void write(Stream& s, Tensor t, const std::vector<double>& v) {
-  ASSERT_EQ(int64_t(v.size()), t.shape.numel());
-  if (t.dtype == DType::u8) {
-    const std::vector<uint8_t> host(v.begin(), v.end());
-    return upload(s, t, host.data());
-  }
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(v.size());
-    for (size_t i = 0; i < v.size(); ++i) host[i] = store<T>(acc_t<T>(v[i]));
-    upload(s, t, host.data());
-  });
-}
-
-inline std::vector<double> read(Stream& s, Tensor t) {
-  std::vector<double> v(size_t(t.shape.numel()));
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(v.size());
-    download(s, host.data(), t);
-    for (size_t i = 0; i < v.size(); ++i) v[i] = double(load(host[i]));
-  });
-  return v;
 }
 
 /// ‖got − expected‖ ≤ limit·‖expected‖.

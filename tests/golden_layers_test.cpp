@@ -94,20 +94,20 @@ void check_layer(Stream& s, const LayerCase& c, DType compute) {
   load_params(s, p.params(), dict);
   p.params_changed();
   for (const auto& [value, tensor] : w.inputs) {
-    write(s, p.tensor(value), tensor == "flip" ? c.values(tensor) : c.nhwc(tensor));
+    set_values(s, p.tensor(value), tensor == "flip" ? c.values(tensor) : c.nhwc(tensor));
   }
   p.forward();
-  expect_close("y", read(s, p.tensor(w.y)), c.nhwc("y"), kForward);
+  expect_close("y", values_of(s, p.tensor(w.y)), c.nhwc("y"), kForward);
   if (!w.training) return;
   for (const char* what : {"mean", "var"}) {
     const std::string tensor = cat("new_running_", what);
     if (!c.has(tensor)) continue;
-    expect_close(tensor, read(s, p.params().find(cat("layer.running_", what))->value), c.values(tensor), kForward);
+    expect_close(tensor, values_of(s, p.params().find(cat("layer.running_", what))->value), c.values(tensor), kForward);
   }
-  write(s, p.gradient(w.y), c.nhwc("dy"));
+  set_values(s, p.gradient(w.y), c.nhwc("dy"));
   p.backward(false);
   for (const auto& [value, tensor] : w.inputs) {
-    expect_close("d" + tensor, read(s, p.gradient(value)), c.nhwc("d" + tensor), kGradient);
+    expect_close("d" + tensor, values_of(s, p.gradient(value)), c.nhwc("d" + tensor), kGradient);
   }
   const StateDict gradients = params_dict(s, p.params(), ParamPart::grad);
   for (const auto& [tensor, name] : w.params) {
@@ -119,20 +119,20 @@ void check_layer(Stream& s, const LayerCase& c, DType compute) {
 void check_resize(Stream& s, const LayerCase& c, DType compute) {
   const OwnedTensor x(s.place(), c.shape("x"), compute), y(s.place(), c.shape("y"), compute);
   const OwnedTensor dy(s.place(), c.shape("y"), compute), dx(s.place(), c.shape("x"), compute);
-  write(s, x, c.nhwc("x"));
-  write(s, dy, c.nhwc("dy"));
+  set_values(s, x, c.nhwc("x"));
+  set_values(s, dy, c.nhwc("dy"));
   const bool nearest = c.op() == "nearest";
   nearest ? nearest_forward(s, x, y) : bilinear_forward(s, x, y);
   nearest ? nearest_backward(s, dy, dx) : bilinear_backward(s, dy, dx);
-  expect_close("y", read(s, y), c.nhwc("y"), kForward);
-  expect_close("dx", read(s, dx), c.nhwc("dx"), kGradient);
+  expect_close("y", values_of(s, y), c.nhwc("y"), kForward);
+  expect_close("dx", values_of(s, dx), c.nhwc("dx"), kGradient);
 }
 
 void check_adam(Stream& s, const LayerCase& c, DType compute) {
   const Shape flat{1, 1, 1, int(c.values("p").size())};
   const OwnedTensor p(s.place(), flat, compute), grad(s.place(), flat, compute), m(s.place(), flat, compute),
       v(s.place(), flat, compute), state(s.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
-  write(s, p, c.values("p"));
+  set_values(s, p, c.values("p"));
   fill_zero(s, m);
   fill_zero(s, v);
   AdamArgs a;
@@ -151,12 +151,12 @@ void check_adam(Stream& s, const LayerCase& c, DType compute) {
     now.step = step;
     now.lr = c.number("lr");
     upload(s, state, &now);
-    write(s, grad, c.values(cat("g", step)));
+    set_values(s, grad, c.values(cat("g", step)));
     adam(s, a);
-    expect_close(cat("p", step), read(s, p), c.values(cat("p", step)), kForward);
+    expect_close(cat("p", step), values_of(s, p), c.values(cat("p", step)), kForward);
   }
-  expect_close("m", read(s, m), c.values("m"), kForward);
-  expect_close("v", read(s, v), c.values("v"), kForward);
+  expect_close("m", values_of(s, m), c.values("m"), kForward);
+  expect_close("v", values_of(s, v), c.values("v"), kForward);
 }
 
 void check_all(Stream& s, DType compute) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "kernels/core/check.h"
+#include "kernels/core/host_values.h"
 
 namespace telltale {
 
@@ -156,13 +157,11 @@ StateDict params_dict(Stream& s, const Params& params, ParamPart part, const std
   StateDict dict;
   for (const Param& p : params.all()) {
     if (part != ParamPart::value && !p.trainable) continue;
-    const auto read = [&s, &params, &p, part] {
-      if (part == ParamPart::value) return params.read(s, p);
-      const std::vector<float> f = params.read_f32(s, part == ParamPart::grad           ? p.grad
-                                                      : part == ParamPart::first_moment ? p.m
-                                                                                        : p.v);
-      return std::vector<double>(f.begin(), f.end());
-    };
+    const Tensor t = part == ParamPart::value          ? p.value
+                     : part == ParamPart::grad         ? p.grad
+                     : part == ParamPart::first_moment ? p.m
+                                                       : p.v;
+    const auto read = [&s, t] { return values_of(s, t); };
     for (size_t i = 0; i < p.spec.names.size(); ++i) {
       const FileDType stored = p.spec.is_counter ? FileDType::i64 : dtype;
       dict.push_back({{prefix + p.spec.names[i], stored, state_dict_shape(p.spec)},

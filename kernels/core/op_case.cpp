@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "kernels/core/check.h"
-#include "kernels/core/dispatch.h"
+#include "kernels/core/host_values.h"
 
 namespace telltale {
 namespace {
@@ -17,29 +17,6 @@ constexpr unsigned char kGuardByte = 0xa5;
 std::vector<void (*)(std::vector<OpCase>&)>& registrars() {
   static std::vector<void (*)(std::vector<OpCase>&)> r;
   return r;
-}
-
-double element(const void* p, DType t, int64_t i) {
-  switch (t) {
-    case DType::f32: return static_cast<const float*>(p)[i];
-    case DType::f64: return static_cast<const double*>(p)[i];
-    case DType::bf16: return float(static_cast<const bf16*>(p)[i]);
-    case DType::f16: return float(static_cast<const f16*>(p)[i]);
-    case DType::u8: return static_cast<const unsigned char*>(p)[i];
-    case DType::i32: return static_cast<const int*>(p)[i];
-  }
-  return 0;
-}
-
-void set_element(void* p, DType t, int64_t i, double v) {
-  switch (t) {
-    case DType::f32: static_cast<float*>(p)[i] = float(v); break;
-    case DType::f64: static_cast<double*>(p)[i] = v; break;
-    case DType::bf16: static_cast<bf16*>(p)[i] = bf16(float(v)); break;
-    case DType::f16: static_cast<f16*>(p)[i] = f16(float(v)); break;
-    case DType::u8: static_cast<unsigned char*>(p)[i] = static_cast<unsigned char>(v); break;
-    case DType::i32: static_cast<int*>(p)[i] = int(v); break;
-  }
 }
 
 /// Distance to the next number at magnitude m, relative to m.
@@ -93,9 +70,7 @@ Tensor CaseRun::from(Shape shape, DType type, const std::vector<double>& v) {
 
 void CaseRun::assign(Tensor t, const std::vector<double>& v) {
   TT_CHECK(int64_t(v.size()) == t.shape.numel(), ShapeError, "assign: ", v.size(), " values for ", to_string(t.shape));
-  std::vector<unsigned char> host(t.bytes());
-  for (size_t i = 0; i < v.size(); ++i) set_element(host.data(), t.dtype, int64_t(i), v[i]);
-  upload(stream, t, host.data());
+  set_values(stream, t, v);
 }
 
 Tensor CaseRun::output(Shape shape) { return output(shape, dtype); }
@@ -107,13 +82,7 @@ Tensor CaseRun::output(Shape shape, DType type) {
   return t;
 }
 
-std::vector<double> CaseRun::values(Tensor t) {
-  std::vector<unsigned char> host(t.bytes());
-  download(stream, host.data(), t);
-  std::vector<double> v(size_t(t.shape.numel()));
-  for (size_t i = 0; i < v.size(); ++i) v[i] = element(host.data(), t.dtype, int64_t(i));
-  return v;
-}
+std::vector<double> CaseRun::values(Tensor t) { return values_of(stream, t); }
 
 void CaseRun::op(double b, double fl, const std::function<void()>& f) {
   bytes += b;

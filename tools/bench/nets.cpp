@@ -6,6 +6,7 @@
 #include <map>
 
 #include "engine/program.h"
+#include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 #include "losses/loss.h"
 #include "tools/bench/bench.h"
@@ -16,12 +17,9 @@ namespace {
 
 void fill_random(Stream& s, Tensor t, double low, double high) {
   Random random(7);
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> v(size_t(t.shape.numel()));
-    for (T& e : v) e = store<T>(acc_t<T>(random.uniform(low, high)));
-    upload(s, t, v.data());
-  });
+  std::vector<double> v(size_t(t.shape.numel()));
+  for (double& e : v) e = random.uniform(low, high);
+  set_values(s, t, v);
 }
 
 /// A net with inputs in place, and one step of it.

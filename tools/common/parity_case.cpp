@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/program.h"
+#include "kernels/core/host_values.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
 #include "weights/names.h"
@@ -97,26 +98,6 @@ std::vector<double> nchw_of(const std::vector<double>& nhwc, const Shape& s) {
   return out;
 }
 
-void write(Stream& s, Tensor t, const std::vector<double>& v) {
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(v.size());
-    for (size_t i = 0; i < v.size(); ++i) host[i] = store<T>(acc_t<T>(v[i]));
-    upload(s, t, host.data());
-  });
-}
-
-std::vector<double> read(Stream& s, Tensor t) {
-  std::vector<double> v(size_t(t.shape.numel()));
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> host(v.size());
-    download(s, host.data(), t);
-    for (size_t i = 0; i < v.size(); ++i) v[i] = double(load(host[i]));
-  });
-  return v;
-}
-
 Shape image_shape(const std::vector<int64_t>& nchw) { return {int(nchw[0]), int(nchw[2]), int(nchw[3]), int(nchw[1])}; }
 
 ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) {
@@ -135,13 +116,13 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
   Program program(graph, s, {.compute = options.compute, .training = training});
   load_params(s, program.params(), under_prefix(c.file().state_dict(), "param."));
   program.params_changed();
-  write(s, program.tensor(x), nhwc_of(c.values("input"), in));
+  set_values(s, program.tensor(x), nhwc_of(c.values("input"), in));
 
   ParityReport report{cat("net ", net.name, ", ", mode), {}};
   if (!training) {
     program.forward();
     s.sync();
-    c.compare(report, "expect.output", read(s, program.tensor(y)), c.values("expect.output"), kForwardTolerance);
+    c.compare(report, "expect.output", values_of(s, program.tensor(y)), c.values("expect.output"), kForwardTolerance);
     return report;
   }
 
@@ -158,7 +139,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
   const OwnedTensor target(s.place(), {in.n, 1, 1, 5}, type), terms(s.place(), {in.n, 1, 1, 3}, type);
   const std::vector<double> labels = c.values("target");
   TT_CHECK(int64_t(labels.size()) == int64_t(in.n) * 5, DataError, c.file().path(), ": target must be [", in.n, ",5]");
-  write(s, target, labels);
+  set_values(s, target, labels);
   StepState state;
   state.lr = float(c.number("lr"));
   state.samples = float(in.n);
@@ -171,12 +152,13 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
     program.set_state(state);
     program.gradients(y, *loss, target, terms, false);
     double total = 0;
-    const std::vector<double> shares = read(s, terms);
+    const std::vector<double> shares = values_of(s, terms);
     for (size_t i = 0; i < shares.size(); i += 3) total += shares[i];
     losses.push_back(total);
     if (step == 1) {
       if (c.file().contains("expect.output")) {
-        c.compare(report, "expect.output", read(s, program.tensor(y)), c.values("expect.output"), kForwardTolerance);
+        c.compare(report, "expect.output", values_of(s, program.tensor(y)), c.values("expect.output"),
+                  kForwardTolerance);
       }
       for (const StateTensor& g : params_dict(s, program.params(), ParamPart::grad)) {
         const std::string name = "expect.grad." + g.info.name;
@@ -214,13 +196,13 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   Program program(graph, s, {.compute = options.compute});
   load_params(s, program.params(), dict);
   program.params_changed();
-  write(s, program.tensor(image), nhwc_of(c.values("image"), size));
-  write(s, program.tensor(mask), c.values("mask"));
+  set_values(s, program.tensor(image), nhwc_of(c.values("image"), size));
+  set_values(s, program.tensor(mask), c.values("mask"));
   program.forward();
   s.sync();
   ParityReport report{cat("inpaint ", family, ", width ", width, ", spectral norm ", c.text("spectral_norm")), {}};
   for (const auto& [name, value] : {std::pair{"expect.coarse", out.coarse}, std::pair{"expect.refined", out.refined}}) {
-    c.compare(report, name, nchw_of(read(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
+    c.compare(report, name, nchw_of(values_of(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
   }
   return report;
 }
@@ -243,13 +225,13 @@ ParityReport replay_loss(Stream& s, const Case& c, const ParityOptions& options)
   const OwnedTensor state(s.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
   const StepState one;
   upload(s, state, &one);
-  write(s, pred, c.values("pred"));
-  write(s, target, c.values("target"));
+  set_values(s, pred, c.values("pred"));
+  set_values(s, target, c.values("target"));
   loss->eval(s, pred, target, value, slope, state.tensor.as<StepState>());
   s.sync();
   ParityReport report{"loss " + name, {}};
-  c.compare(report, "expect.loss", read(s, value), c.values("expect.loss"), kForwardTolerance);
-  c.compare(report, "expect.grad", read(s, slope), c.values("expect.grad"), kTrainingTolerance);
+  c.compare(report, "expect.loss", values_of(s, value), c.values("expect.loss"), kForwardTolerance);
+  c.compare(report, "expect.grad", values_of(s, slope), c.values("expect.grad"), kTrainingTolerance);
   return report;
 }
 
