@@ -19,8 +19,8 @@ struct Chunk {
   TT_HD const A& operator[](int k) const { return v[k]; }
 };
 
-/// Calls f(k) for each place of a chunk: unrolled on the device, one vector operation on the host. Calls must not depend
-/// on each other; a sum over k wants a plain loop.
+/// Calls f(k) for each place of a chunk: unrolled on the device, one vector operation on the host. Calls must not
+/// depend on each other; a sum over k wants a plain loop.
 template <class F>
 TT_HD inline void each_in_chunk(F f) {
 #ifdef __CUDA_ARCH__

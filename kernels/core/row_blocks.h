@@ -14,7 +14,7 @@ struct RowBlocks {
   int64_t block_rows, count;
 
   RowBlocks(int64_t rows, int c, size_t element_bytes) : rows(rows), c(c) {
-    constexpr int kShortest = 256;          // inner loop, elements
+    constexpr int kShortest = 256;         // inner loop, elements
     constexpr int64_t kBytes = 128 << 10;  // a block's share of the cache
     constexpr int64_t kFewest = 16;        // rows: keeps partial sums small beside the data
     fold = c >= kShortest ? 1 : (kShortest + c - 1) / c;

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "data/labels.h"
-#include "tools/synth/settings.h"
 #include "tools/common/task_pool.h"
+#include "tools/synth/settings.h"
 
 namespace telltale {
 

@@ -1,9 +1,9 @@
 #pragma once
 // Photographs in, images and masks out: decoding and encoding in threads beside the generator.
+#include "tools/common/task_pool.h"
 #include "tools/synth/folder.h"
 #include "tools/synth/inpainter.h"
 #include "tools/synth/plan.h"
-#include "tools/common/task_pool.h"
 
 namespace telltale {
 
