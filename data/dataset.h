@@ -19,7 +19,7 @@ struct DatasetInfo {
   std::string codec = "jpeg";         ///< jpeg or png: the ending of the images' names follows from it
   int quality = 95;                   ///< of the JPEGs; 0 for png
   int64_t images = 0, fakes = 0;      ///< rows in labels.csv
-  std::vector<std::string> skipped;   ///< photographs that could not be used: path and reason, one line each
+  std::vector<std::string> skipped = {};   ///< photographs that could not be used: path and reason, one line each
   bool operator==(const DatasetInfo&) const = default;
 };
 
