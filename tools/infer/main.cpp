@@ -1,6 +1,7 @@
 // infer: files in, a verdict a line out.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <deque>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -137,7 +138,7 @@ class Inference {
     line["box"] = fake ? nlohmann::ordered_json{b.x_min, b.y_min, b.x_max, b.y_max} : nlohmann::ordered_json(nullptr);
     line["raw"] = v.raw;
     line["weights_sha256"] = detector_.weights_sha256();
-    line["ms"] = in.ms;
+    line["ms"] = std::round(in.ms * 100) / 100;
     output_.line(line);
     if (s_.annotations.empty()) return;
     Image image = read_image(in.path);  // again, rather than keeping every large picture of a batch

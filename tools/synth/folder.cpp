@@ -26,15 +26,12 @@ constexpr const char* kSettings = "synth.json";
 constexpr const char* kJournal = "psnr.csv";
 constexpr const char* kJournalHeader = "id,psnr_db\n";
 
+/// synth.json is the first file of all, so a folder with anything else and without it is not ours.
 void check_ours(const std::string& dir) {
   if (fs::exists(dir + "/" + kSettings)) return;
-  static const std::set<std::string> kMade = {"images", "masks", "photos"};  // a run killed before its first file
   for (const auto& entry : fs::directory_iterator(dir)) {
     const std::string name = entry.path().filename().string();
-    const bool empty_or_ours =
-        kMade.contains(name) && entry.is_directory() && (name == "photos" || fs::is_empty(entry));
-    const bool temporary = name.rfind(std::string(kSettings) + ".part-", 0) == 0;
-    TT_CHECK(empty_or_ours || temporary, DataError, dir, ": holds ", name,
+    TT_CHECK(name.rfind(std::string(kSettings) + ".part-", 0) == 0, DataError, dir, ": holds ", name,
              ", which synth did not make; give an empty or a new folder");
   }
 }
@@ -50,7 +47,7 @@ void remove_temporaries(const std::string& dir) {
 
 }  // namespace
 
-Folder::Folder(const std::string& dir) : dir_(dir) {
+Folder::Folder(const std::string& dir, const json& settings) : dir_(dir) {
   std::error_code error;
   fs::create_directories(dir, error);
   TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
@@ -59,6 +56,7 @@ Folder::Folder(const std::string& dir) : dir_(dir) {
   TT_CHECK(lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0, DataError, dir, ": another synth is at work in it");
   check_ours(dir);
   remove_temporaries(dir);
+  claim(settings);
   for (const char* name : {"/images", "/masks"}) {
     fs::create_directory(dir + name, error);
     TT_CHECK(!error, DataError, dir, name, ": cannot make the folder: ", error.message());

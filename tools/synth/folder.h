@@ -15,9 +15,9 @@ namespace telltale {
 /// can be continued. Not for two processes at once: the second is refused.
 class Folder {
  public:
-  /// Makes the folder, or continues one; removes temporary files that a killed run left. DataError when it holds
-  /// anything that synth did not make, or another synth is at work in it.
-  explicit Folder(const std::string& dir);
+  /// Makes the folder, or continues one; removes temporary files that a killed run left; claims it with `settings`.
+  /// DataError when it holds anything that synth did not make, or another synth is at work in it.
+  Folder(const std::string& dir, const nlohmann::json& settings);
   ~Folder();
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;

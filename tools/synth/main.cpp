@@ -44,8 +44,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);
 
-  Folder folder(s.out);
-  folder.claim(settings);
+  Folder folder(s.out, settings);
   if (!plan) {
     draw_scenes(s.out + "/photos", s, pool);
     stop_if_interrupted();
