@@ -13,13 +13,13 @@ struct DatasetInfo {
   int size = 256;  ///< every image is size × size
   uint64_t seed = 0;
   std::string mask_law = "paper";
-  std::string negatives = "placebo";  ///< placebo or raw
-  std::string inpainter;              ///< family of the network that painted
-  std::string weights_sha256;         ///< of its weights file
-  std::string codec = "jpeg";         ///< jpeg or png: the ending of the images' names follows from it
-  int quality = 95;                   ///< of the JPEGs; 0 for png
-  int64_t images = 0, fakes = 0;      ///< rows in labels.csv
-  std::vector<std::string> skipped = {};   ///< photographs that could not be used: path and reason, one line each
+  std::string negatives = "placebo";      ///< placebo or raw
+  std::string inpainter;                  ///< family of the network that painted
+  std::string weights_sha256;             ///< of its weights file
+  std::string codec = "jpeg";             ///< jpeg or png: the ending of the images' names follows from it
+  int quality = 95;                       ///< of the JPEGs; 0 for png
+  int64_t images = 0, fakes = 0;          ///< rows in labels.csv
+  std::vector<std::string> skipped = {};  ///< photographs that could not be used: path and reason, one line each
   bool operator==(const DatasetInfo&) const = default;
 };
 
