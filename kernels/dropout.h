@@ -12,7 +12,7 @@ struct DropoutArgs {
   GradMode mode = GradMode::overwrite;
 };
 /// Element i is kept when Philox(seed; i/4, node, step, micro_batch)[i%4] ≥ p: the same units on every device. Backward
-/// is the same op on dy.
+/// is the same op on dy. Key: seed below node, 32 bits each; counter: i/4 below (micro_batch below step's low 32 bits).
 void dropout(Stream&, const DropoutArgs&);
 
 }  // namespace telltale
