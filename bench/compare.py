@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times this engine and its peers side by side: A B C A B C …, each in its own process, one step a turn.
+"""Times this engine and its peers side by side: A B C A B C …, each in its own process, one timed step a turn (after a pause and a step that is not timed).
 
 A ratio is peer's seconds / ours, the median over the rounds: above 1 we are faster. Peak memory is each process's highest resident size.
 An accuracy gate stands before the table: the parity cases given by --cases must pass first.
@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -33,10 +34,16 @@ class Contestant:
             raise RuntimeError(f"{name} did not start: {self.process.stderr.read().strip()[-400:]}")
         self.version = json.loads(first).get("version", "")
 
-    def go(self):
+    def step(self):
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline())
+        return json.loads(self.process.stdout.readline())
+
+    def turn(self):
+        # The contestant before leaves its threads spinning for a while, and the caches full of its own: wait, step once, time the next.
+        time.sleep(0.2)
+        self.step()
+        answer = self.step()
         self.seconds.append(answer["seconds"])
         self.peak = answer["peak_mib"]
 
@@ -114,7 +121,7 @@ def main():
             rounds = a.rounds if net != "deepfill_v2" and mode == "infer" else max(5, a.rounds // 3)
             for _ in range(rounds):
                 for runner in runners:
-                    runner.go()
+                    runner.turn()
             ours = runners[0].seconds
             for runner in runners:
                 runner.close()
