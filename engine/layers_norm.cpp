@@ -3,7 +3,9 @@
 
 #include "engine/layer_parts.h"
 #include "kernels/batchnorm.h"
+#include "kernels/core/buffer.h"
 #include "kernels/core/host_values.h"
+#include "kernels/core/math.h"
 
 namespace telltale {
 
@@ -105,19 +107,23 @@ std::unique_ptr<Layer> BatchNorm::absorb(const Layer& next, int, bool) const {
 }
 
 namespace {
-/// Where the folded filter, the folded bias and the packed filter lie in a ConvBatchNorm's packed bytes.
+/// Where the folded bias and the folded filter lie in a ConvBatchNorm's packed bytes: the filter as the device packs
+/// it, or plain where it does not; never both, which would double a net's weights.
 struct Folded {
   Tensor w, bias, packed;
   size_t bytes;
   Folded(void* base, const Shape& filter, DType compute, size_t packed_bytes) {
     const auto aligned = [](size_t b) { return (b + 255) / 256 * 256; };
-    w = {base, filter, compute};
-    bias = {nullptr, {1, 1, 1, filter.n}, accumulator_of(compute)};
-    const size_t bias_at = aligned(w.bytes()), packed_at = bias_at + aligned(bias.bytes());
-    bytes = packed_at + aligned(packed_bytes);
+    w = {nullptr, filter, compute};
+    bias = {base, {1, 1, 1, filter.n}, accumulator_of(compute)};
+    bytes = aligned(bias.bytes()) + aligned(packed_bytes ? packed_bytes : w.bytes());
     if (!base) return;
-    bias.data = static_cast<char*>(base) + bias_at;
-    if (packed_bytes) packed = {static_cast<char*>(base) + packed_at, {1, 1, 1, 1}, DType::u8};
+    char* after = static_cast<char*>(base) + aligned(bias.bytes());
+    if (packed_bytes) {
+      packed = {after, {1, 1, int(ceil_div(int64_t(packed_bytes), 256)), 256}, DType::u8};
+    } else {
+      w.data = after;
+    }
   }
 };
 
@@ -179,12 +185,14 @@ void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
   ConvArgs a = args(io.x[0].shape, io.y.shape, io.y.dtype);
   const size_t packed_bytes = conv_packed_bytes(s, a);
   const Folded f(io.packed.data, a.w.shape, io.y.dtype, packed_bytes);
-  set_values(s, f.w, w);
   set_values(s, f.bias, bias);
-  if (!packed_bytes) return;
-  a.w = f.w;
+  if (!packed_bytes) return set_values(s, f.w, w);
+  const OwnedTensor plain(s.place(), a.w.shape, a.w.dtype);
+  set_values(s, plain, w);
+  a.w = plain;
   a.bias = f.bias;
   conv_pack(s, a, f.packed);
+  s.sync();
 }
 
 void ConvBatchNorm::forward(Stream& s, const Io& io) const {
