@@ -50,13 +50,11 @@ struct Spec {
   Shape y;
   std::vector<ParamSpec> params;
   std::vector<Slot> saved;  ///< live from forward to backward
-  size_t workspace =
-      0;  ///< bytes of stream workspace that its kernels ask for themselves; 0 when they grow it on first use
-  size_t packed = 0;     ///< bytes that prepare() fills from the parameters once (inference and frozen layers)
-  size_t scratch = 0;    ///< bytes needed only during forward
-  uint32_t keep_x = 0;   ///< bit i: backward reads x[i]
-  bool keep_y = false;   ///< backward reads y
-  bool inplace = false;  ///< y may lie where x[0] lay, when nothing else needs x[0]
+  size_t packed = 0;        ///< bytes that prepare() fills from the parameters once (inference and frozen layers)
+  size_t scratch = 0;       ///< bytes needed only during forward
+  uint32_t keep_x = 0;      ///< bit i: backward reads x[i]
+  bool keep_y = false;      ///< backward reads y
+  bool inplace = false;     ///< y may lie where x[0] lay, when nothing else needs x[0]
 };
 
 /// What the program hands back, already placed. Pointers stay fixed for the program's life.

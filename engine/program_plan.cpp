@@ -191,12 +191,10 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
 }
 
 void Program::bind_params() {
-  size_t packed = 0, workspace = 0, next = 0;
+  size_t packed = 0, next = 0;
   for (Bound& b : bound_) {
-    workspace = std::max(workspace, b.spec.workspace);
     packed += (b.spec.packed + 255) / 256 * 256;
   }
-  if (workspace) stream_->workspace(workspace);
   packed_ = Buffer(stream_->place(), packed);
   packed = 0;
   for (Bound& b : bound_) {

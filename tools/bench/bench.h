@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/core/tensor.h"
 #include "tools/common/args.h"
+#include "tools/common/device.h"
 
 namespace telltale {
 
@@ -19,8 +19,6 @@ Timing timing_of(std::vector<double> seconds);
 double now();
 /// Highest resident memory of this process so far, in MiB; 0 where the system does not say.
 double peak_memory_mib();
-/// "f32", "bf16", …; throws UsageError on an unknown or integer type.
-DType precision_of(const std::string& name);
 /// Writes `report` to `path` unless it is empty.
 void write_report(const std::string& path, const nlohmann::json& report);
 

@@ -29,13 +29,6 @@ double peak_memory_mib() {
   return getrusage(RUSAGE_SELF, &usage) == 0 ? double(usage.ru_maxrss) / 1024 : 0;
 }
 
-DType precision_of(const std::string& name) {
-  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
-    if (name == name_of(t)) return t;
-  }
-  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
-}
-
 void write_report(const std::string& path, const nlohmann::json& report) {
   if (!path.empty()) write_atomically(path, report.dump(1) + "\n");
 }

@@ -27,4 +27,11 @@ std::string machine_description() {
   return text;
 }
 
+DType precision_of(const std::string& name) {
+  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    if (name == name_of(t)) return t;
+  }
+  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
+}
+
 }  // namespace telltale

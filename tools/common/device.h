@@ -12,4 +12,7 @@ Stream open_device(const CommonOptions&);
 /// Processor and, when usable, GPU: "Intel(R) Xeon(R) … (2 threads)". For reports.
 std::string machine_description();
 
+/// --precision by name: "f32", "f64", "bf16" or "f16". Throws UsageError on any other.
+DType precision_of(const std::string& name);
+
 }  // namespace telltale

@@ -21,8 +21,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = dataset.rows(split_named(o.split));
   Stream stream = open_device(common);
-  Detector detector(o.weights, stream,
-                    {o.batch, dataset.info().size, o.precision == "bf16" ? DType::bf16 : DType::f32});
+  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(o.precision)});
   std::error_code error;
   std::filesystem::create_directories(o.out, error);
   TT_CHECK(std::filesystem::is_directory(o.out), DataError, o.out, ": cannot make this folder: ", error.message());

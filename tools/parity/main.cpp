@@ -8,13 +8,6 @@
 namespace telltale {
 namespace {
 
-DType precision_of(const std::string& name) {
-  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
-    if (name == name_of(t)) return t;
-  }
-  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
-}
-
 void print(const std::string& path, const ParityReport& report) {
   std::printf("%s: %s\n", path.c_str(), report.what.c_str());
   std::printf("  %-52s %12s %12s %9s\n", "tensor", "largest", "relative", "limit");
