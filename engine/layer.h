@@ -49,20 +49,21 @@ struct PlanContext {
 struct Spec {
   Shape y;
   std::vector<ParamSpec> params;
-  std::vector<Slot> saved;  ///< live from forward to backward
-  size_t packed = 0;        ///< bytes that prepare() fills from the parameters once (inference and frozen layers)
-  size_t scratch = 0;       ///< bytes needed only during forward
-  uint32_t keep_x = 0;      ///< bit i: backward reads x[i]
-  bool keep_y = false;      ///< backward reads y
-  bool inplace = false;     ///< y may lie where x[0] lay, when nothing else needs x[0]
+  std::vector<Slot> saved;      ///< live from forward to backward
+  size_t packed = 0;            ///< bytes that prepare() fills from the parameters once (inference and frozen layers)
+  size_t scratch = 0;           ///< bytes needed only during forward
+  size_t backward_scratch = 0;  ///< bytes needed only during backward
+  uint32_t keep_x = 0;          ///< bit i: backward reads x[i]
+  bool keep_y = false;          ///< backward reads y
+  bool inplace = false;         ///< y may lie where x[0] lay, when nothing else needs x[0]
 };
 
 /// What the program hands back, already placed. Pointers stay fixed for the program's life.
 struct Io {
   std::span<const Tensor> x, w, saved;  ///< x and w in compute type (w: accumulator type where keep_f32)
-  Tensor y, packed, scratch;
-  Tensor dy;                       ///< backward may overwrite it: nobody else reads it
-  std::span<const Tensor> dx, dw;  ///< dx in compute type, dw in accumulator type
+  Tensor y, packed, scratch;            ///< scratch: of the pass that runs
+  Tensor dy;                            ///< backward may overwrite it: nobody else reads it
+  std::span<const Tensor> dx, dw;       ///< dx in compute type, dw in accumulator type
   std::span<const GradMode> dx_mode, dw_mode;
   const StepState* step = nullptr;  ///< on the stream's device
   bool training = false, frozen = false;

@@ -142,6 +142,7 @@ class FillHole : public LayerOf<FillHole> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
 
  private:
   float value_;
@@ -248,6 +249,7 @@ class ContextualAttention : public LayerOf<ContextualAttention> {
   std::string describe() const override { return "ContextualAttention"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
 };
 
 /// Bytes x[0] {N,H,W,3} u8 (and flips x[1] {1,1,1,N} u8, optional) → normalised {N,h,w,3}.

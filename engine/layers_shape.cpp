@@ -15,6 +15,10 @@ void check_mask(const std::string& name, const Shape& x, const Shape& m) {
   TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
            to_string(Shape{x.n, x.h, x.w, 1}));
 }
+/// A mask's slope is 0: no layer here learns where the hole is.
+void no_gradient(Stream& s, const Io& io, size_t k) {
+  if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
+}
 Shape checked_pool(const std::string& name, const Shape& x, int size, int stride, int pad) {
   try {
     return pool_output(x, size, stride, pad);
@@ -94,6 +98,7 @@ void Blend::backward(Stream& s, const Io& io) const {
   a.da_mode = io.dx_mode[0];
   a.db_mode = io.dx_mode[1];
   blend_backward(s, a);
+  no_gradient(s, io, 2);
 }
 
 std::string FillHole::describe() const { return cat("FillHole ", value_); }
@@ -103,6 +108,7 @@ Spec FillHole::plan(const PlanContext& c, std::span<const Shape> x) const {
   Spec spec;
   spec.y = x[0];
   spec.packed = size_t(x[0].numel()) * size_of(c.compute);  // the constant image
+  if (c.backward) spec.keep_x = 2;
   return spec;
 }
 void FillHole::prepare(Stream& s, const Io& io) const {
@@ -119,6 +125,15 @@ void FillHole::forward(Stream& s, const Io& io) const {
   a.m = io.x[1];
   a.y = io.y;
   blend_forward(s, a);
+}
+void FillHole::backward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.m = io.x[1];
+  a.dy = io.dy;
+  a.da = io.dx[0];
+  a.da_mode = io.dx_mode[0];
+  blend_backward(s, a);
+  no_gradient(s, io, 1);
 }
 
 std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_); }
@@ -256,10 +271,23 @@ Spec ContextualAttention::plan(const PlanContext& c, std::span<const Shape> x) c
   Spec spec;
   spec.y = x[0];
   spec.scratch = attention_scratch_bytes(c.stream, x[0], c.compute);
+  if (c.backward) {
+    spec.keep_x = 3;
+    spec.backward_scratch = attention_backward_scratch_bytes(c.stream, x[0], c.compute);
+  }
   return spec;
 }
 void ContextualAttention::forward(Stream& s, const Io& io) const {
   attention_forward(s, {.x = io.x[0], .mask = io.x[1], .y = io.y, .scratch = io.scratch});
+}
+void ContextualAttention::backward(Stream& s, const Io& io) const {
+  attention_backward(s, {.x = io.x[0],
+                         .mask = io.x[1],
+                         .dy = io.dy,
+                         .dx = io.dx[0],
+                         .scratch = io.scratch,
+                         .dx_mode = io.dx_mode[0]});
+  no_gradient(s, io, 1);
 }
 
 std::string Preprocess::describe() const { return cat("Preprocess to ", s_.h, "x", s_.w); }

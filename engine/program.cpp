@@ -77,7 +77,8 @@ void Program::backward(bool accumulate) {
   TT_CHECK(options_.training, ShapeError, "backward: this program was planned for inference");
   for (size_t i = bound_.size(); i-- > 0;) {
     if (!bound_[i].backward) continue;
-    const Io run = io(i, accumulate);
+    Io run = io(i, accumulate);
+    run.scratch = bound_[i].backward_scratch;
     graph_.nodes()[i].layer->backward(*stream_, run);
     if (observer_) observer_({int(i), true}, *graph_.nodes()[i].layer, run);
   }

@@ -67,7 +67,7 @@ class Program {
     Spec spec;
     std::vector<Tensor> x, w, saved, dx, dw;
     std::vector<GradMode> dx_mode, dw_first, dw_more;
-    Tensor y, dy, packed, scratch;
+    Tensor y, dy, packed, scratch, backward_scratch;
     bool backward = false, frozen = false;
   };
   void plan();

@@ -120,7 +120,7 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
   for (Value v : graph_.outputs()) last[size_t(v.id)] = clock.end();
 
   std::vector<std::vector<size_t>> saved_at(nodes.size());
-  std::vector<size_t> scratch_at(nodes.size(), kNone);
+  std::vector<size_t> scratch_at(nodes.size(), kNone), backward_scratch_at(nodes.size(), kNone);
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Spec& spec = bound_[i].spec;
     const size_t y = size_t(nodes[i].y.id), x0 = nodes[i].x.empty() ? y : size_t(nodes[i].x[0].id);
@@ -137,6 +137,8 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
       saved_at[i].push_back(tenants.add(size_t(slot.shape.numel()) * size_of(slot.dtype), clock.forward(i), kept));
     }
     if (spec.scratch) scratch_at[i] = tenants.add(spec.scratch, clock.forward(i), clock.forward(i));
+    if (spec.backward_scratch && bound_[i].backward)
+      backward_scratch_at[i] = tenants.add(spec.backward_scratch, clock.backward(i), clock.backward(i));
   }
 
   // Gradients: born when the first consumer's backward writes (an output's: at the loss), dead after the producer's
@@ -186,7 +188,11 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
     for (size_t k = 0; k < b.spec.saved.size(); ++k) {
       b.saved.push_back(view(saved_at[i][k], b.spec.saved[k].shape, b.spec.saved[k].dtype));
     }
-    if (scratch_at[i] != kNone) b.scratch = raw_bytes(view(scratch_at[i], {}, DType::u8).data, b.spec.scratch);
+    const auto bytes_at = [&](size_t tenant, size_t bytes) {
+      return tenant == kNone ? Tensor{} : raw_bytes(view(tenant, {}, DType::u8).data, bytes);
+    };
+    b.scratch = bytes_at(scratch_at[i], b.spec.scratch);
+    b.backward_scratch = bytes_at(backward_scratch_at[i], b.spec.backward_scratch);
   }
 }
 

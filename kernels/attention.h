@@ -19,21 +19,41 @@ struct AttentionArgs {
   float scale = 10;
 };
 
-/// Throws ShapeError unless the tensors fit one another and scratch holds that many bytes.
+/// dx through everything: the raw patches, the softmax, both fuses, and both sides of the match with its norm. The
+/// mask takes no gradient.
+struct AttentionGradArgs {
+  Tensor x, mask, dy;  ///< as in forward; dy of x's shape and type
+  Tensor dx;           ///< x's shape and type, as mode says
+  Tensor scratch;      ///< attention_backward_scratch_bytes, u8
+  int rate = 2;
+  float scale = 10;
+  GradMode dx_mode = GradMode::overwrite;
+};
+
+/// Throw ShapeError unless the tensors fit one another and scratch holds that many bytes.
 void check(const AttentionArgs&, size_t scratch_bytes);
+void check(const AttentionGradArgs&, size_t scratch_bytes);
 
 namespace cpu {
 void attention_forward(Stream&, const AttentionArgs&);
-size_t attention_scratch_bytes(const Shape& x, DType dtype, int rate);
+void attention_backward(Stream&, const AttentionGradArgs&);
+size_t attention_scratch_bytes(const Shape& x, DType dtype);
+size_t attention_backward_scratch_bytes(const Shape& x, DType dtype);
 }  // namespace cpu
 namespace cuda {
 void attention_forward(Stream&, const AttentionArgs&);
-size_t attention_scratch_bytes(const Shape& x, DType dtype, int rate);
+void attention_backward(Stream&, const AttentionGradArgs&);
+size_t attention_scratch_bytes(const Shape& x, DType dtype);
+size_t attention_backward_scratch_bytes(const Shape& x, DType dtype);
 }  // namespace cuda
 
 inline void attention_forward(Stream& s, const AttentionArgs& a) { TT_DISPATCH(s, attention_forward(s, a)); }
-inline size_t attention_scratch_bytes(Stream& s, const Shape& x, DType dtype, int rate = 2) {
-  return TT_DISPATCH(s, attention_scratch_bytes(x, dtype, rate));
+inline void attention_backward(Stream& s, const AttentionGradArgs& a) { TT_DISPATCH(s, attention_backward(s, a)); }
+inline size_t attention_scratch_bytes(Stream& s, const Shape& x, DType dtype) {
+  return TT_DISPATCH(s, attention_scratch_bytes(x, dtype));
+}
+inline size_t attention_backward_scratch_bytes(Stream& s, const Shape& x, DType dtype) {
+  return TT_DISPATCH(s, attention_backward_scratch_bytes(x, dtype));
 }
 
 }  // namespace telltale

@@ -16,21 +16,28 @@ struct DiagonalWindow {
   int row_first, row_last, column_first, column_last;
 };
 constexpr DiagonalWindow kPatchWindow = {-1, 1, -1, 1};
+/// What a sum over `w` becomes in backward.
+constexpr DiagonalWindow mirrored(const DiagonalWindow& w) {
+  return {-w.row_last, -w.row_first, -w.column_last, -w.column_first};
+}
 constexpr int kPhases = 4;  // row parity · 2 + column parity
 constexpr DiagonalWindow paste_window(int phase) {
   const int row = phase / 2 ? 1 : -1, column = phase % 2 ? 1 : -1;
   return {row < 0 ? row : 0, row > 0 ? row : 0, column < 0 ? column : 0, column > 0 ? column : 0};
 }
 
+enum class Pass : uint8_t { forward, backward };
+
 /// Sizes at the matching resolution, and where each intermediate lies in scratch: elements of A = acc_t of x's type,
-/// `samples` of each side by side.
+/// `samples` of each side by side. Backward computes scores and attention anew, so that nothing of size L×L is kept.
 struct AttentionPlan {
   int samples, h, w, channels;
   int64_t places;  ///< L = h·w
   int64_t matrix, pixels;
   int64_t phases, painted, scores, fused, inverse_norm, valid, elements;
+  int64_t attention, slope, phase_slopes, norm_slopes;  ///< backward only
 
-  AttentionPlan(const Shape& x, int samples)
+  AttentionPlan(const Shape& x, int samples, Pass pass = Pass::forward)
       : samples(samples), h(x.h / 2), w(x.w / 2), channels(x.c), places(int64_t(h) * w) {
     matrix = places * places;
     pixels = kPhases * places * channels;
@@ -41,11 +48,18 @@ struct AttentionPlan {
     };
     elements = 0;
     phases = take(pixels);   // x, a phase after the other, {L, C} each
-    painted = take(pixels);  // y likewise
+    painted = take(pixels);  // y likewise; in backward dy
     scores = take(matrix);
     fused = take(matrix);
     inverse_norm = take(places);
     valid = take(places);
+    attention = scores;  // forward needs no scores once it has this
+    slope = phase_slopes = norm_slopes = elements;
+    if (pass == Pass::forward) return;
+    attention = take(matrix);
+    slope = take(matrix);         // of the attention, then of what led to it
+    phase_slopes = take(pixels);  // dx, a phase after the other
+    norm_slopes = take(places);   // of each patch's squared length
   }
   size_t bytes(DType dtype) const { return size_t(elements) * size_of(accumulator_of(dtype)); }
 };
