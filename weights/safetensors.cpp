@@ -1,49 +1,19 @@
 #include "weights/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <bit>
-#include <cerrno>
-#include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
-#include "kernels/core/half.h"
+#include "weights/byte_reader.h"
+#include "weights/elements.h"
 
 namespace telltale {
-
-static_assert(std::endian::native == std::endian::little, "safetensors values are little-endian");
 
 namespace {
 
 using Json = nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;
-constexpr FileDType kFileDTypes[] = {FileDType::f64, FileDType::f32, FileDType::f16, FileDType::bf16,
-                                     FileDType::i64, FileDType::i32, FileDType::u8};
-
-/// Calls f(Tag<stored type>{}).
-template <class F>
-void visit_stored(FileDType t, F&& f) {
-  switch (t) {
-    case FileDType::f64: return f(Tag<double>{});
-    case FileDType::f32: return f(Tag<float>{});
-    case FileDType::f16: return f(Tag<f16>{});
-    case FileDType::bf16: return f(Tag<bf16>{});
-    case FileDType::i64: return f(Tag<int64_t>{});
-    case FileDType::i32: return f(Tag<int32_t>{});
-    case FileDType::u8: return f(Tag<uint8_t>{});
-  }
-}
-
-template <class T>
-constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
 
 /// A checked tensor and the part of the value buffer it takes.
 struct Extent {
@@ -132,35 +102,20 @@ void check_layout(std::vector<Extent>& extents, uint64_t buffer_bytes) {
   TT_CHECK(next == buffer_bytes, DataError, buffer_bytes - next, " bytes after the last tensor belong to none");
 }
 
-struct File {
-  int fd;
-  ~File() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 }  // namespace
 
 Safetensors Safetensors::open(const std::string& path) try {
   Safetensors s;
   s.path_ = path;
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  TT_CHECK(file.fd >= 0, DataError, "cannot open: ", std::strerror(errno));
-  struct stat status;
-  TT_CHECK(::fstat(file.fd, &status) == 0 && S_ISREG(status.st_mode), DataError, "not a regular file");
-  const uint64_t size = uint64_t(status.st_size);
-  TT_CHECK(size >= 8, DataError, "not a safetensors file: only ", size, " bytes");
-  void* mapping = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.fd, 0);
-  TT_CHECK(mapping != MAP_FAILED, DataError, "cannot map: ", std::strerror(errno));
-  s.mapping_ = static_cast<const unsigned char*>(mapping);
-  s.mapped_bytes_ = size;
-
-  uint64_t header_bytes;
-  std::memcpy(&header_bytes, s.mapping_, 8);
+  s.file_ = MappedFile(path);
+  const StateTensor::Bytes bytes = s.file_.bytes();
+  TT_CHECK(bytes.size() >= 8, DataError, "not a safetensors file: only ", bytes.size(), " bytes");
+  ByteReader reader(bytes);
+  const auto header_bytes = reader.number<uint64_t>();
   TT_CHECK(header_bytes <= kMaxHeader, DataError, "not a safetensors file: a header of ", header_bytes,
            " bytes (at most ", kMaxHeader, ")");
-  TT_CHECK(header_bytes <= size - 8, DataError, "the header of ", header_bytes, " bytes is cut short");
-  const std::string_view header(reinterpret_cast<const char*>(s.mapping_) + 8, header_bytes);
+  TT_CHECK(header_bytes <= reader.left(), DataError, "the header of ", header_bytes, " bytes is cut short");
+  const std::string_view header = text_of(reader.take(header_bytes));
   TT_CHECK(header.starts_with('{'), DataError, "not a safetensors file: the header does not start with '{'");
   const Json json = parse_header(header);
 
@@ -172,7 +127,7 @@ Safetensors Safetensors::open(const std::string& path) try {
       extents.push_back(parse_tensor(name, value));
     }
   }
-  check_layout(extents, size - 8 - header_bytes);
+  check_layout(extents, reader.left());
   for (Extent& e : extents) {
     s.by_name_[e.info.name] = s.tensors_.size();
     s.offsets_.push_back(8 + header_bytes + e.begin);
@@ -181,20 +136,6 @@ Safetensors Safetensors::open(const std::string& path) try {
   return s;
 } catch (const DataError& e) {
   throw DataError(cat(path, ": ", e.what()));
-}
-
-Safetensors::~Safetensors() {
-  if (mapping_) ::munmap(const_cast<unsigned char*>(mapping_), mapped_bytes_);
-}
-
-void Safetensors::swap(Safetensors& o) noexcept {
-  std::swap(path_, o.path_);
-  std::swap(metadata_, o.metadata_);
-  std::swap(tensors_, o.tensors_);
-  std::swap(offsets_, o.offsets_);
-  std::swap(by_name_, o.by_name_);
-  std::swap(mapping_, o.mapping_);
-  std::swap(mapped_bytes_, o.mapped_bytes_);
 }
 
 size_t Safetensors::index(std::string_view name) const {
@@ -209,35 +150,23 @@ const TensorInfo& Safetensors::info(std::string_view name) const { return tensor
 
 std::span<const unsigned char> Safetensors::bytes(std::string_view name) const {
   const size_t i = index(name);
-  return {mapping_ + offsets_[i], size_t(tensors_[i].numel()) * size_of(tensors_[i].dtype)};
+  return file_.bytes().subspan(offsets_[i], size_t(tensors_[i].numel()) * size_of(tensors_[i].dtype));
 }
 
-template <class T>
-std::vector<T> Safetensors::read(std::string_view name) const {
-  const TensorInfo& tensor = info(name);
-  const unsigned char* from = bytes(name).data();
-  std::vector<T> values(size_t(tensor.numel()));
-  visit_stored(tensor.dtype, [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    for (size_t i = 0; i < values.size(); ++i) {
-      S stored;  // copied: nothing says that a tensor's offset is aligned
-      std::memcpy(&stored, from + i * sizeof(S), sizeof(S));
-      if constexpr (is_half<S>) {
-        values[i] = T(float(stored));
-      } else {
-        values[i] = T(stored);
-      }
-    }
-  });
-  return values;
+std::vector<float> Safetensors::read_f32(std::string_view name) const {
+  return widened<float>(info(name).dtype, bytes(name));
 }
-
-std::vector<float> Safetensors::read_f32(std::string_view name) const { return read<float>(name); }
-std::vector<double> Safetensors::read_f64(std::string_view name) const { return read<double>(name); }
+std::vector<double> Safetensors::read_f64(std::string_view name) const {
+  return widened<double>(info(name).dtype, bytes(name));
+}
 
 StateDict Safetensors::state_dict() const {
   StateDict dict;
-  for (const TensorInfo& t : tensors_) dict.push_back({t, [this, name = t.name] { return read_f64(name); }});
+  for (const TensorInfo& t : tensors_) {
+    const std::span<const unsigned char> values = bytes(t.name);
+    dict.push_back({t, [values, dtype = t.dtype] { return widened<double>(dtype, values); },
+                    [values](std::vector<unsigned char>&) { return values; }});
+  }
   return dict;
 }
 
@@ -264,29 +193,6 @@ std::string make_header(const std::vector<const StateTensor*>& order, const Meta
   return prefix + text;
 }
 
-template <class S>
-S rounded(double v) {
-  if constexpr (is_half<S>) {
-    return S(float(v));
-  } else {
-    return S(v);
-  }
-}
-
-/// In pieces, so that the copy in the file's type stays small.
-void write_values(AtomicFile& file, FileDType dtype, const std::vector<double>& values) {
-  constexpr size_t kPiece = 1 << 16;
-  visit_stored(dtype, [&](auto tag) {
-    using S = typename decltype(tag)::type;
-    std::vector<S> piece;
-    for (size_t at = 0; at < values.size(); at += kPiece) {
-      piece.clear();
-      for (size_t i = at; i < std::min(values.size(), at + kPiece); ++i) piece.push_back(rounded<S>(values[i]));
-      file.write(piece.data(), piece.size() * sizeof(S));
-    }
-  });
-}
-
 }  // namespace
 
 void write_safetensors(const std::string& path, const StateDict& dict, const Metadata& metadata) {
@@ -297,11 +203,10 @@ void write_safetensors(const std::string& path, const StateDict& dict, const Met
   });
   AtomicFile file(path);
   file.write(make_header(order, metadata));
+  std::vector<unsigned char> scratch;
   for (const StateTensor* t : order) {
-    const std::vector<double> values = t->read();
-    TT_CHECK(int64_t(values.size()) == t->info.numel(), DataError, path, ": \"", t->info.name, "\" of shape ",
-             to_string(t->info.shape), " gave ", values.size(), " values");
-    write_values(file, t->info.dtype, values);
+    const StateTensor::Bytes bytes = stored_bytes(*t, scratch);
+    file.write(bytes.data(), bytes.size());
   }
   file.commit();
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "weights/mapped_file.h"
 #include "weights/state_dict.h"
 
 namespace telltale {
@@ -19,12 +20,6 @@ class Safetensors {
   /// nothing else, a supported dtype, and exactly the bytes its shape asks for; offsets lie in the file and leave no
   /// hole, no overlap and no trailing bytes.
   static Safetensors open(const std::string& path);
-  Safetensors(Safetensors&& o) noexcept { swap(o); }
-  Safetensors& operator=(Safetensors&& o) noexcept {
-    swap(o);
-    return *this;
-  }
-  ~Safetensors();
 
   const std::string& path() const { return path_; }
   const Metadata& metadata() const { return metadata_; }
@@ -42,17 +37,13 @@ class Safetensors {
 
  private:
   Safetensors() = default;
-  void swap(Safetensors& o) noexcept;
   size_t index(std::string_view name) const;
-  template <class T>
-  std::vector<T> read(std::string_view name) const;
   std::string path_;
   Metadata metadata_;
   std::vector<TensorInfo> tensors_;
   std::vector<size_t> offsets_;  ///< into the mapping, one per tensor
   std::map<std::string, size_t, std::less<>> by_name_;
-  const unsigned char* mapping_ = nullptr;
-  size_t mapped_bytes_ = 0;
+  MappedFile file_;
 };
 
 /// Writes all or nothing (kernels/core/atomic_file.h), one tensor in memory at a time; values are rounded to each

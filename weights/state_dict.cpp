@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/core/check.h"
+#include "weights/elements.h"
 
 namespace telltale {
 
@@ -13,8 +14,11 @@ size_t size_of(FileDType t) {
     case FileDType::f32:
     case FileDType::i32: return 4;
     case FileDType::f16:
-    case FileDType::bf16: return 2;
-    case FileDType::u8: return 1;
+    case FileDType::bf16:
+    case FileDType::i16: return 2;
+    case FileDType::i8:
+    case FileDType::u8:
+    case FileDType::boolean: return 1;
   }
   return 0;
 }
@@ -27,7 +31,10 @@ const char* name_of(FileDType t) {
     case FileDType::bf16: return "BF16";
     case FileDType::i64: return "I64";
     case FileDType::i32: return "I32";
+    case FileDType::i16: return "I16";
+    case FileDType::i8: return "I8";
     case FileDType::u8: return "U8";
+    case FileDType::boolean: return "BOOL";
   }
   return "?";
 }
@@ -42,6 +49,16 @@ std::string to_string(const std::vector<int64_t>& shape) {
   std::string s = "[";
   for (size_t i = 0; i < shape.size(); ++i) s += cat(i ? "," : "", shape[i]);
   return s + "]";
+}
+
+StateTensor::Bytes stored_bytes(const StateTensor& t, std::vector<unsigned char>& scratch) {
+  if (t.stored) return t.stored(scratch);
+  const std::vector<double> values = t.read();
+  TT_CHECK(int64_t(values.size()) == t.info.numel(), DataError, "\"", t.info.name, "\" of shape ",
+           to_string(t.info.shape), " gave ", values.size(), " values");
+  scratch.resize(values.size() * size_of(t.info.dtype));
+  narrow(t.info.dtype, values, scratch.data());
+  return scratch;
 }
 
 const StateTensor* find(const StateDict& dict, std::string_view name) {

@@ -2,6 +2,7 @@
 // Named tensors as a file holds them: what every reader returns, every writer takes, and every mapping works on.
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -9,7 +10,10 @@
 namespace telltale {
 
 /// Element types a weights file may hold.
-enum class FileDType : uint8_t { f64, f32, f16, bf16, i64, i32, u8 };
+enum class FileDType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean };
+inline constexpr FileDType kFileDTypes[] = {FileDType::f64, FileDType::f32,    FileDType::f16, FileDType::bf16,
+                                            FileDType::i64, FileDType::i32,    FileDType::i16, FileDType::i8,
+                                            FileDType::u8,  FileDType::boolean};
 /// Bytes of one element.
 size_t size_of(FileDType t);
 /// "F32": safetensors' spelling.
@@ -29,9 +33,17 @@ std::string to_string(const std::vector<int64_t>& shape);
 struct StateTensor {
   TensorInfo info;
   std::function<std::vector<double>()> read;  ///< every value, exactly (i64 within 2^53), row-major
+  /// The same as little-endian elements of info.dtype, bit for bit: where they lie, or gathered into `scratch`. Empty
+  /// where no file holds them.
+  using Bytes = std::span<const unsigned char>;
+  std::function<Bytes(std::vector<unsigned char>& scratch)> stored = nullptr;
 };
 /// Tensors in file order. `read` may look into the file they came from, which must outlive them.
 using StateDict = std::vector<StateTensor>;
+
+/// A tensor's elements as a file would hold them: `stored`, or else what `read` gives, rounded into `scratch`. Throws
+/// DataError when that is another number of values than its shape asks for.
+StateTensor::Bytes stored_bytes(const StateTensor&, std::vector<unsigned char>& scratch);
 
 /// By name; null when absent.
 const StateTensor* find(const StateDict& dict, std::string_view name);

@@ -6,6 +6,7 @@
 #include "tools/common/log.h"
 #include "tools/train/trainer.h"
 #include "weights/names.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -94,7 +95,7 @@ void Trainer::build_programs() {
 
 void Trainer::take_initial_weights() {
   if (settings_.init == "none") return;
-  const Safetensors file = Safetensors::open(settings_.init);
+  const WeightsFile file = WeightsFile::open(settings_.init);
   init_sha256_ = sha256_file(settings_.init);
   LoadReport report;
   try {
