@@ -164,6 +164,15 @@ struct MaskedSoftmax {
   }
 };
 
+/// One sample's product. Not in the class below: nvcc wants designated initialisers of plain types.
+struct PlacesProduct {
+  const void *a, *b;
+  void* c;
+  int64_t n, k;
+  bool transpose_a = false, transpose_b = false, add = false;
+  double alpha = 1;
+};
+
 /// Scratch of a whole batch by its parts, and the steps that both passes begin with.
 template <class T>
 class AttentionOnDevice {
@@ -185,15 +194,8 @@ class AttentionOnDevice {
   int64_t matrix(int n) const { return n * plan_.matrix; }
   int64_t phase(int n, int p) const { return n * plan_.pixels + p * plan_.places * c_; }
 
-  struct Product {
-    const A *a, *b;
-    A* c;
-    int64_t n, k;
-    bool transpose_a = false, transpose_b = false, add = false;
-    double alpha = 1;
-  };
   /// c {L, n} = alpha · a {L, k} · b {k, n}, either one transposed; `add`: + c.
-  void multiply(const Product& p) const {
+  void multiply(const PlacesProduct& p) const {
     cuda::gemm(stream_, {.a = p.a,
                          .b = p.b,
                          .c = p.c,
