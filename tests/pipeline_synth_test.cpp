@@ -232,7 +232,7 @@ TEST_F(Synth, RefusesInOneLineAndLeavesNothing) {
            {with("--weights " + (dir_ / "other.safetensors")), 1, "not a DeepFillv2 generator"},
            {with("--weights " + (dir_ / "shape.safetensors")), 1, "not a DeepFillv2 generator"},
            {with("--weights " + (dir_ / "missing.safetensors")), 1, "missing.safetensors"},
-           {with("--weights " + (dir_ / "net.pth")), 1, "convert"},
+           {with("--weights " + (dir_ / "net.pth")), 1, "a damaged zip archive"},
            {with("--boxes " + (dir_ / "column.csv")), 1, "y_max"},
            {with("--boxes " + (dir_ / "inverted.csv")), 1, "inverted.csv:2"},
            {with("--boxes " + (dir_ / "unknown.csv")), 1, "nobody"},

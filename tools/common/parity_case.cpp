@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "engine/program.h"
 #include "kernels/core/host_values.h"
@@ -51,6 +52,8 @@ class Case {
     return info.shape;
   }
   std::vector<double> values(const std::string& name) const { return file_.read_f64(name); }
+  /// The net's tensors: the case's own, or those it is to be run with instead.
+  StateDict params() const { return options_.weights ? *options_.weights : under_prefix(file_.state_dict(), "param."); }
   const Safetensors& file() const { return file_; }
 
   void compare(ParityReport& report, const std::string& name, const std::vector<double>& got,
@@ -114,7 +117,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
   const Value x = graph.input(in);
   const Value y = net.build(graph, x, {.outputs = 5, .width = c.number("width", 1), .dropout = 0});
   Program program(graph, s, {.compute = options.compute, .training = training});
-  load_params(s, program.params(), under_prefix(c.file().state_dict(), "param."));
+  load_params(s, program.params(), c.params());
   program.params_changed();
   set_values(s, program.tensor(x), nhwc_of(c.values("input"), in));
 
@@ -188,7 +191,7 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   TT_CHECK((mask_size == Shape{size.n, size.h, size.w, 1}), DataError, c.file().path(), ": mask must be [", size.n,
            ",1,", size.h, ",", size.w, "]");
   const SpectralNorm how = spectral_norm_of(c.text("spectral_norm"));
-  const StateDict dict = fold_spectral_norm(under_prefix(c.file().state_dict(), "param."), how);
+  const StateDict dict = fold_spectral_norm(c.params(), how);
   const int width = int(require(dict, "coarse.0.conv2d.weight").info.shape.at(0));
   Graph graph;
   const Value image = graph.input(size), mask = graph.input(mask_size);
@@ -248,6 +251,15 @@ ParityReport replay_parity_case(Stream& s, const Safetensors& file, const Parity
   if (kind == "inpaint") return replay_inpaint(s, c, options);
   if (kind == "loss") return replay_loss(s, c, options);
   throw DataError(cat(file.path(), ": kind \"", kind, "\" is not known; parity replays net, inpaint and loss"));
+}
+
+void print_parity_report(const std::string& path, const ParityReport& report) {
+  std::printf("%s: %s\n", path.c_str(), report.what.c_str());
+  std::printf("  %-52s %12s %12s %9s\n", "tensor", "largest", "relative", "limit");
+  for (const ParityRow& r : report.rows) {
+    std::printf("  %-52s %12.3e %12.3e %9.0e  %s\n", r.tensor.c_str(), r.largest, r.relative, r.limit,
+                r.passed() ? "ok" : "FAILED");
+  }
 }
 
 }  // namespace telltale

@@ -11,6 +11,7 @@ namespace telltale {
 struct ParityOptions {
   DType compute = DType::f32;
   double tolerance = 0;  ///< of every tensor; 0: kForwardTolerance and kTrainingTolerance
+  const StateDict* weights = nullptr;  ///< in place of the case's own param.*
 };
 /// Default limits on ‖out − ref‖/‖ref‖: outputs and losses, and gradients and parameters after optimiser steps.
 constexpr double kForwardTolerance = 1e-5, kTrainingTolerance = 1e-4;
@@ -32,5 +33,7 @@ struct ParityReport {
 /// Runs the case on the stream. `kind` in the file's metadata is net, inpaint or loss; its keys and tensors are
 /// described in tests/golden/README.md. Throws DataError naming what the file lacks or has too much of.
 ParityReport replay_parity_case(Stream&, const Safetensors&, const ParityOptions&);
+/// Prints a case's path, what was run, and a line per tensor with its verdict.
+void print_parity_report(const std::string& path, const ParityReport&);
 
 }  // namespace telltale

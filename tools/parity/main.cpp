@@ -5,21 +5,6 @@
 #include "tools/common/device.h"
 #include "tools/common/parity_case.h"
 
-namespace telltale {
-namespace {
-
-void print(const std::string& path, const ParityReport& report) {
-  std::printf("%s: %s\n", path.c_str(), report.what.c_str());
-  std::printf("  %-52s %12s %12s %9s\n", "tensor", "largest", "relative", "limit");
-  for (const ParityRow& r : report.rows) {
-    std::printf("  %-52s %12.3e %12.3e %9.0e  %s\n", r.tensor.c_str(), r.largest, r.relative, r.limit,
-                r.passed() ? "ok" : "FAILED");
-  }
-}
-
-}  // namespace
-}  // namespace telltale
-
 int main(int argc, char** argv) {
   using namespace telltale;
   std::vector<std::string> paths;
@@ -40,7 +25,7 @@ int main(int argc, char** argv) {
         size_t passed = 0;
         for (const std::string& path : paths) {
           const ParityReport report = replay_parity_case(stream, Safetensors::open(path), options);
-          print(path, report);
+          print_parity_report(path, report);
           passed += report.passed();
         }
         std::printf("%zu of %zu cases passed\n", passed, paths.size());

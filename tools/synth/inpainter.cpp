@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "data/sha256.h"
 #include "tools/common/log.h"
 #include "weights/names.h"
-#include "weights/safetensors.h"
 #include "weights/spectral_norm.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -19,12 +18,6 @@ int width_of(const StateDict& dict, const std::string& path) {
   TT_CHECK(first && first->info.shape.size() == 4, DataError, path,
            ": has no tensor coarse.0.conv2d.weight, so it is not a DeepFillv2 generator of family csqiangwen");
   return int(first->info.shape[0]);
-}
-
-void refuse_pickles(const std::string& path) {
-  const std::string ending = std::filesystem::path(path).extension().string();
-  TT_CHECK(ending != ".pth" && ending != ".pt" && ending != ".ckpt", DataError, path,
-           ": a PyTorch file; turn it into safetensors first: convert ", path, " OUT.safetensors");
 }
 
 /// Drawn weights shrink what passes through: a gate halves it, layer after layer, until the paint is flat black. A gain
@@ -48,20 +41,19 @@ void enliven(Stream& stream, Params& params) {
 
 std::string generator_name(const SynthSettings& s) {
   if (s.random_weights()) return s.weights;
-  refuse_pickles(s.weights);
   return sha256_file(s.weights);
 }
 
 Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
     : batch_(batch), size_(s.size), width_(s.width) {
-  std::unique_ptr<Safetensors> file;
+  std::unique_ptr<WeightsFile> file;
   StateDict dict;
   Options options;
   if (s.random_weights()) {
     options.seed = s.weights_seed();
     spdlog::info("the generator is untrained: width {}, weights drawn with seed {}", width_, options.seed);
   } else {
-    file = std::make_unique<Safetensors>(Safetensors::open(s.weights));
+    file = std::make_unique<WeightsFile>(WeightsFile::open(s.weights));
     dict = fold_spectral_norm(without_module_prefix(file->state_dict()), SpectralNorm::folded);
     width_ = width_of(dict, s.weights);
   }
