@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iomanip>
 #include <limits>
 #include <utility>
-#include <vector>
+
+#include "kernels/core/check.h"
 
 namespace telltale {
 namespace {
@@ -53,121 +55,111 @@ using Row = std::vector<double>;
 
 /// Of the k-th number's slope at p.
 Bounds bounds_at(const SlopeCheck& check, const Row& base, const Row& p, const Row& t, int k, double widest) {
-  Row moved = p, unused(check.pred);
+  Row moved = p;
   const auto f = [&](double h) {
     moved[k] = p[k] + h;
-    return std::pair(check.eval(base.data(), moved.data(), t.data(), unused.data()), moved[k] - p[k]);
+    return std::pair(check.value(base.data(), moved.data(), t.data()), moved[k] - p[k]);
   };
   const Slope left = one_sided(f, -widest), right = one_sided(f, widest);
   return {std::min(left.value, right.value), std::max(left.value, right.value), std::min(left.step, right.step)};
 }
 
-}  // namespace
-
-double worst_slope_error(const SlopeCheck& check, uint64_t seed, int samples) {
-  constexpr double kInfinite = std::numeric_limits<double>::infinity(), kSmooth = 1e-6;
-  Random random(seed);
-  Row p(check.pred), t(check.target), dp(check.pred);
-  double worst = 0;
-  for (int i = 0; i < samples; ++i) {
-    check.sample(random, p.data(), t.data(), i);
-    if (!std::isfinite(check.eval(p.data(), p.data(), t.data(), dp.data()))) return kInfinite;
-    double widest = 0x1p-14;
-    for (const Row& row : {p, t}) {
-      for (double x : row) widest = std::max(widest, std::abs(x) / 256);
+/// Finds the worst of one sample's slopes.
+SlopePoint worst_at(const SlopeCheck& check, Random& random, const SlopePoint& sample) {
+  constexpr double kInfinite = std::numeric_limits<double>::infinity();
+  const Row &p = sample.pred, &t = sample.target;
+  Row dp(check.pred);
+  SlopePoint worst = sample;
+  const double value = check.value(p.data(), p.data(), t.data());
+  worst.value = check.slope(p.data(), t.data(), dp.data());
+  if (!std::isfinite(worst.value) || !std::isfinite(value) ||
+      std::abs(worst.value - value) > kSlopeTolerance * std::max(1.0, std::abs(value))) {
+    worst.error = kInfinite;
+    worst.number = -1;
+    worst.low = worst.high = value;
+    return worst;
+  }
+  double widest = 0x1p-14;
+  for (const Row& row : {p, t}) {
+    for (double x : row) widest = std::max(widest, std::abs(x) / 256);
+  }
+  for (int k = 0; k < check.pred; ++k) {
+    Bounds bounds = bounds_at(check, p, p, t, k, widest);
+    const bool kink = bounds.high - bounds.low > kSlopeTolerance * std::max(1.0, std::abs(dp[k]));
+    for (int nearby = 0; kink && nearby < 1024 && bounds.finite() && bounds.error(dp[k]) > kSlopeTolerance; ++nearby) {
+      Row q = p;
+      for (double& x : q) x += bounds.step * random.uniform(-1, 1);
+      bounds.include(bounds_at(check, p, q, t, k, bounds.step / 8));
     }
-    for (int k = 0; k < check.pred; ++k) {
-      Bounds bounds = bounds_at(check, p, p, t, k, widest);
-      if (!std::isfinite(dp[k]) || !bounds.finite()) return kInfinite;
-      const bool kink = bounds.high - bounds.low > kSmooth * std::max(1.0, std::abs(dp[k]));
-      for (int nearby = 0; kink && nearby < 1024 && bounds.error(dp[k]) > kSmooth; ++nearby) {
-        Row q = p;
-        for (double& x : q) x += bounds.step * random.uniform(-1, 1);
-        bounds.include(bounds_at(check, p, q, t, k, bounds.step / 8));
-        if (!bounds.finite()) return kInfinite;
-      }
-      worst = std::max(worst, bounds.error(dp[k]));
+    const double error = std::isfinite(dp[k]) && bounds.finite() ? bounds.error(dp[k]) : kInfinite;
+    if (k == 0 || error > worst.error) {
+      worst.error = error;
+      worst.number = k;
+      worst.slope = dp[k];
+      worst.low = bounds.low;
+      worst.high = bounds.high;
     }
   }
   return worst;
 }
 
-void sample_logit(Random& random, double* p, double* t, int i) {
-  constexpr double kScale[] = {1, 10, 1e-4, 1000};
-  p[0] = i % 7 ? kScale[i % 4] * random.normal() : 0;
-  t[0] = i % 3 ? i % 2 : random.uniform();
+std::string listed(const Row& row) {
+  std::ostringstream text;
+  text.precision(9);
+  for (double x : row) text << (text.tellp() > 0 ? ", " : "") << x;
+  return "(" + text.str() + ")";
 }
 
-void sample_numbers(Random& random, double* p, double* t, int i) {
-  constexpr double kScale[] = {1, 1, 1e-3, 16};
-  for (int k = 0; k < 4; ++k) {
-    t[k] = random.normal();
-    const double differences[] = {random.normal(), 0, random.integer(0, 1) ? 1.0 : -1.0,
-                                  random.normal() * kScale[i % 4]};
-    // On a grid of 1/16 a difference of exactly 0 or 1 survives the subtraction.
-    if (i % 4 != 3) t[k] = std::round(t[k] * 16) / 16;
-    p[k] = t[k] + differences[(i + k) % 4];
+/// What stop_gradient saw at the base, and how far it has been repeated.
+struct Constants {
+  std::vector<double> seen;
+  size_t next = 0;
+  bool repeating = false;
+};
+thread_local Constants constants;
+
+}  // namespace
+
+double RepeatConstants::constant(double x) {
+  if (!constants.repeating) {
+    constants.seen.push_back(x);
+    return x;
   }
+  // Beyond the recorded ones: p took another branch than the base did, and has constants of its own.
+  return constants.next < constants.seen.size() ? constants.seen[constants.next++] : x;
+}
+void RepeatConstants::record() { constants = {}; }
+void RepeatConstants::repeat() {
+  constants.next = 0;
+  constants.repeating = true;
 }
 
-void sample_boxes(Random& random, double* p, double* t, int i) {
-  enum Kind {
-    generic,
-    far,
-    inside,
-    outside,
-    touching,
-    corner,
-    same,
-    inverted,
-    thin,
-    point,
-    both_empty,
-    edges,
-    centre,
-    thin_target,
-    kinds
-  };
-  // Dyadic coordinates and power-of-two scales keep every tie exact.
-  const auto grid = [&](int low, int high) { return double(random.integer(low, high)) / 16; };
-  for (int axis = 0; axis < 2; ++axis) {
-    double &p0 = p[axis], &p1 = p[axis + 2], &t0 = t[axis], &t1 = t[axis + 2];
-    t0 = grid(-8, 8);
-    t1 = t0 + grid(4, 16);
-    p0 = random.uniform(t0 - 0.2, t1 - 0.05);
-    p1 = random.uniform(p0 + 0.05, t1 + 0.3);
-    const double middle = (t0 + t1) / 2, length = t1 - t0;
-    switch (i % kinds) {
-      case far: p0 += axis ? 0 : 3, p1 += axis ? 0 : 3; break;
-      case inside: p0 = random.uniform(t0, middle), p1 = random.uniform(middle, t1); break;
-      case outside: p0 = t0 - random.uniform(0.01, 1), p1 = t1 + random.uniform(0.01, 1); break;
-      case touching:
-        if (axis == 0) p0 = t1, p1 = t1 + grid(1, 9);
-        break;
-      case corner: p0 = t1, p1 = t1 + grid(1, 9); break;
-      case same: p0 = t0, p1 = t1; break;
-      case inverted:
-        if (axis == 0 || i / kinds % 2) std::swap(p0, p1);
-        break;
-      case thin:
-        if (axis == 0) p1 = p0 = t0 + grid(-2, 2);
-        break;
-      case point: p1 = p0 = t0 + grid(-2, 2); break;
-      case both_empty:
-        if (axis == 0 || i / kinds % 2) t1 = t0;
-        p0 = t0, p1 = t1;
-        break;
-      case edges: (random.integer(0, 1) ? p0 = t0 : p1 = t1); break;
-      case centre: p0 = middle - length * (axis ? 0.25 : 1), p1 = middle + length * (axis ? 0.25 : 1); break;
-      case thin_target:
-        if (axis == 0) t1 = t0;
-        break;
-      default: break;
-    }
+std::string SlopePoint::describe() const {
+  if (sample < 0) return "nothing was checked";
+  const std::string where = cat("at pred ", listed(pred), ", target ", listed(target), " ");
+  if (!std::isfinite(value)) return where + (std::isnan(value) ? "the loss is nan" : "the loss is infinite");
+  if (number < 0) return where + cat("the hand-written loss is ", value, ", the formula gives ", low);
+  if (std::isnan(slope)) return where + cat("the slope to pred[", number, "] is nan");
+  const std::string slopes = where + cat("the slope to pred[", number, "] is ", std::setprecision(9), slope);
+  if (!std::isfinite(slope)) return slopes;
+  if (high - low <= kSlopeTolerance * std::max(1.0, std::abs(slope)))
+    return slopes + cat(", differences say ", std::setprecision(9), (low + high) / 2);
+  return slopes + cat(", differences say ", std::setprecision(9), low, " to ", high);
+}
+
+SlopePoint worst_slope(const SlopeCheck& check, uint64_t seed, int samples) {
+  Random random(seed);
+  SlopePoint worst;
+  for (int i = 0; i < samples && std::isfinite(worst.error); ++i) {
+    SlopePoint sample;
+    sample.sample = i;
+    sample.pred.resize(check.pred);
+    sample.target.resize(check.target);
+    check.sample(random, sample.pred.data(), sample.target.data(), i);
+    const SlopePoint found = worst_at(check, random, sample);
+    if (i == 0 || found.error > worst.error) worst = found;
   }
-  const int round = i / kinds % 8;
-  const double scale = round == 5 ? 0x1p-10 : round == 6 ? 0x1p20 : round == 7 ? 256 : 1;
-  for (int k = 0; k < 4; ++k) p[k] *= scale, t[k] *= scale;
+  return worst;
 }
 
 }  // namespace telltale

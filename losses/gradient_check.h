@@ -1,66 +1,84 @@
 #pragma once
 // The check of a loss's slope in double, on the host.
 #include <functional>
+#include <string>
+#include <vector>
 
-#include "kernels/core/philox.h"
+#include "losses/rows.h"
+#include "losses/samplers.h"
 
 namespace telltale {
+
+/// Draws the i-th sample to check a loss at.
+using Sampler = std::function<void(Random&, double* p, double* t, int i)>;
 
 /// What is checked: a loss of one sample and where to try it.
 struct SlopeCheck {
   int pred, target;  ///< numbers per sample
-  /// Draws the i-th sample.
-  std::function<void(Random&, double* p, double* t, int i)> sample;
-  /// The loss at p, its slope in dp; what backward holds constant is taken at `base`.
-  std::function<double(const double* base, const double* p, const double* t, double* dp)> eval;
+  Sampler sample;
+  /// The loss at p. What backward holds constant is taken at `base`.
+  std::function<double(const double* base, const double* p, const double* t)> value;
+  /// The loss at p, its slope written to dp: what is used in training.
+  std::function<double(const double* p, const double* t, double* dp)> slope;
 };
 
-/// Worst |slope − difference| / max(1, |slope|) over `samples` samples. At a kink, where backward and forward
-/// difference disagree, the slope may lie anywhere between them, and where several kinks meet, between those of points
-/// nearby (Clarke's generalised gradient). Infinite as soon as a loss, a slope or a difference is not finite.
-double worst_slope_error(const SlopeCheck& check, uint64_t seed, int samples = 512);
-
-/// True where F's backward holds a constant (CIoU's alpha): F::held(p, t) computes it, F::eval takes it.
-template <class F>
-concept HoldsConstant = requires(const F f, const double* x) {
-  f.held(x, x);
+/// Where a slope was found, and how wrong it is there.
+struct SlopePoint {
+  double error = 0;  ///< |slope − difference| / max(1, |slope|); infinite where anything is not finite
+  int sample = -1;   ///< the sampler's i; −1: nothing was checked
+  std::vector<double> pred, target;
+  int number = 0;  ///< which of pred's numbers the slope belongs to
+  double value = 0, slope = 0;
+  double low = 0, high = 0;  ///< of the differences: equal but for kinks
+  /// "at pred (…), target (…): the slope to pred[2] is 0.5, differences say 0.25"
+  std::string describe() const;
 };
 
-template <class F, class T>
-TT_HD T held_constant([[maybe_unused]] const F& f, [[maybe_unused]] const T* p, [[maybe_unused]] const T* t) {
-  if constexpr (HoldsConstant<F>) {
-    return f.held(p, t);
-  } else {
-    return T(0);
-  }
-}
+/// The sample with the worst slope. At a kink, where backward and forward difference disagree, the slope may lie
+/// anywhere between them, and where several kinks meet, between those of points nearby (Clarke's generalised gradient).
+/// Stops at the first sample where a loss, a slope or a difference is not finite, or where slope() returns another
+/// value than value().
+SlopePoint worst_slope(const SlopeCheck& check, uint64_t seed, int samples = 512);
 
-template <class F, class T>
-TT_HD T eval_holding(const F& f, const T* p, const T* t, [[maybe_unused]] T held, T* dp) {
-  if constexpr (HoldsConstant<F>) {
-    return f.eval(p, t, held, dp);
-  } else {
-    return f.eval(p, t, dp);
-  }
-}
+/// A slope is wrong when worst_slope's error is above this.
+constexpr double kSlopeTolerance = 1e-6;
 
-/// The check of one per-sample functor; see losses/sample_loss.h for what F is.
+/// What stop_gradient keeps while differences are taken: at the base it records, elsewhere it repeats.
+struct RepeatConstants {
+  static double constant(double x);
+  static void record();  ///< from here on, per thread
+  static void repeat();
+};
+/// The loss at p by F's formula, its constants taken at `base`.
 template <class F>
-double worst_slope_error(const F& f, uint64_t seed) {
-  return worst_slope_error(SlopeCheck{F::pred, F::target, F::sample,
-                                      [f](const double* base, const double* p, const double* t, double* dp) {
-                                        return eval_holding(f, p, t, held_constant(f, base, t), dp);
-                                      }},
-                           seed);
+double value_holding(const F& f, const double* base, const double* p, const double* t) {
+  using V = Dual<double, 1, RepeatConstants>;
+  const auto at = [&](const double* from) {
+    V x[F::pred];
+    for (int k = 0; k < F::pred; ++k) x[k] = from[k];
+    return f.value(x, t).value;
+  };
+  RepeatConstants::record();
+  const double y = at(base);
+  if (p == base) return y;
+  RepeatConstants::repeat();
+  return at(p);
 }
 
-/// Where to check a loss of a logit and a probability: 0, near it and far out; certain and uncertain targets.
-void sample_logit(Random& random, double* p, double* t, int i);
-/// Where to check losses of four numbers that are no geometry: ordinary, equal, tiny and huge differences, and exactly
-/// on ±1, a kink of smooth L1.
-void sample_numbers(Random& random, double* p, double* t, int i);
-/// Where to check losses of boxes: overlapping, nested, disjoint, touching, identical, inverted, empty, sharing edges
-/// or centres, tiny and huge.
-void sample_boxes(Random& random, double* p, double* t, int i);
+/// F's own sampler, or the one that suits its numbers.
+template <class F>
+Sampler sampler_of() {
+  if constexpr (requires { &F::sample; }) {
+    return F::sample;
+  } else {
+    return F::pred == 4 && F::target == 4 ? sample_boxes : sample_logit;
+  }
+}
+template <class F>
+SlopeCheck slope_check(const F& f) {
+  return {F::pred, F::target, sampler_of<F>(),
+          [f](const double* base, const double* p, const double* t) { return value_holding(f, base, p, t); },
+          [f](const double* p, const double* t, double* dp) { return value_and_slope(f, p, t, dp); }};
+}
 
 }  // namespace telltale

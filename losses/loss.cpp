@@ -1,6 +1,8 @@
 #include "losses/loss.h"
 
 #include <cmath>
+#include <iomanip>
+#include <limits>
 
 #include "kernels/core/check.h"
 #include "losses/registry.h"
@@ -20,6 +22,15 @@ std::string joined(const std::vector<std::string>& names) {
   return text.empty() ? "none" : text;
 }
 
+template <class P>
+std::vector<std::string> names_where(P&& holds) {
+  std::vector<std::string> names;
+  for (const auto& [name, e] : entries()) {
+    if (holds(e.info)) names.push_back(name);
+  }
+  return names;
+}
+
 const LossEntry& entry(const std::string& name) {
   const auto found = entries().find(name);
   TT_CHECK(found != entries().end(), UsageError, "unknown loss '", name, "'; known: ", joined(loss_names()));
@@ -27,18 +38,17 @@ const LossEntry& entry(const std::string& name) {
 }
 
 /// The defaults with the caller's values over them.
-LossSettings completed(const std::string& name, const LossSettings& given) {
-  const LossEntry& e = entry(name);
-  LossSettings all = default_settings(name);
+LossSettings completed(const LossInfo& info, const LossSettings& given) {
+  LossSettings all = default_settings(info.name);
   for (const auto& [key, value] : given) {
-    const auto known = e.settings.find(key);
-    if (known == e.settings.end()) {
+    const auto known = info.settings.find(key);
+    if (known == info.settings.end()) {
       std::vector<std::string> names;
-      for (const auto& [n, range] : e.settings) names.push_back(n);
-      throw UsageError(cat("loss '", name, "' has no setting '", key, "'; known: ", joined(names)));
+      for (const auto& [n, range] : info.settings) names.push_back(n);
+      throw UsageError(cat("loss '", info.name, "' has no setting '", key, "'; known: ", joined(names)));
     }
     const SettingRange& range = known->second;
-    TT_CHECK(value >= range.low && value <= range.high, UsageError, "loss '", name, "': ", key, " must lie in [",
+    TT_CHECK(value >= range.low && value <= range.high, UsageError, "loss '", info.name, "': ", key, " must lie in [",
              range.low, ", ", range.high, "], got ", value);
     all[key] = value;
   }
@@ -47,30 +57,50 @@ LossSettings completed(const std::string& name, const LossSettings& given) {
 
 }  // namespace
 
-RegisterLoss::RegisterLoss(const std::string& name, LossEntry e) { entries().emplace(name, std::move(e)); }
+RegisterLoss::RegisterLoss(LossEntry e) {
+  const std::string name = e.info.name;
+  entries().emplace(name, std::move(e));
+}
 
 std::vector<std::string> loss_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, e] : entries()) names.push_back(name);
-  return names;
+  return names_where([](const LossInfo&) { return true; });
+}
+std::vector<std::string> box_loss_names() {
+  return names_where([](const LossInfo& i) { return i.compares_boxes(); });
+}
+std::vector<std::string> class_loss_names() {
+  return names_where([](const LossInfo& i) { return i.compares_labels; });
 }
 
-std::vector<std::string> box_loss_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, e] : entries()) {
-    if (e.make_detection) names.push_back(name);
-  }
-  return names;
-}
+const LossInfo& loss_info(const std::string& name) { return entry(name).info; }
 
 LossSettings default_settings(const std::string& name) {
   LossSettings all;
-  for (const auto& [key, range] : entry(name).settings) all[key] = range.initial;
+  for (const auto& [key, range] : loss_info(name).settings) all[key] = range.initial;
   return all;
 }
 
+std::string describe_losses() {
+  std::ostringstream text;
+  for (const auto& [name, e] : entries()) {
+    const LossInfo& info = e.info;
+    text << std::left << std::setw(14) << name << info.about << "\n";
+    for (const auto& [key, range] : info.settings) {
+      text << std::string(14, ' ') << key << " = " << range.initial << ", " << range.low << " or more";
+      if (range.high < std::numeric_limits<double>::max()) text << ", at most " << range.high;
+      text << "\n";
+    }
+  }
+  return text.str();
+}
+
+std::unique_ptr<RowLoss> make_row_loss(const std::string& name, const LossSettings& settings) {
+  const LossEntry& e = entry(name);
+  return e.make(name, completed(e.info, settings));
+}
+
 std::unique_ptr<Loss> make_loss(const std::string& name, const LossSettings& settings) {
-  return entry(name).make(name, completed(name, settings));
+  return make_row_loss(name, settings);
 }
 
 BoxUnit box_unit_of(const std::string& name) {
@@ -79,16 +109,14 @@ BoxUnit box_unit_of(const std::string& name) {
   return BoxUnit::pixel;
 }
 
-std::unique_ptr<Loss> make_detection_loss(const std::string& box_loss, const DetectionSettings& settings) {
-  const auto make = entry(box_loss).make_detection;
-  TT_CHECK(make, UsageError, "loss '", box_loss, "' does not compare boxes; known: ", joined(box_loss_names()));
-  TT_CHECK(settings.box_unit == BoxUnit::normalised || (settings.width > 0 && settings.height > 0), UsageError,
-           "box_unit pixel needs the image's width and height, got ", settings.width, " x ", settings.height);
-  TT_CHECK(std::isfinite(settings.alpha) && settings.alpha >= 0 && std::isfinite(settings.beta) && settings.beta >= 0,
-           UsageError, "alpha and beta must be finite and not negative, got ", settings.alpha, " and ", settings.beta);
-  DetectionSettings all = settings;
-  all.box_settings = completed(box_loss, settings.box_settings);
-  return make(box_loss, all);
+void RowLoss::eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const {
+  check_loss_tensors(*this, pred, target, loss, dpred, state);
+  eval_share(s, {pred, target, loss, dpred, state});
+}
+
+SlopePoint RowLoss::worst_slope(uint64_t seed) const {
+  const SlopePoint used = telltale::worst_slope(slope_check(), seed), dual = telltale::worst_slope(dual_check(), seed);
+  return used.error >= dual.error ? used : dual;
 }
 
 void check_loss_tensors(const Loss& loss, Tensor pred, Tensor target, Tensor terms, Tensor dpred,

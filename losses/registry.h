@@ -1,25 +1,46 @@
 #pragma once
 // How a loss makes itself known, and what every loss checks before it runs.
+#include "losses/gradient_check.h"
 #include "losses/loss.h"
 
 namespace telltale {
 
-/// A setting's default and the values it may take, both ends included.
-struct SettingRange {
-  double initial, low, high;
+/// The tensors of Loss::eval and the part they are evaluated for.
+struct Share {
+  Tensor pred, target, loss, dpred;
+  const StepState* state;
+  Role role = Role::alone;
+  double weight = 1, unit_x = 1, unit_y = 1;  ///< see EvalRow
+};
+
+/// A registered loss: one formula per sample, alone or as part of a detection loss.
+class RowLoss : public Loss {
+ public:
+  virtual void eval_share(Stream&, const Share&) const = 0;
+  /// The first row only, in f64, on the host: the very code that eval_share runs.
+  virtual void eval_first_row(const Share&) const = 0;
+  /// How to check the slope used in training, and by dual numbers the formula's own.
+  virtual SlopeCheck slope_check() const = 0;
+  virtual SlopeCheck dual_check() const = 0;
+
+  void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override;
+  /// The worse of both checks.
+  SlopePoint worst_slope(uint64_t seed) const;
+  double worst_gradient_error(uint64_t seed) const override { return worst_slope(seed).error; }
 };
 
 struct LossEntry {
-  std::map<std::string, SettingRange> settings;
-  std::unique_ptr<Loss> (*make)(const std::string& name, const LossSettings& complete) = nullptr;
-  /// Null where the loss does not compare boxes.
-  std::unique_ptr<Loss> (*make_detection)(const std::string& name, const DetectionSettings& complete) = nullptr;
+  LossInfo info;
+  std::unique_ptr<RowLoss> (*make)(const std::string& name, const LossSettings& complete) = nullptr;
 };
 
-/// Registers at start-up; see TT_REGISTER_LOSS.
+/// Registers at start-up or when a loss file is loaded; see TT_REGISTER_LOSS. A name that is taken stays as it is.
 struct RegisterLoss {
-  RegisterLoss(const std::string& name, LossEntry entry);
+  explicit RegisterLoss(LossEntry entry);
 };
+
+/// make_loss, for those who need its parts.
+std::unique_ptr<RowLoss> make_row_loss(const std::string& name, const LossSettings& settings = {});
 
 /// Throws ShapeError, naming the loss and the tensor, unless all fit the promise of Loss::eval.
 void check_loss_tensors(const Loss& loss, Tensor pred, Tensor target, Tensor terms, Tensor dpred,

@@ -1,73 +1,78 @@
 #pragma once
-// From one sample's formula to a Loss on both devices. Launches kernels: only .cu files include this.
-#include <limits>
+// From one sample's formula to a Loss on both devices: what a loss's file includes. Launches kernels: only .cu files
+// and loss files include this.
+#include "losses/rows.h"
+#include "losses/samplers.h"
 
+#ifdef __CUDACC_RTC__
+// A loss file compiled on the machine that trains: only its kernels are wanted, one per storage type.
+#define TT_REGISTER_LOSS(name, F)                                                                                 \
+  extern "C" __global__ void eval_f32(int64_t n, ::telltale::EvalRow<F, float> f) { each_row(n, f); }             \
+  extern "C" __global__ void eval_f64(int64_t n, ::telltale::EvalRow<F, double> f) { each_row(n, f); }            \
+  extern "C" __global__ void eval_bf16(int64_t n, ::telltale::EvalRow<F, ::telltale::bf16> f) { each_row(n, f); } \
+  extern "C" __global__ void eval_f16(int64_t n, ::telltale::EvalRow<F, ::telltale::f16> f) { each_row(n, f); }
+namespace telltale {
+template <class K>
+__device__ void each_row(int64_t n, const K& row) {
+  const int64_t step = int64_t(gridDim.x) * blockDim.x;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) row(i);
+}
+}  // namespace telltale
+#else
 #include "kernels/core/dispatch.h"
 #include "kernels/core/launch.h"
-#include "losses/detection.h"
-#include "losses/gradient_check.h"
+#include "losses/loss_file.h"
 #include "losses/registry.h"
 
 namespace telltale {
 
-/// One row of a plain loss: storage type S, arithmetic in its accumulator.
-template <class F, class S>
-struct EvalSample {
-  using T = acc_t<S>;
-  F f;
-  const S* pred;
-  const T* target;
-  T* loss;
-  S* dpred;
-  const StepState* state;
-  TT_HD void operator()(int64_t i) const {
-    T p[F::pred], t[F::target], dp[F::pred];
-    for (int k = 0; k < F::pred; ++k) p[k] = load(pred[i * F::pred + k]);
-    for (int k = 0; k < F::target; ++k) t[k] = target[i * F::target + k];
-    loss[i] = eval_holding(f, p, t, held_constant(f, p, t), dp);
-    for (int k = 0; k < F::pred; ++k) dpred[i * F::pred + k] = store<S>(dp[k] * T(state->loss_scale));
-  }
-};
-
 /// Turns a per-sample functor into a Loss. F is small and trivially copyable, its settings are members of type double,
 /// and it has
 ///   static constexpr int pred, target;                                      // numbers per sample
-///   template <class T> TT_HD T eval(const T* p, const T* t, T* dp) const;   // returns the loss, writes d loss / d p
-///   static void sample(Random&, double* p, double* t, int i);               // where to check it, kinks and corners
-///   included static constexpr Setting<F> settings[];                                 // optional
-/// or, where backward holds a constant c, eval(p, t, c, dp) beside `T held(p, t)`, which computes c.
+///   template <class V, class T> TT_HD V value(const V* p, const T* t) const;  // the formula; V: a number with slopes
+/// and if it likes
+///   static constexpr const char* about;                                     // one line: what it is, and its paper
+///   static constexpr Setting<F> settings[];
+///   static void sample(Random&, double* p, double* t, int i);  // where to check it, kinks and corners included;
+///   without
+///                                                              // it 4 against 4 numbers are boxes, 1 against 1 a
+///                                                              logit and a label
+///   template <class T> TT_HD T eval(const T* p, const T* t, T* dp) const;   // value and slope, by hand
+/// A hand-written eval is what trains; it must agree with the formula's own slope, and both with differences.
 template <class F>
-class SampleLoss final : public Loss {
+class SampleLoss final : public RowLoss {
  public:
   SampleLoss(std::string name, const F& f) : name_(std::move(name)), f_(f) {}
   std::string name() const override { return name_; }
   int pred_width() const override { return F::pred; }
   int target_width() const override { return F::target; }
-  void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override {
-    check_loss_tensors(*this, pred, target, loss, dpred, state);
-    visit_float(pred.dtype, [&](auto tag) {
+  void eval_share(Stream& s, const Share& share) const override {
+    visit_float(share.pred.dtype, [&](auto tag) {
       using S = typename decltype(tag)::type;
-      using T = acc_t<S>;
-      for_each(s, pred.shape.n, EvalSample<F, S>{f_, pred.as<S>(), target.as<T>(), loss.as<T>(), dpred.as<S>(), state});
+      const EvalRow<F, S> row = row_of<S>(share);
+#ifdef TT_LOSS_FILE  // compiled from a loss file: its kernels are not in this program
+      if (s.is_cuda()) return launch_loss_file(name_, s, share.pred.dtype, share.pred.shape.n, &row);
+#endif
+      for_each(s, share.pred.shape.n, row);
     });
   }
-  double worst_gradient_error(uint64_t seed) const override { return worst_slope_error(f_, seed); }
+  void eval_first_row(const Share& share) const override { row_of<double>(share)(0); }
+  SlopeCheck slope_check() const override { return telltale::slope_check(f_); }
+  SlopeCheck dual_check() const override {
+    SlopeCheck check = telltale::slope_check(f_);
+    check.slope = [f = f_](const double* p, const double* t, double* dp) { return dual_slope(f, p, t, dp); };
+    return check;
+  }
 
  private:
+  template <class S>
+  EvalRow<F, S> row_of(const Share& s) const {
+    using T = acc_t<S>;
+    return {f_,      s.pred.as<S>(), s.target.as<T>(), s.loss.as<T>(), s.dpred.as<S>(),
+            s.state, s.weight,       s.unit_x,         s.unit_y,       s.role};
+  }
   std::string name_;
   F f_;
-};
-
-template <class F>
-using NumberOf = double F::*;  // an alias, because nvcc writes the bare type out with parentheses that g++ warns of
-
-/// A setting: its name in recipes and files, the member that holds it (whose initial value is the default) and its
-/// range.
-template <class F>
-struct Setting {
-  const char* name;
-  NumberOf<F> member;
-  double low = 0, high = std::numeric_limits<double>::max();
 };
 
 template <class F>
@@ -79,26 +84,27 @@ F with_settings(const LossSettings& settings) {
   return f;
 }
 
-/// What the registry holds of F. Four numbers against four make a box loss, which a detection loss can take too.
+/// What the registry holds of F.
 template <class F>
-LossEntry loss_entry() {
+LossEntry loss_entry(const std::string& name) {
   LossEntry e;
+  e.info.name = name;
+  e.info.pred = F::pred;
+  e.info.target = F::target;
+  // Whoever draws samples of its own means something else by its two numbers.
+  e.info.compares_labels = F::pred == 1 && F::target == 1 && !requires { &F::sample; };
+  if constexpr (requires { F::about; }) e.info.about = F::about;
   if constexpr (requires { F::settings; }) {
-    for (const Setting<F>& s : F::settings) e.settings[s.name] = {F{}.*s.member, s.low, s.high};
+    for (const Setting<F>& s : F::settings) e.info.settings[s.name] = {F{}.*s.member, s.low, s.high};
   }
-  e.make = [](const std::string& name, const LossSettings& settings) -> std::unique_ptr<Loss> {
-    return std::make_unique<SampleLoss<F>>(name, with_settings<F>(settings));
+  e.make = [](const std::string& as, const LossSettings& settings) -> std::unique_ptr<RowLoss> {
+    return std::make_unique<SampleLoss<F> >(as, with_settings<F>(settings));
   };
-  if constexpr (F::pred == 4 && F::target == 4) {
-    e.make_detection = [](const std::string& name, const DetectionSettings& settings) -> std::unique_ptr<Loss> {
-      return std::make_unique<DetectionLoss<F>>(name,
-                                                DetectionSample<F>(with_settings<F>(settings.box_settings), settings));
-    };
-  }
   return e;
 }
 
 }  // namespace telltale
 
 /// TT_REGISTER_LOSS("giou", Giou); at namespace scope, once a file.
-#define TT_REGISTER_LOSS(name, F) static const ::telltale::RegisterLoss registered(name, ::telltale::loss_entry<F>())
+#define TT_REGISTER_LOSS(name, F) static const ::telltale::RegisterLoss registered(::telltale::loss_entry<F>(name))
+#endif

@@ -2,12 +2,23 @@
 
 namespace telltale {
 
-/// Mean over the four numbers of d²/(2β) where |d| < β, else |d| − β/2, with d = p − t (Girshick 2015; β as in PyTorch,
-/// where 0 gives |d|).
+/// Mean over the four numbers of d²/(2β) where |d| < β, else |d| − β/2, with d = p − t (Girshick 2015, "Fast R-CNN",
+/// eq. 3; β as in PyTorch, where 0 gives |d|).
 struct SmoothL1 {
+  static constexpr const char* about = "mean of d²/(2β) where |d| < β, else |d| − β/2 (Girshick 2015, Fast R-CNN)";
   static constexpr int pred = 4, target = 4;
   double beta = 1;
   static constexpr Setting<SmoothL1> settings[] = {{"smooth_l1_beta", &SmoothL1::beta}};
+  template <class V, class T>
+  TT_HD V value(const V* p, const T* t) const {
+    const T b = T(beta);
+    V sum = T(0);
+    for (int k = 0; k < 4; ++k) {
+      const V d = p[k] - t[k], size = abs(d);
+      sum += size < b ? d * d / (2 * b) : size - b / 2;
+    }
+    return sum / T(4);
+  }
   template <class T>
   TT_HD T eval(const T* p, const T* t, T* dp) const {
     const T b = T(beta);

@@ -11,7 +11,9 @@
 namespace telltale {
 namespace {
 
-DetectionSettings pixels() { return {100, 0.8, BoxUnit::pixel, 320, 256, {}}; }
+DetectionSettings pixels() {
+  return {.alpha = 100, .beta = 0.8, .box_unit = BoxUnit::pixel, .width = 320, .height = 256};
+}
 
 /// Rows for a detection loss: logits, boxes of every kind, labels 1 1 0.
 void sample_detections(int n, Numbers& pred, Numbers& target) {
@@ -33,11 +35,14 @@ TEST(DetectionLoss, MicroBatchesMakeTheLargeBatch) {
   for (const std::string& name : box_loss_names()) {
     EXPECT_TRUE(rows_are_independent(*make_detection_loss(name, pixels()), pred, target, whole)) << name;
   }
+  for (const std::string& name : class_loss_names()) {
+    EXPECT_TRUE(rows_are_independent(*make_detection_loss("l1", {.class_loss = name}), pred, target, whole)) << name;
+  }
 }
 
 TEST(DetectionLoss, IsTheWeightedSumOfItsParts) {
   const StepState state{.loss_scale = 4, .samples = 8, .positives = 5};
-  const DetectionSettings settings{2, 3, BoxUnit::normalised, 0, 0, {{"smooth_l1_beta", .125}}};
+  const DetectionSettings settings{.alpha = 2, .beta = 3, .box_settings = {{"smooth_l1_beta", .125}}};
   const Outcome bce = evaluate(*make_loss("bce"), {1.5}, {1});
   const Outcome box = evaluate(*make_loss("smooth_l1", settings.box_settings), {.1, .2, .6, .7}, {.3, .1, .8, .5});
   const Outcome got =
@@ -47,6 +52,14 @@ TEST(DetectionLoss, IsTheWeightedSumOfItsParts) {
   Numbers slope = {4 * 2 * bce.slope[0] / 8};
   for (double d : box.slope) slope.push_back(4 * 3 * d / 5);
   expect_near(got.slope, slope, 1e-15);
+
+  const LossSettings sharp = {{"gamma", 1}, {"balance", .75}};
+  const Outcome focal = evaluate(*make_loss("focal_bce", sharp), {1.5}, {1});
+  const DetectionSettings with_focal{.alpha = 2, .class_loss = "focal_bce", .class_settings = sharp};
+  const Outcome other =
+      evaluate(*make_detection_loss("giou", with_focal), {1.5, .1, .2, .6, .7}, {1, .3, .1, .8, .5}, state);
+  EXPECT_NEAR(other.loss[1], 2 * focal.loss[0] / 8, 1e-15);
+  EXPECT_NEAR(other.slope[0], 4 * 2 * focal.slope[0] / 8, 1e-15);
 }
 
 TEST(DetectionLoss, PixelUnitMeasuresPixels) {

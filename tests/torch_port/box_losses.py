@@ -61,7 +61,70 @@ def ciou(pred, target):
     return diou(pred, target) + alpha * v
 
 
-LOSSES = {"bce": bce, "mse": mse, "smooth_l1": smooth_l1, "giou": giou, "diou": diou, "ciou": ciou}
+def iou(pred, target):
+    _, _, intersection, union, _ = _geometry(pred, target)
+    return 1 - intersection / (union + EPSILON)
+
+
+def alpha_iou(pred, target, power=3.0):
+    return 1 - (1 - iou(pred, target)).pow(power)
+
+
+def eiou(pred, target):
+    p, t, _, _, hull = _geometry(pred, target)
+    sides = (p[1] - p[0]) - (t[1] - t[0])
+    return diou(pred, target) + (sides.square() / (hull.square() + EPSILON)).sum(1)
+
+
+def focal_eiou(pred, target, gamma=0.5):
+    return (1 - iou(pred, target)).detach().pow(gamma) * eiou(pred, target)
+
+
+def siou(pred, target, theta=4.0):
+    """The angle cost as the paper writes it, by an arcsine; at equal centres, where it has no slope, it is 0."""
+    p, t, _, _, hull = _geometry(pred, target)
+    apart = (sum(p) - sum(t)) / 2
+    square = apart.square().sum(1)
+    same = square == 0
+    sine = apart[:, 1].abs() / torch.where(same, torch.ones_like(square), square).sqrt()
+    angle = 1 - 2 * torch.sin(torch.asin(sine.clamp(max=1 - 1e-15)) - math.pi / 4).square()
+    angle = torch.where(same, torch.zeros_like(angle), angle)
+    distance = (1 - torch.exp(-(2 - angle)[:, None] * apart.square() / (hull.square() + EPSILON))).sum(1)
+    sides = p[1] - p[0], t[1] - t[0]
+    unlike = (sides[0] - sides[1]).abs() / (torch.maximum(*sides) + EPSILON)
+    return iou(pred, target) + (distance + (1 - torch.exp(-unlike)).pow(theta).sum(1)) / 2
+
+
+def l1(pred, target):
+    return F.l1_loss(pred, target, reduction="none").mean(1)
+
+
+def huber(pred, target, delta=1.0):
+    return F.huber_loss(pred, target, reduction="none", delta=delta).mean(1)
+
+
+def smoothed_bce(pred, target, smoothing=0.1):
+    return bce(pred, target * (1 - smoothing) + smoothing / 2)
+
+
+def focal_bce(pred, target, gamma=2.0, balance=0.25):
+    return torchvision.ops.sigmoid_focal_loss(pred, target, alpha=balance, gamma=gamma, reduction="none").mean(1)
+
+
+def hinge(pred, target, weight=1.0):
+    return weight * F.relu(1 - target * pred).mean(1)
+
+
+def critic(pred, target, weight=1.0):
+    return -weight * (target * pred).mean(1)
+
+
+def absolute_error(pred, target, weight=1.0):
+    return weight * l1(pred, target)
+
+
+LOSSES = {f.__name__: f for f in (bce, mse, smooth_l1, giou, diou, ciou, iou, alpha_iou, eiou, focal_eiou, siou, l1,
+                                  huber, smoothed_bce, focal_bce, hinge, critic, absolute_error)}
 
 
 def check_against_torchvision():

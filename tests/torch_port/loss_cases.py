@@ -52,6 +52,28 @@ def logits():
     return x.repeat(2, 1), torch.cat([torch.zeros_like(x), torch.ones_like(x)])
 
 
+def few_boxes():
+    """A pair of every kind, without ties of three numbers at once: cases of losses that share this geometry are small.
+    The centres never share a row or a column, where the arcsine of SIoU's paper has no slope."""
+    unit = [0.25, 0.25, 0.75, 0.5]
+    pairs = [([0.3, 0.2, 0.8, 0.6], unit), ([0.7, 0.6, 0.3, 0.3], unit), ([0.8, 0.6, 0.9, 0.9], unit),
+             ([0.75, 0.5, 0.9, 0.9], unit), ([0.3, 0.3, 0.6, 0.4], unit), ([0.1, 0.05, 0.95, 0.9], unit),
+             ([0.4, 0.3, 0.4, 0.4], unit), ([0.3, 0.3, 0.3, 0.3], unit), (unit, [0.3, 0.3, 0.3, 0.4]),
+             ([64.0, 32.0, 128.0, 200.0], [70.0, 40.0, 140.0, 190.0])]
+    return torch.tensor([p for p, _ in pairs]), torch.tensor([t for _, t in pairs])
+
+
+def few_logits():
+    x = torch.tensor([[-7.5], [-1.25], [-0.5], [0.0], [0.75], [2.5], [16.0]])
+    return x.repeat(2, 1), torch.cat([torch.zeros_like(x), torch.ones_like(x)])
+
+
+def scores():
+    """Of a critic: targets are -1 and 1; some scores lie on the hinge."""
+    x, label = few_logits()
+    return torch.cat([x, torch.tensor([[1.0], [-1.0]])]), torch.cat([2 * label - 1, torch.tensor([[1.0], [-1.0]])])
+
+
 def write(folder):
     check_against_torchvision()
     torch.manual_seed(21)
@@ -61,6 +83,12 @@ def write(folder):
     table = [("bce", {}, logits()), ("mse", {}, plain), ("smooth_l1", {"smooth_l1_beta": 1.0}, plain),
              ("smooth_l1", {"smooth_l1_beta": 0.25}, plain), ("giou", {}, with_empty), ("diou", {}, with_empty),
              ("ciou", {}, boxes)]
+    few, labels = few_boxes(), few_logits()
+    table += [("iou", {}, few), ("alpha_iou", {"power": 3.0}, few), ("eiou", {}, few), ("siou", {"theta": 4.0}, few),
+              ("focal_eiou", {"gamma": 0.5}, few), ("l1", {}, plain), ("huber", {"delta": 0.25}, plain),
+              ("smoothed_bce", {"smoothing": 0.1}, labels), ("focal_bce", {"gamma": 2.0, "balance": 0.25}, labels),
+              ("hinge", {"weight": 0.5}, scores()), ("critic", {"weight": 0.5}, scores()),
+              ("absolute_error", {"weight": 0.5}, scores())]
     for name, settings, (pred, target) in table:
         p = pred.double().requires_grad_()
         value = LOSSES[name](p, target.double(), **settings)

@@ -1,0 +1,175 @@
+#include "losses/loss_file.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+
+#include "kernels/core/atomic_file.h"
+#include "kernels/core/check.h"
+#include "kernels/core/device_module.h"
+#include "losses/embedded_headers.h"
+#include "losses/loss.h"
+#include "losses/nvrtc.h"
+
+namespace telltale {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct LoadedFile {
+  std::string path, cache;
+  std::unique_ptr<DeviceModule> module;  ///< compiled when a device first asks
+};
+/// By the loss's name.
+std::map<std::string, LoadedFile>& loaded() {
+  static std::map<std::string, LoadedFile> all;
+  return all;
+}
+
+/// Fowler, Noll & Vo's 64-bit hash 1a, in hexadecimal: names files in a cache, and guards nothing.
+std::string hash_of(const std::string& text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3u;
+  char digits[17];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  return digits;
+}
+
+std::string quoted(const std::string& word) {
+  std::string out = "'";
+  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  TT_CHECK(file, UsageError, path, ": cannot open this loss file");
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string cache_folder(const std::string& given) {
+  std::string folder = given;
+  if (folder.empty()) {
+    const char *xdg = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+    folder = xdg && *xdg ? cat(xdg, "/telltale") : cat(home && *home ? cat(home, "/.cache") : "/tmp", "/telltale");
+  }
+  std::error_code error;
+  fs::create_directories(folder, error);
+  TT_CHECK(fs::is_directory(folder), DataError, folder, ": cannot make this cache folder: ", error.message());
+  return fs::absolute(folder);
+}
+
+/// The embedded headers as files; their folder's name says their contents.
+std::string include_folder(const std::string& cache) {
+  std::string all;
+  for (const EmbeddedHeader& h : embedded_headers()) all += cat(h.path, "\n", h.text);
+  const std::string folder = cat(cache, "/include-", hash_of(all));
+  for (const EmbeddedHeader& h : embedded_headers()) {
+    const std::string path = cat(folder, "/", h.path);
+    if (fs::exists(path)) continue;
+    fs::create_directories(fs::path(path).parent_path());
+    write_atomically(path, h.text);
+  }
+  return folder;
+}
+
+/// Runs a compiler; throws UsageError with its first error.
+void compile(const std::string& command, const std::string& path) {
+  FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+  TT_CHECK(pipe, DeviceError, "cannot start the compiler: ", command);
+  std::string output;
+  char part[4096];
+  for (size_t n; (n = std::fread(part, 1, sizeof part, pipe)) > 0;) output.append(part, n);
+  const int status = pclose(pipe);
+  TT_CHECK(status == 0, UsageError, path,
+           " does not compile: ", first_error(output, "the compiler failed: " + command));
+}
+
+std::string compiler() {
+  const char* chosen = std::getenv("CXX");
+  if (chosen && *chosen) return chosen;
+  return fs::exists(TT_COMPILER) ? quoted(TT_COMPILER) : "c++";
+}
+
+/// The shared object of a loss file, compiled unless the cache has it.
+std::string compiled(const std::string& path, const std::string& cache) {
+  const std::string flags = cat(" -std=c++20 -O2 -fPIC -fopenmp -fno-math-errno",
+                                TT_COMPILE_NATIVE ? " -march=native" : "", " -DTT_CUDA=0 -DTT_LOSS_FILE");
+  const std::string unit = cat(cache, "/", hash_of(path), "-", getpid()), source = unit + ".cpp", whole = unit + ".ii";
+  write_atomically(source, cat("#include ", '"', path, "\"\n"));
+  compile(cat(compiler(), flags, " -I", quoted(include_folder(cache)), " -E ", quoted(source), " -o ", quoted(whole)),
+          path);
+  std::string text = compiler() + flags;
+  std::ifstream preprocessed(whole);
+  for (std::string line; std::getline(preprocessed, line);) {
+    if (!line.starts_with("# ")) text += line + "\n";  // those name files, wherever they lie
+  }
+  const std::string object = cat(cache, "/", hash_of(text), ".so"), part = cat(object, ".part-", getpid());
+  if (!fs::exists(object)) {
+    compile(cat(compiler(), flags, " -shared -fpreprocessed ", quoted(whole), " -o ", quoted(part)), path);
+    fs::rename(part, object);
+  }
+  fs::remove(source);
+  fs::remove(whole);
+  return object;
+}
+
+}  // namespace
+
+std::string first_error(const std::string& output, const std::string& otherwise) {
+  std::istringstream lines(output);
+  std::string first;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("error") != std::string::npos) return line;
+    if (first.empty()) first = line;
+  }
+  return first.empty() ? otherwise : first;
+}
+
+std::string load_loss_file(const std::string& given, const std::string& cache_given) {
+  TT_CHECK(fs::is_regular_file(given), UsageError, given, ": there is no such loss file");
+  const std::string path = fs::canonical(given), cache = cache_folder(cache_given);
+  for (const auto& [name, file] : loaded()) {
+    if (file.path == path) return name;
+  }
+  const std::vector<std::string> before = loss_names();
+  const std::string object = compiled(path, cache);
+  TT_CHECK(dlopen(object.c_str(), RTLD_NOW | RTLD_LOCAL), UsageError, path,
+           ": cannot load what was compiled: ", dlerror());
+  for (const std::string& name : loss_names()) {
+    if (std::find(before.begin(), before.end(), name) != before.end()) continue;
+    loaded()[name] = {path, cache, nullptr};
+    return name;
+  }
+  std::string names;
+  for (const std::string& n : before) names += (names.empty() ? "" : ", ") + n;
+  throw UsageError(
+      cat(path,
+          " registers no loss: its last line must be TT_REGISTER_LOSS(\"name\", Struct), with a name other "
+          "than ",
+          names));
+}
+
+std::string compile_loss_file_for_device(const std::string& path, const std::string& architecture,
+                                         const std::string& cache) {
+  const std::string folder = fs::canonical(path).parent_path();
+  return nvrtc_compile(text_of(path), path, architecture, {include_folder(cache_folder(cache)), folder});
+}
+
+void launch_loss_file(const std::string& loss, Stream& s, DType type, int64_t n, const void* row) {
+  LoadedFile& file = loaded().at(loss);
+  if (!file.module) {
+    file.module =
+        std::make_unique<DeviceModule>(compile_loss_file_for_device(file.path, device_architecture(), file.cache));
+  }
+  file.module->launch(s, cat("eval_", name_of(type)), n, row);
+}
+
+}  // namespace telltale

@@ -1,0 +1,98 @@
+#pragma once
+// One sample's formula and one row's work: all of a loss that runs on a device. Includes nothing a run-time compiler
+// lacks.
+#include <limits>
+
+#include "kernels/core/half.h"
+#include "losses/dual.h"
+
+namespace telltale {
+
+template <class F>
+using NumberOf = double F::*;  // an alias, because nvcc writes the bare type out with parentheses that g++ warns of
+
+/// A setting: its name in recipes and files, the member that holds it (whose initial value is the default) and its
+/// range, both ends included.
+template <class F>
+struct Setting {
+  const char* name;
+  NumberOf<F> member;
+  double low = 0, high = std::numeric_limits<double>::max();
+};
+
+/// True where F writes its slope by hand.
+template <class F>
+concept HandWritten = requires(const F f, const double* x, double* dp) {
+  f.eval(x, x, dp);
+};
+
+/// The formula's slope by dual numbers: returns the loss, writes d loss / d p to dp.
+template <class F, class T>
+TT_HD T dual_slope(const F& f, const T* p, const T* t, T* dp) {
+  using V = Dual<T, F::pred>;
+  V x[F::pred];
+  for (int k = 0; k < F::pred; ++k) x[k] = V::variable(p[k], k);
+  const V y = f.value(x, t);
+  for (int k = 0; k < F::pred; ++k) dp[k] = y.slope[k];
+  return y.value;
+}
+/// What training uses: the slope by hand where F has one.
+template <class F, class T>
+TT_HD T value_and_slope(const F& f, const T* p, const T* t, T* dp) {
+  if constexpr (HandWritten<F>) {
+    return f.eval(p, t, dp);
+  } else {
+    return dual_slope(f, p, t, dp);
+  }
+}
+
+/// A loss by itself, or as one of the two parts of a detection loss (losses/loss.h).
+enum class Role : uint8_t { alone, classification, box };
+
+/// One row: storage type S, arithmetic in its accumulator. Alone a row of pred is F::pred wide, in a detection loss 5:
+/// a logit and four corners. As a box it adds up the total, so the classification runs before it.
+template <class F, class S>
+struct EvalRow {
+  using T = acc_t<S>;
+  F f;
+  const S* pred;
+  const T* target;
+  T* loss;
+  S* dpred;
+  const StepState* state;
+  double weight, unit_x,
+      unit_y;  ///< of a part: alpha or beta; what corners are multiplied by before the loss sees them
+  Role role;
+
+  TT_HD void operator()(int64_t i) const {
+    const bool alone = role == Role::alone, box = role == Role::box;
+    const T* label = target + i * (alone ? F::target : 5);
+    const S* row = pred + i * (alone ? F::pred : 5) + box;
+    S* slope = dpred + i * (alone ? F::pred : 5) + box;
+    // A branch, not a factor 0: what a negative predicts must not matter, infinite or not.
+    const bool counts = !box || (label[0] > 0 && state->positives > 0);
+    T share = 1;
+    if (role == Role::classification) share = T(weight) / T(state->samples);
+    if (box && counts) share = T(weight) * label[0] / T(state->positives);
+    T p[F::pred], t[F::target], dp[F::pred], value = 0;
+    for (int k = 0; k < F::pred; ++k) {
+      p[k] = load(row[k]) * unit(k);
+      dp[k] = 0;
+    }
+    for (int k = 0; k < F::target; ++k) t[k] = label[box + k] * unit(k);
+    if (counts) value = share * value_and_slope(f, p, t, dp);
+    for (int k = 0; k < F::pred; ++k) slope[k] = store<S>(dp[k] * (share * unit(k)) * T(state->loss_scale));
+    if (alone) {
+      loss[i] = value;
+    } else {
+      T* terms = loss + i * 3;
+      terms[box ? 2 : 1] = value;
+      if (box) terms[0] = terms[1] + value;
+    }
+  }
+
+ private:
+  TT_HD T unit(int k) const { return T(k % 2 ? unit_y : unit_x); }
+};
+
+}  // namespace telltale
