@@ -67,6 +67,8 @@ class ConvBatchNorm : public LayerOf<ConvBatchNorm> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  const Conv::Settings& conv() const { return conv_; }
+  const BatchNorm::Settings& norm() const { return norm_; }
 
  private:
   ConvArgs args(const Shape& x, const Shape& y, DType compute) const;
@@ -90,6 +92,7 @@ class GatedConv : public LayerOf<GatedConv> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  const Settings& settings() const { return s_; }
 
  private:
   ConvArgs args(const Io&, Tensor z) const;

@@ -34,7 +34,7 @@ Spec Conv::plan(const PlanContext& c, std::span<const Shape> x) const {
   if (!c.training || c.frozen) {
     const ConvArgs a{.x = {nullptr, x[0], c.compute},
                      .w = {nullptr, w, c.compute},
-                     .bias = {},
+                     .bias = s_.bias ? Tensor{nullptr, {1, 1, 1, w.n}, accumulator_of(c.compute)} : Tensor{},
                      .residual = {},
                      .y = {nullptr, spec.y, c.compute},
                      .geometry = s_.geometry,

@@ -37,7 +37,8 @@ void check(const LinearGradArgs& a) {
 
 void check(const GemmArgs& a) {
   TT_CHECK(a.dtype == DType::f32 || a.dtype == DType::f64, ShapeError, "gemm: f32 or f64, got ", name_of(a.dtype));
-  TT_CHECK(a.m >= 0 && a.n >= 0 && a.k >= 0, ShapeError, "gemm: ", a.m, " x ", a.n, " x ", a.k, " is no product");
+  TT_CHECK(a.m >= 0 && a.n >= 0 && a.k >= 0 && a.batch >= 0, ShapeError, "gemm: ", a.batch, " times ", a.m, " x ", a.n,
+           " x ", a.k, " is no product");
   TT_CHECK(a.lda >= (a.transpose_a ? a.m : a.k) && a.ldb >= (a.transpose_b ? a.k : a.n) && a.ldc >= a.n, ShapeError,
            "gemm: row strides ", a.lda, ", ", a.ldb, ", ", a.ldc, " are shorter than the rows");
 }

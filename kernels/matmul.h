@@ -18,7 +18,7 @@ struct LinearGradArgs {
   GradMode dx_mode = GradMode::overwrite, dw_mode = GradMode::overwrite;
 };
 /// c = alpha·op(a)·op(b) + beta·c, row-major, op = transpose where asked; a {m×k}, b {k×n}, c {m×n}; f32 or f64. lda,
-/// ldb, ldc are row strides.
+/// ldb, ldc are row strides. `batch` such products, operands stride_a, stride_b, stride_c elements apart.
 struct GemmArgs {
   const void *a = nullptr, *b = nullptr;
   void* c = nullptr;
@@ -26,6 +26,8 @@ struct GemmArgs {
   bool transpose_a = false, transpose_b = false;
   int64_t m = 0, n = 0, k = 0, lda = 0, ldb = 0, ldc = 0;
   double alpha = 1, beta = 0;
+  int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
+  bool tf32 = false;  ///< a GPU may round f32 operands to TF32 here, whatever the stream allows
 };
 
 /// Throw ShapeError where shapes or types disagree, naming the tensor. Every twin calls these first.

@@ -109,17 +109,20 @@ struct GemmSize {
   bool ta = false, tb = false;
   int slack = 0;  ///< of each row beyond what the product needs
   double alpha = 1, beta = 0;
+  int batch = 1;
   std::string name() const {
-    return cat(m, "x", n, "x", k, ta ? " at" : "", tb ? " bt" : "", slack ? " strided" : "", " alpha", alpha, " beta",
-               beta);
+    return cat(batch > 1 ? cat(batch, " times ") : "", m, "x", n, "x", k, ta ? " at" : "", tb ? " bt" : "",
+               slack ? " strided" : "", " alpha", alpha, " beta", beta);
   }
 };
 
 void gemm_case(CaseRun& run, const GemmSize& z) {
   const int lda = (z.ta ? z.m : z.k) + z.slack, ldb = (z.tb ? z.k : z.n) + z.slack, ldc = z.n + z.slack;
-  const Tensor a = run.input({1, 1, z.ta ? z.k : z.m, lda}), b = run.input({1, 1, z.tb ? z.n : z.k, ldb});
+  const Shape a_shape{z.batch, 1, z.ta ? z.k : z.m, lda}, b_shape{z.batch, 1, z.tb ? z.n : z.k, ldb};
+  const Shape c_shape{z.batch, 1, z.m, ldc};
+  const Tensor a = run.input(a_shape), b = run.input(b_shape);
   // With beta = 0 whatever c holds must not matter.
-  const Tensor c = z.beta == 0 ? run.output({1, 1, z.m, ldc}) : run.input({1, 1, z.m, ldc});
+  const Tensor c = z.beta == 0 ? run.output(c_shape) : run.input(c_shape);
   std::vector<double> expected = run.values(c);
   const GemmArgs args{.a = a.data,
                       .b = b.data,
@@ -134,15 +137,21 @@ void gemm_case(CaseRun& run, const GemmSize& z) {
                       .ldb = ldb,
                       .ldc = ldc,
                       .alpha = z.alpha,
-                      .beta = z.beta};
-  run.op(double(a.bytes() + b.bytes() + c.bytes()), 2.0 * z.m * z.n * z.k, [&] { gemm(run.stream, args); });
+                      .beta = z.beta,
+                      .batch = z.batch,
+                      .stride_a = int64_t(a_shape.w) * lda,
+                      .stride_b = int64_t(b_shape.w) * ldb,
+                      .stride_c = int64_t(c_shape.w) * ldc};
+  run.op(double(a.bytes() + b.bytes() + c.bytes()), 2.0 * z.batch * z.m * z.n * z.k, [&] { gemm(run.stream, args); });
   if (!run.is_test()) return;
   const std::vector<double> va = run.values(a), vb = run.values(b);
-  for (int i = 0; i < z.m; ++i) {
+  for (int i = 0; i < z.batch * z.m; ++i) {
+    const int which = i / z.m, row = i % z.m;
     for (int j = 0; j < z.n; ++j) {
       double sum = 0;
       for (int k = 0; k < z.k; ++k) {
-        sum += va[size_t(z.ta ? k * lda + i : i * lda + k)] * vb[size_t(z.tb ? j * ldb + k : k * ldb + j)];
+        const int at_a = z.ta ? k * lda + row : row * lda + k, at_b = z.tb ? j * ldb + k : k * ldb + j;
+        sum += va[size_t(which * args.stride_a + at_a)] * vb[size_t(which * args.stride_b + at_b)];
       }
       double& e = expected[size_t(i * ldc + j)];
       e = z.alpha * sum + (z.beta == 0 ? 0 : z.beta * e);
@@ -176,6 +185,8 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {64, 65, 63, true, true, 0, 1, 1},
       {1, 127, 33},
       {127, 1, 33, true, false, 3},
+      {9, 11, 17, false, true, 1, .5, 1, 3},
+      {24, 16, 8, true, false, 0, 1, 0, 5},
   };
   for (const GemmSize& z : gemms)
     to.push_back({"gemm", z.name(), {DType::f32, DType::f64}, [z](CaseRun& run) { gemm_case(run, z); }});

@@ -82,9 +82,11 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
 void gemm(Stream& s, const GemmArgs& a) {
   check(a);
   if (a.dtype == DType::f64 || a.m == 0 || a.n == 0 || a.k == 0) return ref::gemm(s, a);
-  multiply(s, a.transpose_a ? 'T' : 'N', a.transpose_b ? 'T' : 'N', a.m, a.n, a.k, static_cast<const float*>(a.a),
-           a.lda, static_cast<const float*>(a.b), a.ldb, static_cast<float*>(a.c), a.ldc, float(a.alpha),
-           float(a.beta));
+  for (int64_t i = 0; i < a.batch; ++i) {
+    multiply(s, a.transpose_a ? 'T' : 'N', a.transpose_b ? 'T' : 'N', a.m, a.n, a.k,
+             static_cast<const float*>(a.a) + i * a.stride_a, a.lda, static_cast<const float*>(a.b) + i * a.stride_b,
+             a.ldb, static_cast<float*>(a.c) + i * a.stride_c, a.ldc, float(a.alpha), float(a.beta));
+  }
 }
 
 }  // namespace telltale::cpu

@@ -67,13 +67,13 @@ template <class T>
 struct Gemm {
   GemmArgs g;
   TT_HD void operator()(int64_t i) const {
-    const T *a = static_cast<const T*>(g.a), *b = static_cast<const T*>(g.b);
-    const int64_t row = i / g.n, column = i % g.n;
+    const int64_t column = i % g.n, row = i / g.n % g.m, which = i / g.n / g.m;
+    const T *a = static_cast<const T*>(g.a) + which * g.stride_a, *b = static_cast<const T*>(g.b) + which * g.stride_b;
     T sum = 0;
     for (int64_t k = 0; k < g.k; ++k)
       sum += (g.transpose_a ? a[k * g.lda + row] : a[row * g.lda + k]) *
              (g.transpose_b ? b[column * g.ldb + k] : b[k * g.ldb + column]);
-    T& c = static_cast<T*>(g.c)[row * g.ldc + column];
+    T& c = static_cast<T*>(g.c)[which * g.stride_c + row * g.ldc + column];
     // beta = 0 assigns: c may hold anything, NaN too.
     c = T(g.alpha) * sum + (g.beta == 0 ? T(0) : T(g.beta) * c);
   }
@@ -110,9 +110,9 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
 void gemm(Stream& s, const GemmArgs& a) {
   check(a);
   if (a.dtype == DType::f64) {
-    for_each(s, a.m * a.n, Gemm<double>{a});
+    for_each(s, a.batch * a.m * a.n, Gemm<double>{a});
   } else {
-    for_each(s, a.m * a.n, Gemm<float>{a});
+    for_each(s, a.batch * a.m * a.n, Gemm<float>{a});
   }
 }
 

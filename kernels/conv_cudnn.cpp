@@ -1,0 +1,244 @@
+// Convolutions of a GPU by cuDNN: bias, residual and ReLU in the convolution, other activations after it. f64, empty
+// batches and what cuDNN refuses go to the oracle. In 16 bits the bias and dw are rounded to 16 bits on their way.
+#include "kernels/conv.h"
+
+#if TT_CUDNN
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <optional>
+
+#include "kernels/cast.h"
+#include "kernels/conv_cudnn_plan.h"
+#include "kernels/core/buffer.h"
+#include "kernels/core/cudnn_plan_file.h"
+#include "kernels/core/matrix_math.h"
+#include "kernels/pointwise.h"
+#include "kernels/reduce.h"
+
+namespace telltale::cuda {
+namespace {
+
+using cudnn::ConvGraph;
+using cudnn::ConvOp;
+using cudnn::ConvPointers;
+using cudnn::Plan;
+using Kind = ConvOp::Kind;
+
+constexpr int kTimed = 10;                      // plans that are timed for each operation
+constexpr int kCompiled = 2;                    // of them, those that take cuDNN seconds to compile
+constexpr size_t kWorkspace = size_t(1) << 30;  // the most that one convolution may ask for
+
+constexpr size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
+
+/// Seconds that one call of `run` takes, queued after one another.
+template <class F>
+double seconds_of(Stream& s, const F& run) {
+  using Clock = std::chrono::steady_clock;
+  const auto measure = [&](int calls) {
+    const Clock::time_point start = Clock::now();
+    for (int i = 0; i < calls; ++i) run();
+    s.sync();
+    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
+  };
+  run();
+  s.sync();
+  const int calls = std::clamp(int(2e-3 / measure(1)), 3, 50);
+  return std::min(measure(calls), measure(calls));
+}
+
+/// The plans of one stream, each chosen on its first use: from the user's cache, or by timing.
+class ConvPlans {
+ public:
+  struct Entry {
+    ConvGraph graph;
+    Plan plan;
+  };
+  /// Null when cuDNN has no plan. `pointers()` is asked on first use only, for memory to time plans on.
+  template <class F>
+  Entry* find(Stream& s, const ConvOp& op, const F& pointers) {
+    auto at = entries_.find(digits(op));
+    if (at == entries_.end()) at = entries_.emplace(digits(op), choose(s, op, pointers())).first;
+    return at->second ? &*at->second : nullptr;
+  }
+  /// Zeros for `channels` biases of any type.
+  void* no_bias(Stream& s, int channels) {
+    const size_t bytes = size_t(channels) * sizeof(float);
+    if (zeros_.size() < bytes) {
+      zeros_ = Buffer(s.place(), std::max<size_t>(bytes, 1 << 16));
+      fill_zero(s, zeros_.view({1, 1, 1, int(zeros_.size())}, DType::u8));
+    }
+    return zeros_.data();
+  }
+
+ private:
+  static std::array<int, 21> digits(const ConvOp& o) {
+    const ConvGeometry& g = o.geometry;
+    return {int(o.kind), o.x.n,        o.x.h,       o.x.w,       o.x.c,           o.w.n,      o.w.h,
+            o.w.w,       o.y.h,        o.y.w,       g.stride,    g.pad,           0, g.dilation,
+            int(o.act),  int(o.dtype), int(o.tf32), int(o.bias), int(o.residual), int(o.add), o.alignment};
+  }
+
+  std::optional<Entry> choose(Stream& s, const ConvOp& op, const ConvPointers& p) {
+    if (!target_) {
+      target_.emplace(s);
+      const std::string device = s.description();
+      file_.emplace(device.substr(0, device.find(" (cuda")));
+    }
+    std::optional<ConvGraph> graph;
+    std::vector<Plan> plans;
+    try {
+      graph.emplace(op, *target_);
+      if (const std::optional<cudnn::Engine> known = file_->find(op.key())) {
+        if (std::optional<Plan> plan = graph->plan(*known)) return Entry{std::move(*graph), std::move(*plan)};
+      }
+      plans = graph->candidates(kTimed, kWorkspace, kCompiled);
+    } catch (const DeviceError& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+    }
+    if (plans.empty()) {
+      std::fprintf(stderr, "cuDNN has no plan for %s: the slow reference computes it\n", op.key().c_str());
+      return std::nullopt;
+    }
+    const size_t best = plans.size() > 1 ? fastest(s, op, *graph, plans, p) : 0;
+    file_->add(op.key(), plans[best].engine);
+    return Entry{std::move(*graph), std::move(plans[best])};
+  }
+
+  static size_t fastest(Stream& s, const ConvOp& op, const ConvGraph& graph, const std::vector<Plan>& plans,
+                        ConvPointers p) {
+    size_t bytes = 0, best = 0;
+    for (const Plan& plan : plans) bytes = std::max(bytes, plan.workspace);
+    try {
+      const Buffer workspace(s.place(), std::max<size_t>(bytes, 256));
+      // A result that is also read must stay as it is.
+      void*& result = op.kind == Kind::forward ? p.y : op.kind == Kind::input_grad ? p.x : p.w;
+      const Shape& shape = op.kind == Kind::forward ? op.y : op.kind == Kind::input_grad ? op.x : op.w;
+      const bool spared = op.add || result == p.residual;
+      const Buffer instead(s.place(), spared ? size_t(shape.numel()) * size_of(op.dtype) : 0);
+      if (spared) result = instead.data();
+      double least = 0;
+      for (size_t i = 0; i < plans.size(); ++i) {
+        const double t = seconds_of(s, [&] { graph.run(plans[i], p, workspace.data()); });
+        if (i == 0 || t < least) {
+          least = t;
+          best = i;
+        }
+      }
+    } catch (const DeviceError&) {  // no memory to try them: what cuDNN prefers will do
+    }
+    return best;
+  }
+
+  std::optional<cudnn::Target> target_;
+  std::optional<cudnn::PlanFile> file_;
+  std::map<std::array<int, 21>, std::optional<Entry>> entries_;
+  Buffer zeros_;
+};
+
+bool is_for_cudnn(const Stream& s, const Tensor& x, const Tensor& y) {
+  return s.is_cuda() && x.dtype != DType::f64 && x.shape.numel() > 0 && y.shape.numel() > 0;
+}
+
+bool is_16_bit(DType t) { return size_of(t) == 2; }
+
+/// The largest power of two, up to 16, that every pointer is a multiple of.
+int alignment_of(std::initializer_list<const void*> pointers) {
+  uintptr_t bits = 16;
+  for (const void* p : pointers) bits |= reinterpret_cast<uintptr_t>(p);
+  return int(bits & (~bits + 1));
+}
+
+bool tf32_allowed(Stream& s) { return s.resource<MatrixMath>().tf32; }
+
+/// Runs by cuDNN on the memory that bind(front) names, `front` being that many bytes of the workspace for the caller;
+/// false when cuDNN can't.
+template <class Bind>
+bool run(Stream& s, const ConvOp& op, size_t front, const Bind& bind) {
+  auto& plans = s.resource<ConvPlans>();
+  ConvPlans::Entry* e = plans.find(s, op, [&] { return bind(s.workspace(aligned(front)).data); });
+  if (!e) return false;
+  char* base = s.workspace(aligned(front) + e->plan.workspace).as<char>();
+  e->graph.run(e->plan, bind(base), base + aligned(front));
+  return true;
+}
+
+/// A packed filter in 16 bits: the filter, then the bias in its type.
+size_t packed_bias_offset(const ConvArgs& a) { return aligned(a.w.bytes()); }
+
+}  // namespace
+
+void conv_forward(Stream& s, const ConvArgs& a) {
+  check(a);
+  if (!is_for_cudnn(s, a.x, a.y)) return ref::conv_forward(s, a);
+  char* packed = a.packed.as<char>();
+  ConvPointers p{.x = a.x.data, .w = packed ? packed : a.w.data, .y = a.y.data, .residual = a.residual.data};
+  const void* plain_bias = is_16_bit(a.x.dtype) ? nullptr : a.bias.data;
+  const ConvOp op = cudnn::forward_op(a, alignment_of({p.x, p.w, p.y, p.residual, plain_bias}), tf32_allowed(s));
+  const bool rounds_bias = a.bias && is_16_bit(op.dtype);
+  const Tensor bias{packed ? packed + packed_bias_offset(a) : nullptr, a.bias.shape, op.dtype};
+  const bool ran = run(s, op, rounds_bias && !packed ? bias.bytes() : 0, [&](void* front) {
+    p.bias = rounds_bias ? (packed ? bias.data : front)
+             : a.bias    ? a.bias.data
+             : op.bias   ? s.resource<ConvPlans>().no_bias(s, a.y.shape.c)
+                         : nullptr;
+    if (rounds_bias && !packed) cast(s, a.bias, {front, bias.shape, bias.dtype});
+    return p;
+  });
+  if (!ran) {
+    ConvArgs plain = a;
+    plain.w.data = p.w;
+    return ref::conv_forward(s, plain);
+  }
+  if (a.act != op.act) activation_forward(s, a.y, a.y, a.act);
+}
+
+void conv_backward(Stream& s, const ConvGradArgs& a) {
+  check(a);
+  if (!is_for_cudnn(s, a.x, a.dy)) return ref::conv_backward(s, a);
+  if (a.dx && a.dx_mode != GradMode::ignore) {
+    const ConvOp op = cudnn::input_grad_op(a, alignment_of({a.dx.data, a.w.data, a.dy.data}), tf32_allowed(s));
+    const ConvPointers p{.x = a.dx.data, .w = a.w.data, .y = a.dy.data};
+    if (!run(s, op, 0, [&](void*) { return p; })) {
+      ConvGradArgs dx_only = a;
+      dx_only.dw_mode = GradMode::ignore;
+      ref::conv_backward(s, dx_only);
+    }
+  }
+  if (a.dw_mode == GradMode::ignore) return;
+  if (a.dw) {
+    const bool rounds = is_16_bit(a.x.dtype);
+    const void* plain_dw = rounds ? nullptr : a.dw.data;
+    const ConvOp op = cudnn::filter_grad_op(a, alignment_of({a.x.data, a.dy.data, plain_dw}), tf32_allowed(s));
+    Tensor dw = {nullptr, a.dw.shape, a.x.dtype};
+    const bool ran = run(s, op, rounds ? dw.bytes() : 0, [&](void* front) {
+      dw.data = rounds ? front : a.dw.data;
+      return ConvPointers{.x = a.x.data, .w = dw.data, .y = a.dy.data};
+    });
+    if (!ran) {
+      ConvGradArgs dw_only = a;
+      dw_only.dx_mode = GradMode::ignore;
+      dw_only.dbias.data = nullptr;
+      ref::conv_backward(s, dw_only);
+    } else if (rounds) {
+      add_gradient(s, dw, a.dw, a.dw_mode);
+    }
+  }
+  if (a.dbias) telltale::column_sums(s, a.dy, a.dbias, a.dw_mode);
+}
+
+size_t conv_packed_bytes(Stream& s, const ConvArgs& a) {
+  if (!s.is_cuda() || !is_16_bit(a.x.dtype) || a.bias.shape.c == 0) return 0;
+  return packed_bias_offset(a) + size_t(a.w.shape.n) * size_of(a.x.dtype);
+}
+
+void conv_pack(Stream& s, const ConvArgs& a, Tensor packed) {
+  if (cuda::conv_packed_bytes(s, a) == 0) return;
+  copy(s, {packed.data, a.w.shape, a.w.dtype}, a.w);
+  cast(s, a.bias, {packed.as<char>() + packed_bias_offset(a), a.bias.shape, a.w.dtype});
+}
+
+}  // namespace telltale::cuda
+#endif

@@ -1,0 +1,50 @@
+#pragma once
+// A convolution as cuDNN's graph, and the plans that can run it.
+#include <deque>
+
+#include "kernels/conv_cudnn_op.h"
+#include "kernels/core/cudnn_graph.h"
+#include "kernels/core/cudnn_plan_file.h"
+
+namespace telltale::cudnn {
+
+struct Plan {
+  Engine engine;
+  size_t workspace = 0;   ///< bytes
+  bool compiles = false;  ///< at run time: seconds for each plan, and a driver is needed
+  Descriptor config, plan;
+};
+
+/// Memory of one run: forward reads x and w and writes y; input_grad reads y (as dy) and w and writes x (as dx);
+/// filter_grad reads x and y and writes w (as dw).
+struct ConvPointers {
+  void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr, *residual = nullptr;
+};
+
+/// An operation bound to a target. Throws DeviceError when cuDNN has no such operation.
+class ConvGraph {
+ public:
+  ConvGraph(const ConvOp&, const Target&);
+  /// Up to `most` plans in the order cuDNN's heuristics prefer. All give the same bits on every run, keep the operands'
+  /// precision (but for tf32), sum in f32 and need at most `workspace` bytes; of those compiled at run time at most
+  /// `compiled`, since each takes a second to make. Empty when cuDNN has none.
+  std::vector<Plan> candidates(int most, size_t workspace, int compiled) const;
+  /// How many configurations the heuristics named that candidates() would look at, whether or not they can be built
+  /// without a driver.
+  int configurations(bool compiled) const;
+  /// The plan of one engine, or none where this target refuses it.
+  std::optional<Plan> plan(const Engine&) const;
+  /// Enqueues on the target's stream; throws DeviceError with cuDNN's words.
+  void run(const Plan&, const ConvPointers&, void* workspace) const;
+
+ private:
+  std::vector<Descriptor> configurations_by(cudnnBackendHeurMode_t) const;
+  std::optional<Plan> build(Descriptor config) const;
+  const ConvOp op_;
+  const Target* target_;
+  std::deque<Descriptor> parts_;  ///< what the operations refer to
+  std::vector<Descriptor> operations_;
+  Descriptor graph_;
+};
+
+}  // namespace telltale::cudnn

@@ -1,0 +1,241 @@
+// cuDNN's plans without a GPU: every convolution that the nets need, at the shapes they need it, built for the H200
+// that bench/h200_deviceprop.json describes. Support is what this proves; speed and ranking only a GPU can say.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+
+#include "engine/layers.h"
+#include "kernels/core/atomic_file.h"
+#include "nets/nets.h"
+
+#if TT_CUDNN
+#include "kernels/core/cudnn_plan_file.h"
+
+namespace telltale::cudnn {
+namespace {
+
+using Kind = ConvOp::Kind;
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Why plans can't be checked here; empty when they can.
+std::string missing() {
+  try {
+    return library().version() < 90800 ? "cuDNN is older than 9.8, which first takes described devices" : "";
+  } catch (const DeviceError& e) {
+    return e.what();
+  }
+}
+
+const Target& h200() {
+  static const Target target(slurp(TT_SOURCE_DIR "/bench/h200_deviceprop.json"));
+  return target;
+}
+
+/// A graph's layers with the shapes they get.
+template <class F>
+void for_each_layer(const Graph& graph, DType compute, bool training, const F& f) {
+  Stream stream = Stream::emulated();  // plans as a device does: nothing packed
+  std::vector<Shape> shapes(size_t(graph.value_count()));
+  for (const Graph::Input& in : graph.inputs()) shapes[size_t(in.value.id)] = in.shape;
+  for (const Graph::Node& node : graph.nodes()) {
+    std::vector<Shape> x;
+    for (Value v : node.x) x.push_back(shapes[size_t(v.id)]);
+    const Spec spec = node.layer->plan({stream, compute, training, node.frozen, training}, x);
+    shapes[size_t(node.y.id)] = spec.y;
+    f(*node.layer, x, spec);
+  }
+}
+
+/// Every convolution that a net runs, by key: what a layer is, its text says; its filter is its first parameter.
+void collect(const Graph& graph, DType compute, bool tf32, bool training, std::map<std::string, ConvOp>& to) {
+  const auto add = [&](const ConvOp& op) { to.emplace(op.key(), op); };
+  bool first = true;
+  for_each_layer(graph, compute, training, [&](const Layer& layer, const std::vector<Shape>& x, const Spec& spec) {
+    if (spec.params.empty() || layer.describe().find("Conv") == std::string::npos) return;
+    const Shape w = spec.params[0].shape;
+    const auto* conv = dynamic_cast<const Conv*>(&layer);
+    const auto* folded = dynamic_cast<const ConvBatchNorm*>(&layer);
+    const auto* gated = dynamic_cast<const GatedConv*>(&layer);
+    ASSERT_TRUE(conv || folded || gated) << layer.describe();
+    ConvArgs a{.x = {nullptr, x[0], compute}, .w = {nullptr, w, compute}, .geometry = {}};
+    a.geometry = conv ? conv->settings().geometry : folded ? folded->conv().geometry : gated->settings().geometry;
+    a.act = conv ? conv->settings().act : folded ? folded->norm().act : Act::none;
+    a.y = {nullptr, conv_output(x[0], w, a.geometry), compute};
+    char there = 0;
+    if (!conv || conv->settings().bias) a.bias = {&there, {1, 1, 1, w.n}, DType::f32};
+    if (folded && folded->norm().residual) a.residual = {&there, a.y.shape, compute};
+    add(forward_op(a, 16, tf32));
+    if (training) {
+      ConvGradArgs g{.x = a.x, .w = a.w, .dy = a.y, .geometry = a.geometry};
+      for (GradMode mode : {GradMode::overwrite, GradMode::accumulate}) {
+        g.dx_mode = g.dw_mode = mode;
+        if (!first) add(input_grad_op(g, 16, tf32));
+        add(filter_grad_op(g, 16, tf32));
+      }
+    }
+    first = false;
+  });
+}
+
+struct Case {
+  const char* net;
+  int batch;
+  bool training;
+};
+
+std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool tf32) {
+  Graph graph;
+  constexpr int size = 256;
+  if (std::string(c.net) == "deepfill_v2") {
+    const Value image = graph.input({c.batch, size, size, 3}), mask = graph.input({c.batch, size, size, 1});
+    graph.output(deepfill_v2(graph, image, mask).refined);
+  } else {
+    graph.output(detector_net(c.net).build(graph, graph.input({c.batch, size, size, 3}), {}));
+  }
+  std::map<std::string, ConvOp> ops;
+  collect(graph.fused(c.training), compute, tf32, c.training, ops);
+  return ops;
+}
+
+/// What plans need more than this is not run: conv_cudnn.cpp has the same limit.
+constexpr size_t kLimit = size_t(1) << 30;
+
+class Nets : public testing::TestWithParam<Case> {};
+
+TEST_P(Nets, EveryConvolutionHasAPlanOnAnH200) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  struct Precision {
+    const char* name;
+    DType compute;
+    bool tf32;
+  };
+  for (const Precision& p : {Precision{"f32", DType::f32, false},
+                             {"tf32", DType::f32, true},
+                             {"bf16", DType::bf16, false},
+                             {"f16", DType::f16, false}}) {
+    size_t workspace = 0, known = 0;
+    const std::map<std::string, ConvOp> ops = operations_of(GetParam(), p.compute, p.tf32);
+    ASSERT_GT(ops.size(), 4u);
+    for (const auto& [key, op] : ops) {
+      const ConvGraph graph(op, h200());
+      const std::vector<Plan> plans = graph.candidates(1, kLimit, 0);
+      if (plans.empty()) {
+        ADD_FAILURE() << key << ": no plan that is ready-made";
+        continue;
+      }
+      workspace = std::max(workspace, plans[0].workspace);
+      const std::optional<Plan> again = graph.plan(plans[0].engine);
+      ASSERT_TRUE(again) << key << ": the plan can't be made again from its engine and knobs";
+      known += again->engine == plans[0].engine && again->workspace == plans[0].workspace;
+    }
+    EXPECT_EQ(known, ops.size()) << "a remembered engine makes another plan";
+    std::printf("%s, batch %d, %s, %s: %zu convolutions, first plans need up to %.1f MB\n", GetParam().net,
+                GetParam().batch, GetParam().training ? "training" : "inference", p.name, ops.size(),
+                double(workspace) / 1e6);
+  }
+}
+
+std::string label(const testing::TestParamInfo<Case>& info) {
+  return cat(info.param.net, "_", info.param.batch, info.param.training ? "_training" : "_inference");
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Nets,
+                         testing::Values(Case{"alexnet", 512, true}, Case{"vgg11", 512, true},
+                                         Case{"resnet18", 512, true}, Case{"resnet50", 512, true},
+                                         Case{"alexnet", 1, false}, Case{"vgg11", 1, false},
+                                         Case{"resnet18", 64, false}, Case{"resnet50", 1, false},
+                                         Case{"resnet50", 64, false}, Case{"deepfill_v2", 1, false},
+                                         Case{"deepfill_v2", 32, false}),
+                         label);
+
+ConvOp block(DType t) {
+  ConvOp op{.x = {64, 64, 64, 64}, .w = {64, 3, 3, 64}, .y = {64, 64, 64, 64}, .geometry = {1, 1, 1}, .dtype = t};
+  return op;
+}
+
+TEST(CudnnPlans, F32StaysF32UnlessTf32IsAllowed) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  ConvOp op = block(DType::f32);
+  const int exact = ConvGraph(op, h200()).configurations(false);
+  op.tf32 = true;
+  EXPECT_GT(exact, 0);
+  EXPECT_GT(ConvGraph(op, h200()).configurations(false), exact) << "TF32's tensor cores must come on top";
+}
+
+TEST(CudnnPlans, EveryFusionIsOnePlan) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  for (DType t : {DType::f32, DType::bf16, DType::f16}) {
+    for (int fused = 0; fused < 8; ++fused) {
+      char there = 0;
+      ConvArgs a{.x = {nullptr, block(t).x, t}, .w = {nullptr, block(t).w, t}, .geometry = block(t).geometry};
+      a.y = {nullptr, block(t).y, t};
+      if (fused & 1) a.bias = {&there, {1, 1, 1, 64}, DType::f32};
+      if (fused & 2) a.residual = {&there, a.y.shape, t};
+      if (fused & 4) a.act = Act::relu;
+      const ConvOp op = forward_op(a, 16, false);
+      EXPECT_FALSE(ConvGraph(op, h200()).candidates(1, kLimit, 0).empty()) << op.key();
+    }
+  }
+}
+
+TEST(CudnnPlans, AnUnknownEngineIsRefusedNotRun) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  EXPECT_FALSE(ConvGraph(block(DType::bf16), h200()).plan({.id = 100000, .knobs = {}}));
+  ConvOp wide = block(DType::f64);
+  EXPECT_THROW(ConvGraph(wide, h200()), DeviceError);
+}
+
+TEST(CudnnPlanFile, RemembersMergesAndForgivesRubbish) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  const std::string folder = testing::TempDir() + "/telltale_plans";
+  std::filesystem::remove_all(folder);
+  setenv("XDG_CACHE_HOME", folder.c_str(), 1);
+  PlanFile one("NVIDIA H200"), other("NVIDIA H200");
+  const Engine fast{.id = 62, .knobs = {{2, 17}, {14, 3}}}, slow{.id = 0, .knobs = {}};
+  one.add("a", fast);
+  other.add("b", slow);
+  const PlanFile both("NVIDIA H200"), elsewhere("NVIDIA A100");
+  EXPECT_EQ(both.find("a"), fast) << "another process's plan was lost";
+  EXPECT_EQ(both.find("b"), slow);
+  EXPECT_FALSE(both.find("c"));
+  EXPECT_FALSE(elsewhere.find("a"));
+  write_atomically(both.path(), "{\"a\": [1, 2");
+  PlanFile rubbish("NVIDIA H200");
+  EXPECT_FALSE(rubbish.find("a"));
+  rubbish.add("a", fast);
+  EXPECT_EQ(PlanFile("NVIDIA H200").find("a"), fast);
+  setenv("XDG_CACHE_HOME", both.path().c_str(), 1);  // a file where a folder should be
+  EXPECT_NO_THROW(PlanFile("NVIDIA H200").add("a", fast)) << "a cache that can't be written must not matter";
+  unsetenv("XDG_CACHE_HOME");
+  std::filesystem::remove_all(folder);
+}
+
+TEST(CudnnDevice, DescribesTheGpuAtHand) {
+  if (const std::string reason = cuda_unavailable_reason(); !reason.empty()) {
+    if (std::getenv("TT_REQUIRE_GPU")) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
+    GTEST_SKIP() << reason;
+  }
+  Stream s = Stream::cuda();
+  const std::string description = describe_device(s);
+  EXPECT_TRUE(nlohmann::json::accept(description)) << description;
+  std::printf("%s\n", description.c_str());  // for bench/h200_deviceprop.json
+  const Target same(description);
+  EXPECT_FALSE(ConvGraph(block(DType::bf16), same).candidates(1, kLimit, 0).empty());
+}
+
+}  // namespace
+}  // namespace telltale::cudnn
+
+#else
+TEST(CudnnPlans, Skipped) { GTEST_SKIP() << "built without cuDNN's headers: its plans are NOT checked"; }
+#endif
