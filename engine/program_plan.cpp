@@ -179,7 +179,8 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
     for (Value v : nodes[i].x) {
       b.x.push_back(tensors[size_t(v.id)]);
       const bool wanted = b.backward && needs_gradient_[size_t(v.id)];
-      b.dx.push_back(wanted ? gradients_[size_t(v.id)] : Tensor{});
+      // An ignored one has a shape but no data: a join counts channels.
+      b.dx.push_back(wanted ? gradients_[size_t(v.id)] : Tensor{nullptr, shapes[size_t(v.id)], options_.compute});
       b.dx_mode.push_back(!wanted                 ? GradMode::ignore
                           : written[size_t(v.id)] ? GradMode::accumulate
                                                   : GradMode::overwrite);

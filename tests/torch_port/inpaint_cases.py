@@ -33,6 +33,34 @@ def picture(n, h, w):
     return (0.9 * smooth + 0.1 * torch.rand(n, 3, h, w)).clamp(0, 1)
 
 
+# Gradients are kept of every bias, of filters as small as these, and of two that are dilated or lead to the attention.
+SMALL_FILTER = 300
+ALSO = ("coarse.9.", "refine_atten_1.5.")
+
+
+def trained_weights(net):
+    """Filters and biases under the names they have once spectral norm is folded, each a leaf of the next forward."""
+    weights = {}
+    for name, m in net.named_modules():
+        if isinstance(m, SpectralNormed):
+            filter = m.weight().detach().requires_grad_()
+            m.weight = lambda filter=filter: filter
+            weights[f"{name}.weight"], weights[f"{name}.bias"] = filter, m.module.bias
+        elif isinstance(m, nn.Conv2d):
+            weights[f"{name}.weight"], weights[f"{name}.bias"] = m.weight, m.bias
+    return weights
+
+
+def gradients(net, image, mask):
+    """Of half the summed squares of both outputs' distances from the image, in [-1,1]: smooth, as an L1 is not."""
+    weights = trained_weights(net)
+    coarse, refined = net(image, mask)
+    target = 2 * image - 1
+    (((coarse - target)**2).sum() / 2 + ((refined - target)**2).sum() / 2).backward()
+    return {f"expect.grad.{k}": w.grad.float() for k, w in weights.items()
+            if w.dim() == 1 or w.numel() <= SMALL_FILTER or k.startswith(ALSO)}
+
+
 def write_case(path, mode, width, shape, seed, storage):
     n, h, w = shape
     torch.manual_seed(seed)
@@ -50,12 +78,14 @@ def write_case(path, mode, width, shape, seed, storage):
         coarse, refined = net(image.double(), mask.double())
     tensors = {"image": image, "mask": mask, "expect.coarse": coarse.float(), "expect.refined": refined.float(),
                **{f"param.{k}": v for k, v in state.items()}}
-    metadata = {"kind": "inpaint", "family": "csqiangwen", "spectral_norm": mode, "width": str(width)}
+    if mode == "folded":
+        tensors |= gradients(net, image.double(), mask.double())
+    metadata = {"kind": "inpaint", "mode": "train" if mode == "folded" else "eval", "family": "csqiangwen", "spectral_norm": mode, "width": str(width)}
     safetensors_io.write(path, tensors, metadata)
 
 
 # mode: (width, (batch, height, width))
-SMALL = {"one_step": (4, (1, 56, 48)), "folded": (2, (2, 32, 48))}
+SMALL = {"one_step": (2, (1, 56, 48)), "folded": (2, (2, 32, 48))}
 FULL = {"one_step": (48, (1, 256, 256)), "folded": (48, (2, 256, 256))}
 
 

@@ -103,11 +103,24 @@ std::vector<double> nchw_of(const std::vector<double>& nhwc, const Shape& s) {
 
 Shape image_shape(const std::vector<int64_t>& nchw) { return {int(nchw[0]), int(nchw[2]), int(nchw[3]), int(nchw[1])}; }
 
-ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) {
-  const DetectorNet& net = detector_net(c.text("net"));
+std::string mode_of(const Case& c) {
   const std::string mode = c.text("mode");
   TT_CHECK(mode == "eval" || mode == "train", DataError, c.file().path(), ": \"mode\" must be eval or train, got \"",
            mode, "\"");
+  return mode;
+}
+
+/// Every gradient that the case expects.
+void compare_gradients(ParityReport& report, Stream& s, const Case& c, const Params& params) {
+  for (const StateTensor& g : params_dict(s, params, ParamPart::grad)) {
+    const std::string name = "expect.grad." + g.info.name;
+    if (c.file().contains(name)) c.compare(report, name, g.read(), c.values(name), kTrainingTolerance);
+  }
+}
+
+ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) {
+  const DetectorNet& net = detector_net(c.text("net"));
+  const std::string mode = mode_of(c);
   const bool training = mode == "train";
   TT_CHECK(c.number("dropout", 0) == 0, DataError, c.file().path(),
            ": dropout must be 0: no two programs drop the same units");
@@ -163,10 +176,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
         c.compare(report, "expect.output", values_of(s, program.tensor(y)), c.values("expect.output"),
                   kForwardTolerance);
       }
-      for (const StateTensor& g : params_dict(s, program.params(), ParamPart::grad)) {
-        const std::string name = "expect.grad." + g.info.name;
-        if (c.file().contains(name)) c.compare(report, name, g.read(), c.values(name), kTrainingTolerance);
-      }
+      compare_gradients(report, s, c, program.params());
     }
     program.update(Adam());
   }
@@ -196,7 +206,8 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   Graph graph;
   const Value image = graph.input(size), mask = graph.input(mask_size);
   const Inpainted out = deepfill_v2(graph, image, mask, width);
-  Program program(graph, s, {.compute = options.compute});
+  const bool training = c.has("mode") && mode_of(c) == "train";
+  Program program(graph, s, {.compute = options.compute, .training = training});
   load_params(s, program.params(), dict);
   program.params_changed();
   set_values(s, program.tensor(image), nhwc_of(c.values("image"), size));
@@ -207,6 +218,17 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   for (const auto& [name, value] : {std::pair{"expect.coarse", out.coarse}, std::pair{"expect.refined", out.refined}}) {
     c.compare(report, name, nchw_of(values_of(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
   }
+  if (!training) return report;
+  // Half the summed squares of both outputs' distances from the image.
+  const std::vector<double> target = values_of(s, program.tensor(image));
+  for (const Value v : {out.coarse, out.refined}) {
+    std::vector<double> slope = values_of(s, program.tensor(v));
+    for (size_t i = 0; i < slope.size(); ++i) slope[i] -= 2 * target[i] - 1;
+    set_values(s, program.gradient(v), slope);
+  }
+  program.backward(false);
+  s.sync();
+  compare_gradients(report, s, c, program.params());
   return report;
 }
 
