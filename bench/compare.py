@@ -4,8 +4,11 @@
 A ratio is peer's seconds / ours, the median over the rounds: above 1 we are faster. Peak memory is each process's highest resident size.
 An accuracy gate stands before the table: the parity cases given by --cases must pass first.
 
-Usage: compare.py [--rounds 15] [--threads N] [--rows infer,train,inpaint] [--nets resnet18,resnet50]
+Usage: compare.py [--rounds 15] [--threads N] [--rows infer,train,inpaint] [--nets resnet18,resnet50] [--batches N,…] [--size 256]
+                  [--device cpu|cuda] [--precision P] [--programs build/bin] [--limit SECONDS]
                   [--onnx-python PYTHON] [--torch-python /usr/bin/python3] [--cases FILE …] [--json FILE]
+On CUDA: bf16 (the inpainter f16), batch 512 in training, 64 and 1 in inference; the peers are eager AMP and torch.compile, channels_last, fused Adam; peak memory
+is what each took on the GPU. --limit: no row begins that would not fit, judged by the slowest so far.
 ONNX Runtime: python3 -m venv bench/.venv && bench/.venv/bin/pip install onnxruntime, then --onnx-python bench/.venv/bin/python.
 """
 import argparse
@@ -62,20 +65,56 @@ def machine():
     return f"{model}, {os.cpu_count()} cores"
 
 
-def contestants(a, net, batch, mode, models, env):
-    ours = [os.path.join(ROOT, "build/bin/bench"), "nets", "--net", net, "--batch", str(batch), "--mode", mode, "--serve", "--device",
-            "cpu", "--threads", str(a.threads)]
-    torch = [a.torch_python, os.path.join(HERE, "peer_torch.py"), "--net", net, "--batch", str(batch), "--mode", mode, "--threads",
-             str(a.threads)]
-    out = [Contestant("telltale", ours, env), Contestant("torch eager", torch, env)]
+def commands(a, row, models):
+    """Who runs this row: name → command line."""
+    net, batch, mode, precision = row
+    shape = ["--net", net, "--batch", str(batch), "--mode", mode, "--size", str(a.size), "--threads", str(a.threads), "--device", a.device]
+    torch = [a.torch_python, os.path.join(HERE, "peer_torch.py"), "--precision", precision] + shape
+    out = {"telltale": [os.path.join(a.programs, "bench"), "nets", "--serve", "--precision", precision] + shape}
+    if a.device == "cuda":
+        out["torch eager"] = torch + ["--channels-last"]
+        out["torch compile"] = torch + ["--channels-last", "--compile", "reduce-overhead" if mode == "infer" else "default"]
+        return out
+    out["torch eager"] = torch
     if net != "deepfill_v2":
-        out.append(Contestant("torch channels_last", torch + ["--channels-last"], env))
-    if mode == "infer" and net != "deepfill_v2":
-        out.append(Contestant("torch jit", torch + ["--jit"], env))
-        if a.onnx_python:
-            onnx = [a.onnx_python, os.path.join(HERE, "peer_onnx.py"), models[net], "--batch", str(batch), "--threads", str(a.threads)]
-            out.append(Contestant("onnxruntime", onnx, env))
+        out["torch channels_last"] = torch + ["--channels-last"]
+        if mode == "infer":
+            out["torch jit"] = torch + ["--jit"]
+            if a.onnx_python:
+                out["onnxruntime"] = [a.onnx_python, os.path.join(HERE, "peer_onnx.py"), models[net], "--batch", str(batch), "--threads", str(a.threads)]
     return out
+
+
+def start(a, row, models, env):
+    """The contestants that start; ours must."""
+    out = []
+    for name, command in commands(a, row, models).items():
+        try:
+            out.append(Contestant(name, command, env))
+        except RuntimeError as error:
+            if name == "telltale":
+                for other in out:
+                    other.close()
+                raise
+            print(f"| {row[0]} | {row[1]} | {row[2]} {row[3]} | {name} | did not start: {str(error).splitlines()[-1][-160:]} | | | |", flush=True)
+    return out
+
+
+def planned_rows(a):
+    """(net, batch, mode, precision), the most telling first: time may run out."""
+    nets, wanted, gpu = a.nets.split(","), a.rows.split(","), a.device == "cuda"
+    batches = [int(b) for b in a.batches.split(",")] if a.batches else []
+    precision = a.precision or ("bf16" if gpu else "f32")
+    rows = []
+    if "train" in wanted and gpu:
+        rows += [(net, b, "train", precision) for net in nets for b in batches or (512,)]
+    if "infer" in wanted:
+        rows += [(net, b, "infer", precision) for net in nets for b in batches or ((64, 1) if gpu else (1, 8))]
+    if "train" in wanted and not gpu:
+        rows += [(net, b, "train", precision) for net in nets for b in batches or (8,)]
+    if "inpaint" in wanted:
+        rows.insert(2 if gpu else len(rows), ("deepfill_v2", 16 if gpu else 1, "infer", a.precision or ("f16" if gpu else "f32")))
+    return rows
 
 
 def main():
@@ -84,41 +123,46 @@ def main():
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rows", default="infer,train,inpaint")
     parser.add_argument("--nets", default="resnet18,resnet50")
+    parser.add_argument("--batches", default="")
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", default="")
+    parser.add_argument("--limit", type=float, default=float("inf"))
+    parser.add_argument("--programs", default=os.path.join(ROOT, "build/bin"))
     parser.add_argument("--onnx-python", default="")
     parser.add_argument("--torch-python", default="/usr/bin/python3")
     parser.add_argument("--cases", nargs="*", default=sorted(glob.glob(os.path.join(ROOT, "tests/golden/*eval*.safetensors"))))
     parser.add_argument("--json", default="")
     a = parser.parse_args()
     env = dict(os.environ, OMP_NUM_THREADS=str(a.threads))
+    began = time.monotonic()
 
     if a.cases:
-        gate = subprocess.run([os.path.join(ROOT, "build/bin/parity"), "--device", "cpu", "--quiet"] + a.cases, capture_output=True, text=True)
+        gate = subprocess.run([os.path.join(a.programs, "parity"), "--device", a.device, "--quiet"] + a.cases, capture_output=True, text=True)
         if gate.returncode != 0:
             sys.exit("the accuracy gate failed: no speed is reported\n" + gate.stdout + gate.stderr)
         print("accuracy gate:", gate.stdout.strip().splitlines()[-1])
 
-    nets, wanted = a.nets.split(","), a.rows.split(",")
-    rows = []
-    if "infer" in wanted:
-        rows += [(net, batch, "infer") for net in nets for batch in (1, 8)]
-    if "train" in wanted:
-        rows += [(net, 8, "train") for net in nets]
-    if "inpaint" in wanted:
-        rows += [("deepfill_v2", 1, "infer")]
-    print(f"\n{machine()}; {a.threads} threads, {a.rounds} interleaved rounds, f32, 256x256\n")
+    rows = planned_rows(a)
+    print(f"\n{machine()}; {a.device}, {a.threads} threads, {a.rounds} interleaved rounds, {a.size}x{a.size}\n")
     print("| net | batch | step | contestant | median ms | min–max ms | ratio to ours | peak MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    report = []
+    report, slowest = [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         models = {}
-        if a.onnx_python and "infer" in wanted:
-            for net in nets:
+        if a.onnx_python and any(row[2] == "infer" for row in rows):
+            for net in {row[0] for row in rows} - {"deepfill_v2"}:
                 models[net] = os.path.join(folder, net + ".onnx")
                 subprocess.run([a.torch_python, os.path.join(HERE, "peer_onnx_export.py"), net, models[net]], check=True,
                                capture_output=True)
-        for net, batch, mode in rows:
-            runners = contestants(a, net, batch, mode, models, env)
-            rounds = a.rounds if net != "deepfill_v2" and mode == "infer" else max(5, a.rounds // 3)
+        for i, row in enumerate(rows):
+            net, batch, mode, precision = row
+            row_began = time.monotonic()
+            if row_began - began + slowest > a.limit:
+                print("no time was left for " + ", ".join(" ".join(map(str, r)) for r in rows[i:]))
+                break
+            runners = start(a, row, models, env)
+            rounds = a.rounds if a.device == "cuda" or (net != "deepfill_v2" and mode == "infer") else max(5, a.rounds // 3)
             for _ in range(rounds):
                 for runner in runners:
                     runner.turn()
@@ -127,13 +171,14 @@ def main():
                 runner.close()
                 ratio = statistics.median(p / o for p, o in zip(runner.seconds, ours))
                 median = statistics.median(runner.seconds)
-                print(f"| {net} | {batch} | {mode} | {runner.name} {runner.version} | {median * 1e3:.1f} | {min(runner.seconds) * 1e3:.1f}–"
-                      f"{max(runner.seconds) * 1e3:.1f} | {ratio:.2f} | {runner.peak:.0f} |", flush=True)
-                report.append({"net": net, "batch": batch, "mode": mode, "contestant": runner.name, "version": runner.version,
-                               "median_s": median, "ratio": ratio, "peak_mib": runner.peak, "seconds": runner.seconds})
-    if a.json:
-        with open(a.json, "w") as f:
-            json.dump({"machine": machine(), "threads": a.threads, "rows": report}, f, indent=1)
+                print(f"| {net} | {batch} | {mode} {precision} | {runner.name} {runner.version} | {median * 1e3:.2f} | {min(runner.seconds) * 1e3:.2f}–"
+                      f"{max(runner.seconds) * 1e3:.2f} | {ratio:.2f} | {runner.peak:.0f} |", flush=True)
+                report.append({"net": net, "batch": batch, "mode": mode, "precision": precision, "contestant": runner.name,
+                               "version": runner.version, "median_s": median, "ratio": ratio, "peak_mib": runner.peak, "seconds": runner.seconds})
+            slowest = max(slowest, time.monotonic() - row_began)
+            if a.json:
+                with open(a.json, "w") as f:
+                    json.dump({"machine": machine(), "device": a.device, "threads": a.threads, "rows": report}, f, indent=1)
 
 
 if __name__ == "__main__":
