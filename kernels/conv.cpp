@@ -5,10 +5,11 @@ namespace telltale {
 Shape conv_output(const Shape& x, const Shape& w, const ConvGeometry& g) {
   TT_CHECK(x.c == w.c, ShapeError, "convolution: the input has ", x.c, " channels, the filter ", to_string(w),
            " expects ", w.c);
-  TT_CHECK(g.stride >= 1 && g.dilation >= 1 && g.pad >= 0, ShapeError, "convolution: stride ", g.stride, ", dilation ",
-           g.dilation, ", pad ", g.pad, "; want at least 1, 1 and 0");
+  TT_CHECK(g.stride >= 1 && g.dilation >= 1 && g.pad >= 0 && g.more_pad >= 0, ShapeError, "convolution: stride ",
+           g.stride, ", dilation ", g.dilation, ", pad ", g.pad, " and ", g.more_pad,
+           " more; want at least 1, 1, 0 and 0");
   const auto extent = [&](int in, int taps) {
-    const int span = in + 2 * g.pad - g.dilation * (taps - 1) - 1;
+    const int span = in + 2 * g.pad + g.more_pad - g.dilation * (taps - 1) - 1;
     return span < 0 ? 0 : span / g.stride + 1;
   };
   const Shape y{x.n, extent(x.h, w.h), extent(x.w, w.w), w.n};

@@ -4,13 +4,14 @@
 
 namespace telltale {
 
-/// Stride, symmetric zero padding and dilation, equal along rows and columns.
+/// Stride, zero padding and dilation, equal along rows and columns.
 struct ConvGeometry {
   int stride = 1, pad = 0, dilation = 1;
+  int more_pad = 0;  ///< zeros at the bottom and right beyond `pad`: TensorFlow's SAME at stride 2 is pad 0, more_pad 1
   bool operator==(const ConvGeometry&) const = default;
 };
-/// Output {N, (H + 2·pad − dilation·(R−1) − 1)/stride + 1, …, K} of x {N,H,W,C} under filter {K,R,S,C}; throws
-/// ShapeError on a channel mismatch or an empty output.
+/// Output {N, (H + 2·pad + more_pad − dilation·(R−1) − 1)/stride + 1, …, K} of x {N,H,W,C} under filter {K,R,S,C};
+/// throws ShapeError on a channel mismatch or an empty output.
 Shape conv_output(const Shape& x, const Shape& w, const ConvGeometry& g);
 
 /// y = act(conv(x, w) + bias + residual).

@@ -20,8 +20,9 @@ struct Setting {
   double flops() const { return 2.0 * double(y().numel()) * rows * columns * x.c; }
   std::string name() const {
     static const char* const acts[] = {"", " relu", " elu", " sigmoid", " tanh"};
-    return cat(to_string(x), "x", to_string(filter()), " s", geometry.stride, "p", geometry.pad, "d", geometry.dilation,
-               bias ? " bias" : "", residual ? " residual" : "", acts[int(act)]);
+    return cat(to_string(x), "x", to_string(filter()), " s", geometry.stride, "p", geometry.pad,
+               geometry.more_pad ? cat("+", geometry.more_pad) : "", "d", geometry.dilation, bias ? " bias" : "",
+               residual ? " residual" : "", acts[int(act)]);
   }
 };
 
@@ -189,6 +190,9 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {{1, 9, 12, 24}, 3, 3, 3, {1, 1, 1}, true, false, Act::tanh},     // the last of an inpainter
       {{1, 10, 6, 5}, 7, 5, 2, {3, 1, 2}, true, false, Act::sigmoid},   // a filter that is no square
       {{2, 8, 8, 64}, 64, 3, 3, {1, 1, 1}, false, true, Act::relu},     // a block of a ResNet
+      {{2, 12, 10, 24}, 48, 3, 3, {2, 0, 1, 1}, true},                  // TensorFlow's SAME at stride 2
+      {{1, 9, 7, 5}, 6, 4, 4, {1, 1, 1, 1}, true, false, Act::elu},     // and at stride 1 under an even filter
+      {{1, 8, 6, 3}, 4, 3, 3, {2, 1, 1, 2}, true},                      // more zeros after than before
   };
   for (const Setting& z : tested) {
     to.push_back({"conv_forward", z.name(), kAllFloats, [z](CaseRun& run) { forward(run, z); }});

@@ -39,9 +39,14 @@ primitive_attr attributes_of(const ConvProblem& p) {
   return attributes;
 }
 
+/// Zeros below or to the right that the last output reads; negative where it leaves rows or columns unread.
+int pad_after(int in, int taps, int out, int before, const ConvProblem& p) {
+  return (out - 1) * p.stride + p.dilation * (taps - 1) + 1 - in - before;
+}
+
 /// A problem in oneDNN's terms; its dimensions go N, C, H, W and K, C, R, S whatever the memory's order.
 struct Terms {
-  memory::dims x, w, y, strides, dilates, pads;
+  memory::dims x, w, y, strides, dilates, pads, pads_after;
   memory::desc plain_x, plain_y, plain_w, bias;
 
   explicit Terms(const ConvProblem& p)
@@ -51,6 +56,7 @@ struct Terms {
         strides{p.stride, p.stride},
         dilates{p.dilation - 1, p.dilation - 1},
         pads{p.pad_h, p.pad_w},
+        pads_after{pad_after(p.x.h, p.w.h, p.y.h, p.pad_h, p), pad_after(p.x.w, p.w.w, p.y.w, p.pad_w, p)},
         plain_x(x, kF32, Layout::nhwc),
         plain_y(y, kF32, Layout::nhwc),
         plain_w(w, kF32, Layout::ohwi),
@@ -65,8 +71,8 @@ Forward::primitive_desc forward_primitive(const Terms& t, const memory::desc& x,
                                           const memory::desc& y, bool bias, const primitive_attr& attributes,
                                           const dnnl::engine& engine) {
   const auto kind = dnnl::prop_kind::forward_training;
-  const auto desc = bias ? Forward::desc(kind, kDirect, x, w, t.bias, y, t.strides, t.dilates, t.pads, t.pads)
-                         : Forward::desc(kind, kDirect, x, w, y, t.strides, t.dilates, t.pads, t.pads);
+  const auto desc = bias ? Forward::desc(kind, kDirect, x, w, t.bias, y, t.strides, t.dilates, t.pads, t.pads_after)
+                         : Forward::desc(kind, kDirect, x, w, y, t.strides, t.dilates, t.pads, t.pads_after);
   return {desc, attributes, engine};
 }
 
@@ -158,7 +164,7 @@ ConvPlan input_grad_plan(const ConvProblem& p, const dnnl::engine& engine) {
   const Terms t(p);
   const auto make = [&](const memory::desc& x, const memory::desc& y) {
     const auto hint = forward_primitive(t, x, t.any(t.w), y, false, primitive_attr(), engine);
-    return InputGrad::primitive_desc({kDirect, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads},
+    return InputGrad::primitive_desc({kDirect, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads_after},
                                      attributes_of(p), engine, hint);
   };
   auto pd = make(t.plain_x, t.plain_y);
@@ -179,7 +185,7 @@ ConvPlan filter_grad_plan(const ConvProblem& p, const dnnl::engine& engine) {
   const Terms t(p);
   const auto make = [&](const memory::desc& x, const memory::desc& y) {
     const auto hint = forward_primitive(t, x, t.any(t.w), y, false, primitive_attr(), engine);
-    return FilterGrad::primitive_desc({kDirect, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads},
+    return FilterGrad::primitive_desc({kDirect, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads_after},
                                       attributes_of(p), engine, hint);
   };
   auto pd = make(t.plain_x, t.plain_y);
