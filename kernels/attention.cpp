@@ -45,7 +45,7 @@ class Forward : AttentionOnHost<T> {
  public:
   using typename AttentionOnHost<T>::A;
   Forward(Stream& s, const AttentionArgs& a, const AttentionPlan& plan)
-      : AttentionOnHost<T>(s, a.scratch, plan, a.scale), args_(a) {}
+      : AttentionOnHost<T>(s, a.scratch, plan, a.scale, a.form), args_(a) {}
 
   void run(int sample) {
     this->split(args_.x, sample, this->phases_);

@@ -38,7 +38,7 @@ void attention_forward(Stream& s, const AttentionArgs& a) {
   if (a.x.shape.numel() == 0) return;
   const AttentionPlan plan(a.x.shape, a.x.shape.n);
   check_places(a.x, plan);
-  visit_float(a.x.dtype, [&](auto tag) { Forward<typename decltype(tag)::type>(s, a.scratch, plan).run(a); });
+  visit_float(a.x.dtype, [&](auto tag) { Forward<typename decltype(tag)::type>(s, a.scratch, plan, a.form).run(a); });
 }
 
 }  // namespace telltale::cuda

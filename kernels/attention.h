@@ -5,6 +5,13 @@
 
 namespace telltale {
 
+/// The nets that published weights belong to each change a little of it; the defaults are csqiangwen's.
+struct AttentionForm {
+  bool fused = true;     ///< false: scores go into the softmax as they are
+  bool clamped = false;  ///< patches are divided by max(|p_l|, 1e-4) instead
+  bool aligned = false;  ///< shrinking aligns the corners: of h it takes pixel 2i, and 2i + 1 from the middle on
+};
+
 /// With h = H/rate, w = W/rate, L = h·w, per sample: f = nearest-shrunk x (h×w×C); patches p_l = 3×3×C around each of
 /// the L places (zero padding); score[l, q] = <p_l / sqrt(Σ(p_l² + 1e-4)), p_q>; fused twice with a 3×3 identity over
 /// (l, q), the second time with rows and columns swapped in both; valid_l = 1 where the 3×3 patch of the shrunk mask is
@@ -17,6 +24,7 @@ struct AttentionArgs {
   Tensor scratch;  ///< attention_scratch_bytes, u8
   int rate = 2;    ///< only 2 is implemented: raw patches of 2·rate at stride rate
   float scale = 10;
+  AttentionForm form = {};
 };
 
 /// dx through everything: the raw patches, the softmax, both fuses, and both sides of the match with its norm. The
@@ -27,6 +35,7 @@ struct AttentionGradArgs {
   Tensor scratch;      ///< attention_backward_scratch_bytes, u8
   int rate = 2;
   float scale = 10;
+  AttentionForm form = {};
   GradMode dx_mode = GradMode::overwrite;
 };
 

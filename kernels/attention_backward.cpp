@@ -10,7 +10,7 @@ class Backward : AttentionOnHost<T> {
  public:
   using typename AttentionOnHost<T>::A;
   Backward(Stream& s, const AttentionGradArgs& a, const AttentionPlan& plan)
-      : AttentionOnHost<T>(s, a.scratch, plan, a.scale),
+      : AttentionOnHost<T>(s, a.scratch, plan, a.scale, a.form),
         args_(a),
         slope_(this->part(plan.slope)),
         phase_slopes_(this->part(plan.phase_slopes)),
@@ -18,13 +18,13 @@ class Backward : AttentionOnHost<T> {
 
   void run(int sample) {
     this->split(args_.x, sample, this->phases_);
-    this->split(args_.dy, sample, this->painted_);
     this->find_valid(args_.mask, sample);
     this->match();
     this->attend();
+    this->split(args_.dy, sample, this->painted_);  // only now: matching may have used that memory
     through_paste();
     through_softmax();
-    through_fuses();
+    if (this->form_.fused) through_fuses();
     through_norm();
     through_match();
     this->merge(phase_slopes_, args_.dx, sample, args_.dx_mode == GradMode::accumulate);
@@ -94,11 +94,11 @@ class Backward : AttentionOnHost<T> {
         }
       }
       for (int64_t l = first; l < last; ++l)
-        norm_slopes_[l] *= A(-0.5) * this->inverse_norm_[l] * this->inverse_norm_[l];
+        norm_slopes_[l] *= inverse_norm_slope(this->inverse_norm_[l], this->form_.clamped);
     });
   }
 
-  /// r and |p|² are sums of the products of phase 0 with itself: dx_0 += (g + gᵀ)·x_0.
+  /// r and |p|² are sums of the products of shrunk x with itself: its slope grows by (g + gᵀ)·x.
   void through_match() {
     const AttentionPlan& plan = this->plan_;
     this->each_row(plan.places, [&](int64_t q) {
@@ -106,15 +106,22 @@ class Backward : AttentionOnHost<T> {
       this->sum_diagonals(slope_, row, q, kPatchWindow);
       this->each_neighbour(q, [&](int64_t l) { row[q] += norm_slopes_[l]; });
     });
+    const bool aligned = this->form_.aligned;
+    A* slopes = aligned ? this->phase(this->painted_, 1) : phase_slopes_;  // phase 0 of painted holds shrunk x
+    const A* matched = this->matched();
     for (const bool transpose : {false, true}) {
       this->multiply({.a = this->fused_,
-                      .b = this->phases_,
-                      .c = phase_slopes_,
+                      .b = matched,
+                      .c = slopes,
                       .n = plan.channels,
                       .k = plan.places,
                       .transpose_a = transpose,
-                      .add = true});
+                      .add = transpose || !aligned});
     }
+    if (!aligned) return;
+    this->each_matched(phase_slopes_, slopes, [&](A* to, const A* from) {
+      for (int c = 0; c < plan.channels; ++c) to[c] += from[c];
+    });
   }
 
   const AttentionGradArgs& args_;

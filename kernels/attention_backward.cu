@@ -39,17 +39,18 @@ struct SoftmaxSlope {
   }
 };
 
-/// Per source [n, l], with scores = r·inverse_norm: the slope of |p_l|², −½ inverse_norm² Σ_q slope·scores.
+/// Per source [n, l], with scores = r·inverse_norm: the slope of |p_l|².
 template <class A>
 struct NormSlope {
   const A *slope, *scores, *inverse_norm;
   A* norm_slopes;
   int places;
+  bool clamped;
   TT_HD void operator()(int64_t index) const {
     const int64_t n = divide(index, places), first = n * places * places + (index - n * places);
     A sum = 0;
     for (int64_t q = 0; q < places; ++q) sum += slope[first + q * places] * scores[first + q * places];
-    norm_slopes[index] = A(-0.5) * inverse_norm[index] * inverse_norm[index] * sum;
+    norm_slopes[index] = inverse_norm_slope(inverse_norm[index], clamped) * sum;
   }
 };
 
@@ -88,7 +89,7 @@ class Backward : AttentionOnDevice<T> {
 
   void run(const AttentionGradArgs& a) {
     const AttentionPlan& plan = this->plan_;
-    A *fused = this->part(plan.fused), *slope = this->part(plan.slope);
+    A *slope = this->part(plan.slope), *other = this->part(plan.fused);
     A *phase_slopes = this->part(plan.phase_slopes), *norm_slopes = this->part(plan.norm_slopes);
     const A* inverse_norm = this->part(plan.inverse_norm);
     Stream& s = this->stream_;
@@ -99,21 +100,14 @@ class Backward : AttentionOnDevice<T> {
     for (int p = 0; p < kPhases; ++p) through_paste(p);
     launch<kSoftmaxLanes>(s, plan.samples * plan.places,
                           SoftmaxSlope<A>{this->part(plan.attention), slope, places, A(a.scale)});
-    for_each(s, this->elements(), Fuse<A, Pass::backward>{slope, fused, h, w});
-    for_each(s, plan.samples * plan.places,
-             NormSlope<A>{fused, this->part(plan.scores), inverse_norm, norm_slopes, places});
-    for_each(s, this->elements(), MatchSlope<A>{fused, inverse_norm, norm_slopes, slope, h, w});
-    for (int n = 0; n < plan.samples; ++n) {
-      for (const bool transpose : {false, true}) {
-        this->multiply({.a = slope + this->matrix(n),
-                        .b = this->part(plan.phases) + this->phase(n, 0),
-                        .c = phase_slopes + this->phase(n, 0),
-                        .n = this->c_,
-                        .k = plan.places,
-                        .transpose_a = transpose,
-                        .add = true});
-      }
+    if (this->form_.fused) {
+      for_each(s, this->elements(), Fuse<A, Pass::backward>{slope, other, h, w});
+      std::swap(slope, other);
     }
+    for_each(s, plan.samples * plan.places,
+             NormSlope<A>{slope, this->part(plan.scores), inverse_norm, norm_slopes, places, this->form_.clamped});
+    for_each(s, this->elements(), MatchSlope<A>{slope, inverse_norm, norm_slopes, other, h, w});
+    through_match(other);
     if (a.dx_mode == GradMode::accumulate) {
       this->template phases<Move::add>(a.dx, phase_slopes);
     } else {
@@ -122,6 +116,27 @@ class Backward : AttentionOnDevice<T> {
   }
 
  private:
+  /// Shrunk x's slope grows by (g + gᵀ)·x, g of the products of its pixels.
+  void through_match(const A* slope) {
+    const bool aligned = this->form_.aligned;
+    A* phase_slopes = this->part(this->plan_.phase_slopes);
+    A* slopes = this->part(this->plan_.painted) + this->matched(this->plan_.samples);  // behind shrunk x
+    this->each_matched([&](int n, const A* f) {
+      for (const bool transpose : {false, true}) {
+        this->multiply({.a = slope + this->matrix(n),
+                        .b = f,
+                        .c = aligned ? slopes + this->matched(n) : phase_slopes + this->phase(n, 0),
+                        .n = this->c_,
+                        .k = this->plan_.places,
+                        .transpose_a = transpose,
+                        .add = transpose || !aligned});
+      }
+    });
+    if (aligned)
+      for_each(this->stream_, this->matched(this->plan_.samples),
+               Matched<A, Match::scatter>{phase_slopes, slopes, this->h_, this->w_, this->c_, true});
+  }
+
   void through_paste(int p) {
     const AttentionPlan& plan = this->plan_;
     A *fused = this->part(plan.fused), *slope = this->part(plan.slope);
@@ -162,7 +177,7 @@ void attention_backward(Stream& s, const AttentionGradArgs& a) {
   if (a.x.shape.numel() == 0) return;
   const AttentionPlan plan(a.x.shape, a.x.shape.n, Pass::backward);
   check_places(a.x, plan);
-  visit_float(a.x.dtype, [&](auto tag) { Backward<typename decltype(tag)::type>(s, a.scratch, plan).run(a); });
+  visit_float(a.x.dtype, [&](auto tag) { Backward<typename decltype(tag)::type>(s, a.scratch, plan, a.form).run(a); });
 }
 
 }  // namespace telltale::cuda

@@ -11,6 +11,7 @@ Tensor scratch_of(CaseRun& r, size_t bytes) { return r.output({1, 1, 1, int(byte
 
 void check(CaseRun& r, const AttentionSizes& s) {
   AttentionGradArgs a;
+  a.form = s.form;
   a.x = r.input(s.x, -0.5, 0.5);
   a.mask = r.from({s.x.n, s.x.h, s.x.w, 1}, r.dtype, mask_of(s));
   a.dy = r.input(s.x);
@@ -22,7 +23,7 @@ void check(CaseRun& r, const AttentionSizes& s) {
   if (!r.is_test()) return;
   const std::vector<double> dy = r.values(a.dy);
   std::vector<double> expected =
-      by_definition(s.x, r.values(a.x), r.values(a.mask), a.scale,
+      by_definition(s, r.values(a.x), r.values(a.mask), a.scale,
                     [&](const AttentionDefinition& d, int64_t first) { return d.backward(dy.data() + first); });
   // Forward's score is off by about sqrt(9·C/12)·3 half ulps, and the softmax multiplies that by its scale; its slope,
   // which carries that error, is multiplied by the scale once more and summed over nine neighbours in both fuses. An
@@ -32,7 +33,7 @@ void check(CaseRun& r, const AttentionSizes& s) {
   const double score = 3 * std::sqrt(0.75 * s.x.c);
   const double ulps = size_of(r.dtype) == 2 ? 1 : a.scale * score;
   r.expect("dx", a.dx, expected, ulps, largest);
-  AttentionArgs f{.x = a.x, .mask = a.mask, .y = r.output(s.x), .scratch = {}};
+  AttentionArgs f{.x = a.x, .mask = a.mask, .y = r.output(s.x), .scratch = {}, .form = s.form};
   f.scratch = scratch_of(r, attention_scratch_bytes(r.stream, s.x, r.dtype));
   r.gradient("dx", a.x, a.dx, f.y, a.dy, [&] { attention_forward(r.stream, f); });
   const std::vector<double> before = r.values(a.dx);
@@ -43,10 +44,17 @@ void check(CaseRun& r, const AttentionSizes& s) {
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
-  const std::vector<AttentionSizes> test_sizes = {{{1, 2, 2, 1}, {0, 0, 0, 0}},    {{1, 2, 8, 3}, {0, 2, 2, 4}},
-                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}},   {{3, 6, 14, 8}, {0, 5, 3, 8}},
-                                                  {{1, 16, 16, 7}, {5, 4, 9, 12}}, {{2, 8, 8, 4}, {0, 0, 8, 8}},
-                                                  {{1, 10, 10, 17}, {0, 0, 0, 0}}, {{0, 8, 8, 4}, {0, 0, 2, 2}}};
+  const std::vector<AttentionSizes> test_sizes = {{{1, 2, 2, 1}, {0, 0, 0, 0}},
+                                                  {{1, 2, 8, 3}, {0, 2, 2, 4}},
+                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}},
+                                                  {{3, 6, 14, 8}, {0, 5, 3, 8}},
+                                                  {{1, 16, 16, 7}, {5, 4, 9, 12}},
+                                                  {{2, 8, 8, 4}, {0, 0, 8, 8}},
+                                                  {{1, 10, 10, 17}, {0, 0, 0, 0}},
+                                                  {{0, 8, 8, 4}, {0, 0, 2, 2}},
+                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}, kTensorFlow},
+                                                  {{1, 2, 8, 3}, {0, 2, 2, 4}, kTensorFlow},
+                                                  {{2, 8, 12, 5}, {3, 2, 6, 4}, kTorch}};
   const std::vector<AttentionSizes> bench_sizes = {{{1, 64, 64, 192}, {16, 16, 40, 40}},
                                                    {{8, 32, 32, 64}, {8, 8, 20, 20}}};
   for (const AttentionSizes& s : test_sizes)

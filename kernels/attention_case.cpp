@@ -9,6 +9,7 @@ namespace {
 
 AttentionArgs args_of(CaseRun& r, const AttentionSizes& s, double amplitude) {
   AttentionArgs a;
+  a.form = s.form;
   a.x = r.input(s.x, -amplitude, amplitude);
   a.mask = r.from({s.x.n, s.x.h, s.x.w, 1}, r.dtype, mask_of(s));
   a.y = r.output(s.x);
@@ -24,7 +25,14 @@ void check(CaseRun& r, const AttentionSizes& s) {
   const double flops = 2.0 * s.x.n * places * places * s.x.c * (9 + 16);  // as defined, not as computed
   r.op(2.0 * double(a.x.bytes()), flops, [&] { attention_forward(r.stream, a); });
   if (!r.is_test()) return;
-  const std::vector<double> expected = by_definition(s.x, r.values(a.x), r.values(a.mask), a.scale,
+  if (s.form.clamped) {  // patches of zeros, too, as relu leaves them
+    std::vector<double> x = r.values(a.x);
+    for (int64_t i = 0; i < a.x.shape.numel(); ++i)
+      if (i / s.x.c % s.x.w < s.x.w / 2) x[size_t(i)] = 0;
+    r.assign(a.x, x);
+    attention_forward(r.stream, a);
+  }
+  const std::vector<double> expected = by_definition(s, r.values(a.x), r.values(a.mask), a.scale,
                                                      [](const AttentionDefinition& d, int64_t) { return d.forward(); });
   // A fused score sums nine matches of magnitude |p_q| = sqrt(9·C/12), each off by half an ulp or so; the softmax
   // multiplies that by the scale and at most by a·(1 − a) ≤ 1/4. 16-bit types round once, far above f32's share.
@@ -143,10 +151,17 @@ void check_published(CaseRun& r) {
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
-  const std::vector<AttentionSizes> test_sizes = {{{1, 2, 2, 1}, {0, 0, 0, 0}},    {{1, 2, 8, 3}, {0, 2, 2, 4}},
-                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}},   {{3, 6, 14, 8}, {0, 5, 3, 8}},
-                                                  {{1, 16, 16, 7}, {5, 4, 9, 12}}, {{2, 8, 8, 4}, {0, 0, 8, 8}},
-                                                  {{1, 10, 10, 17}, {0, 0, 0, 0}}, {{0, 8, 8, 4}, {0, 0, 2, 2}}};
+  const std::vector<AttentionSizes> test_sizes = {{{1, 2, 2, 1}, {0, 0, 0, 0}},
+                                                  {{1, 2, 8, 3}, {0, 2, 2, 4}},
+                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}},
+                                                  {{3, 6, 14, 8}, {0, 5, 3, 8}},
+                                                  {{1, 16, 16, 7}, {5, 4, 9, 12}},
+                                                  {{2, 8, 8, 4}, {0, 0, 8, 8}},
+                                                  {{1, 10, 10, 17}, {0, 0, 0, 0}},
+                                                  {{0, 8, 8, 4}, {0, 0, 2, 2}},
+                                                  {{2, 10, 6, 5}, {3, 2, 6, 4}, kTensorFlow},
+                                                  {{1, 2, 8, 3}, {0, 2, 2, 4}, kTensorFlow},
+                                                  {{2, 8, 12, 5}, {3, 2, 6, 4}, kTorch}};
   const std::vector<AttentionSizes> bench_sizes = {{{1, 64, 64, 192}, {16, 16, 40, 40}},
                                                    {{1, 128, 128, 192}, {32, 32, 80, 80}}};
   for (const AttentionSizes& s : test_sizes)

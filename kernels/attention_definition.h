@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/attention.h"
 #include "kernels/core/check.h"
-#include "kernels/core/tensor.h"
 
 namespace telltale {
 
@@ -17,10 +17,16 @@ struct Hole {
 struct AttentionSizes {
   Shape x;
   Hole hole;
+  AttentionForm form = {};
   std::string name() const {
-    return cat(to_string(x), " hole ", hole.top, ",", hole.left, ",", hole.bottom, ",", hole.right);
+    return cat(to_string(x), " hole ", hole.top, ",", hole.left, ",", hole.bottom, ",", hole.right,
+               form.fused ? "" : " unfused", form.clamped ? " clamped" : "", form.aligned ? " aligned" : "");
   }
 };
+
+/// The two forms of the family official.
+constexpr AttentionForm kTensorFlow = {.fused = false, .clamped = true, .aligned = true};
+constexpr AttentionForm kTorch = {.fused = true, .clamped = true, .aligned = false};
 
 inline std::vector<double> mask_of(const AttentionSizes& s) {
   std::vector<double> mask;
@@ -34,8 +40,8 @@ inline std::vector<double> mask_of(const AttentionSizes& s) {
 /// The definition, patch by patch, as in the published form: nothing of the kernels' rearrangement is in it.
 class AttentionDefinition {
  public:
-  AttentionDefinition(const Shape& x, const double* image, const double* mask, double scale)
-      : shape_(x), h_(x.h / 2), w_(x.w / 2), places_(h_ * w_), image_(image), mask_(mask), scale_(scale) {}
+  AttentionDefinition(const Shape& x, const double* image, const double* mask, double scale, const AttentionForm& form)
+      : shape_(x), h_(x.h / 2), w_(x.w / 2), places_(h_ * w_), image_(image), mask_(mask), scale_(scale), form_(form) {}
 
   /// y of one sample {H, W, C}.
   std::vector<double> forward() const { return paste(attention()); }
@@ -50,7 +56,7 @@ class AttentionDefinition {
       for (int l = 0; l < places_; ++l) mean += a[l][q] * slope[l][q];
       for (int l = 0; l < places_; ++l) slope[l][q] = scale_ * a[l][q] * (slope[l][q] - mean);
     }
-    slope = fuse_backward(by_columns(fuse_backward(by_columns(slope, h_, w_)), w_, h_));
+    if (form_.fused) slope = fuse_backward(by_columns(fuse_backward(by_columns(slope, h_, w_)), w_, h_));
     for (int l = 0; l < places_; ++l) {
       for (int q = 0; q < places_; ++q) match_backward(l, q, slope[l][q], dx);
     }
@@ -67,7 +73,7 @@ class AttentionDefinition {
     for (int l = 0; l < places_; ++l) {
       for (int q = 0; q < places_; ++q) score[l][q] = match(l, q);
     }
-    score = by_columns(fuse(by_columns(fuse(score), h_, w_)), w_, h_);
+    if (form_.fused) score = by_columns(fuse(by_columns(fuse(score), h_, w_)), w_, h_);
     for (int q = 0; q < places_; ++q) {
       double highest = -INFINITY, sum = 0;
       for (int l = 0; l < places_; ++l) highest = std::max(highest, scale_ * score[l][q] * valid(l));
@@ -81,7 +87,16 @@ class AttentionDefinition {
   int64_t at(int i, int j, int c) const { return (int64_t(i) * shape_.w + j) * shape_.c + c; }
   bool inside(int i, int j) const { return i >= 0 && i < shape_.h && j >= 0 && j < shape_.w; }
   double pixel(int i, int j, int c) const { return inside(i, j) ? image_[at(i, j, c)] : 0; }
-  double shrunk(int i, int j, int c) const { return i < 0 || i >= h_ || j < 0 || j >= w_ ? 0 : pixel(2 * i, 2 * j, c); }
+  /// Where row (or column) i of the shrunk features lies.
+  int source(int i, int size) const {
+    return form_.aligned && size > 1 ? int(std::floor(double(i) * (2 * size - 1) / (size - 1) + 0.5)) : 2 * i;
+  }
+  double shrunk(int i, int j, int c) const {
+    return i < 0 || i >= h_ || j < 0 || j >= w_ ? 0 : pixel(source(i, h_), source(j, w_), c);
+  }
+  double norm(double square) const {
+    return form_.clamped ? std::max(std::sqrt(square), 1e-4) : std::sqrt(square + 9e-4 * shape_.c);
+  }
 
   double match(int l, int q) const {
     double dot = 0, square = 0;
@@ -90,9 +105,9 @@ class AttentionDefinition {
         for (int c = 0; c < shape_.c; ++c) {
           const double v = shrunk(l / w_ + di, l % w_ + dj, c);
           dot += v * shrunk(q / w_ + di, q % w_ + dj, c);
-          square += v * v + 1e-4;
+          square += v * v;
         }
-    return dot / std::sqrt(square);
+    return dot / norm(square);
   }
 
   /// Adds slope · d match(l, q) / dx to dx.
@@ -106,16 +121,16 @@ class AttentionDefinition {
     each([&](int li, int lj, int qi, int qj, int c) {
       const double v = shrunk(li, lj, c);
       dot += v * shrunk(qi, qj, c);
-      square += v * v + 1e-4;
+      square += v * v;
     });
-    const double norm = std::sqrt(square);
+    const double length = norm(square), curb = form_.clamped && length <= 1e-4 ? 0 : dot / (length * length * length);
     const auto add = [&](int i, int j, int c, double v) {
-      if (i >= 0 && i < h_ && j >= 0 && j < w_) dx[size_t(at(2 * i, 2 * j, c))] += slope * v;
+      if (i >= 0 && i < h_ && j >= 0 && j < w_) dx[size_t(at(source(i, h_), source(j, w_), c))] += slope * v;
     };
     each([&](int li, int lj, int qi, int qj, int c) {
       const double v = shrunk(li, lj, c);
-      add(qi, qj, c, v / norm);
-      add(li, lj, c, shrunk(qi, qj, c) / norm - dot * v / (square * norm));
+      add(qi, qj, c, v / length);
+      add(li, lj, c, shrunk(qi, qj, c) / length - curb * v);
     });
   }
 
@@ -153,7 +168,8 @@ class AttentionDefinition {
   double valid(int l) const {
     for (int i = l / w_ - 1; i <= l / w_ + 1; ++i)
       for (int j = l % w_ - 1; j <= l % w_ + 1; ++j)
-        if (i >= 0 && i < h_ && j >= 0 && j < w_ && mask_[int64_t(2 * i) * shape_.w + 2 * j] != 0) return 0;
+        if (i >= 0 && i < h_ && j >= 0 && j < w_ && mask_[int64_t(source(i, h_)) * shape_.w + source(j, w_)] != 0)
+          return 0;
     return 1;
   }
 
@@ -191,17 +207,20 @@ class AttentionDefinition {
   int h_, w_, places_;
   const double *image_, *mask_;
   double scale_;
+  AttentionForm form_;
 };
 
 /// Runs f(definition, first number of the sample) for each sample; what it returns, one after the other.
 template <class F>
-std::vector<double> by_definition(const Shape& x, const std::vector<double>& images, const std::vector<double>& masks,
-                                  double scale, const F& f) {
+std::vector<double> by_definition(const AttentionSizes& s, const std::vector<double>& images,
+                                  const std::vector<double>& masks, double scale, const F& f) {
+  const Shape& x = s.x;
   std::vector<double> all;
   const int64_t pixels = int64_t(x.h) * x.w;
   for (int n = 0; n < x.n; ++n) {
     const std::vector<double> one =
-        f(AttentionDefinition(x, images.data() + n * pixels * x.c, masks.data() + n * pixels, scale), n * pixels * x.c);
+        f(AttentionDefinition(x, images.data() + n * pixels * x.c, masks.data() + n * pixels, scale, s.form),
+          n * pixels * x.c);
     all.insert(all.end(), one.begin(), one.end());
   }
   return all;

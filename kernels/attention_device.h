@@ -31,7 +31,28 @@ struct Phases {
   }
 };
 
-/// Per source l: 1 / sqrt(Σ over its patch's 9·C numbers of w² + 1e-4), and whether its patch of the mask is all 0.
+enum class Match : uint8_t { gather, scatter };
+
+/// Shrunk x {N,L,C} taken from the phases, or its slopes added to theirs; one index is one number of it.
+template <class A, Match kMatch>
+struct Matched {
+  A *phases, *matched;
+  int h, w, c;
+  bool aligned;
+  TT_HD void operator()(int64_t i) const {
+    const int64_t place = divide(i, c), row = divide(place, w), n = divide(row, h);
+    const int y = int(row - n * h), x = int(place - row * w);
+    const int phase = shrunk_source(y, h, aligned) % 2 * 2 + shrunk_source(x, w, aligned) % 2;
+    A& there = phases[(((n * kPhases + phase) * h + y) * w + x) * c + (i - place * c)];
+    if constexpr (kMatch == Match::gather) {
+      matched[i] = there;
+    } else {
+      there += matched[i];
+    }
+  }
+};
+
+/// Per source l: what its patch is divided by, inverted, and whether its patch of the mask is all 0.
 template <class T>
 struct SourceFacts {
   using A = acc_t<T>;
@@ -39,21 +60,23 @@ struct SourceFacts {
   const T* mask;
   A *inverse_norm, *valid;
   int h, w, c;
+  AttentionForm form;
   TT_HD void operator()(int64_t index) const {
     const int places = h * w;
     const int64_t n = divide(index, places);
     const int l = int(index - n * places), i = l / w, j = l % w;
     const A* matrix = gram + n * places * places;
     const T* hole = mask + n * places * 4;
-    A sum = A(9e-4) * A(c);  // zeros outside the image still add their 1e-4
+    A sum = 0;
     bool clear = true;
     for (int k = i > 0 ? i - 1 : 0; k <= i + 1 && k < h; ++k) {
+      const int64_t row = int64_t(shrunk_source(k, h, form.aligned)) * (2 * w);
       for (int m = j > 0 ? j - 1 : 0; m <= j + 1 && m < w; ++m) {
         sum += matrix[int64_t(k * w + m) * (places + 1)];
-        clear = clear && load(hole[int64_t(2 * k) * (2 * w) + 2 * m]) == 0;
+        clear = clear && load(hole[row + shrunk_source(m, w, form.aligned)]) == 0;
       }
     }
-    inverse_norm[index] = 1 / A(sqrt(sum));
+    inverse_norm[index] = telltale::inverse_norm(sum, c, form.clamped);
     valid[index] = clear ? 1 : 0;
   }
 };
@@ -126,7 +149,8 @@ struct Fuse {
 
 constexpr int kSoftmaxLanes = 256;
 
-/// One block per row [n, q]: to = softmax(scale · from · valid) · valid; an invalid source counts as exp(0) below.
+/// One block per row [n, q]: to = softmax(scale · from · valid) · valid, in place or not; an invalid source counts as
+/// exp(0) below.
 template <class A>
 struct MaskedSoftmax {
   struct Shared {
@@ -178,8 +202,8 @@ template <class T>
 class AttentionOnDevice {
  public:
   using A = acc_t<T>;
-  AttentionOnDevice(Stream& s, const Tensor& scratch, const AttentionPlan& plan)
-      : stream_(s), plan_(plan), scratch_(scratch.as<A>()), h_(plan.h), w_(plan.w), c_(plan.channels) {}
+  AttentionOnDevice(Stream& s, const Tensor& scratch, const AttentionPlan& plan, const AttentionForm& form)
+      : stream_(s), plan_(plan), form_(form), scratch_(scratch.as<A>()), h_(plan.h), w_(plan.w), c_(plan.channels) {}
 
  protected:
   A* part(int64_t at) const { return scratch_ + at; }
@@ -190,8 +214,9 @@ class AttentionOnDevice {
     for_each(stream_, x.shape.numel(), Phases<T, kMove>{x.as<T>(), phases, h_, w_, c_});
   }
 
-  /// Offsets of sample n's first number: a matrix's, and one phase's.
+  /// Offsets of sample n's first number: a matrix's, shrunk x's, and one phase's.
   int64_t matrix(int n) const { return n * plan_.matrix; }
+  int64_t matched(int n) const { return n * plan_.places * c_; }
   int64_t phase(int n, int p) const { return n * plan_.pixels + p * plan_.places * c_; }
 
   /// c {L, n} = alpha · a {L, k} · b {k, n}, either one transposed; `add`: + c.
@@ -212,25 +237,36 @@ class AttentionOnDevice {
                          .beta = p.add ? 1.0 : 0.0});
   }
 
+  /// Calls f(sample, shrunk x {L, C}). Plain shrinking keeps the even rows and columns: phase 0. Otherwise it is
+  /// gathered where painted will be.
+  template <class F>
+  void each_matched(const F& f) const {
+    A *phases = part(plan_.phases), *painted = part(plan_.painted);
+    if (form_.aligned)
+      for_each(stream_, matched(plan_.samples), Matched<A, Match::gather>{phases, painted, h_, w_, c_, true});
+    for (int n = 0; n < plan_.samples; ++n) f(n, form_.aligned ? painted + matched(n) : phases + phase(n, 0));
+  }
+
   /// x and mask to scores, and those to attention, which may be the same memory; `fused` is overwritten.
   void attend(Tensor x, Tensor mask, float scale) const {
     A *fused = part(plan_.fused), *scores = part(plan_.scores);
     A *inverse_norm = part(plan_.inverse_norm), *valid = part(plan_.valid);
     phases<Move::split>(x, part(plan_.phases));
-    for (int n = 0; n < plan_.samples; ++n) {
-      const A* f = part(plan_.phases) + phase(n, 0);  // nearest shrinking keeps the even rows and columns: phase 0
+    each_matched([&](int n, const A* f) {
       multiply({.a = f, .b = f, .c = fused + matrix(n), .n = plan_.places, .k = c_, .transpose_b = true});
-    }
+    });
     for_each(stream_, plan_.samples * plan_.places,
-             SourceFacts<T>{fused, mask.as<T>(), inverse_norm, valid, h_, w_, c_});
+             SourceFacts<T>{fused, mask.as<T>(), inverse_norm, valid, h_, w_, c_, form_});
     for_each(stream_, elements(), SumDiagonals<A>{fused, inverse_norm, scores, h_, w_, kPatchWindow});
-    for_each(stream_, elements(), Fuse<A, Pass::forward>{scores, fused, h_, w_});
-    launch<kSoftmaxLanes>(stream_, plan_.samples * plan_.places,
-                          MaskedSoftmax<A>{fused, valid, part(plan_.attention), int(plan_.places), A(scale)});
+    if (form_.fused) for_each(stream_, elements(), Fuse<A, Pass::forward>{scores, fused, h_, w_});
+    launch<kSoftmaxLanes>(
+        stream_, plan_.samples * plan_.places,
+        MaskedSoftmax<A>{form_.fused ? fused : scores, valid, part(plan_.attention), int(plan_.places), A(scale)});
   }
 
   Stream& stream_;
   const AttentionPlan& plan_;
+  const AttentionForm form_;
   A* scratch_;
   const int h_, w_, c_;
 };

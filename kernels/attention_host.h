@@ -18,9 +18,10 @@ class AttentionOnHost {
   using A = acc_t<T>;
 
  protected:
-  AttentionOnHost(Stream& s, const Tensor& scratch, const AttentionPlan& plan, float scale)
+  AttentionOnHost(Stream& s, const Tensor& scratch, const AttentionPlan& plan, float scale, const AttentionForm& form)
       : stream_(s),
         plan_(plan),
+        form_(form),
         scale_(A(scale)),
         scratch_(scratch.as<A>()),
         phases_(part(plan.phases)),
@@ -63,6 +64,24 @@ class AttentionOnHost {
     });
   }
 
+  int64_t source(int i, int size) const { return shrunk_source(i, size, form_.aligned); }
+  /// Calls f(a pixel of the phases, the pixel of {L, C} it is matched as) for every place.
+  template <class F>
+  void each_matched(A* phases, A* matched, const F& f) const {
+    each_row(plan_.places, [&](int64_t l) {
+      const int64_t row = source(int(l / plan_.w), plan_.h), column = source(int(l % plan_.w), plan_.w);
+      const int p = int(row % 2 * 2 + column % 2);
+      f(phase(phases, p) + l * plan_.channels, matched + l * plan_.channels);
+    });
+  }
+  /// Shrunk x {L, C}. Plain shrinking keeps the even rows and columns: phase 0. Otherwise it is gathered where painted
+  /// will be.
+  const A* matched() const {
+    if (!form_.aligned) return phases_;
+    each_matched(phases_, painted_, [&](const A* from, A* to) { std::copy_n(from, plan_.channels, to); });
+    return painted_;
+  }
+
   /// valid = 1 where no pixel of the 3×3 patch of the nearest-shrunk mask is in the hole.
   void find_valid(const Tensor& masks, int sample) {
     const Shape& m = masks.shape;
@@ -72,7 +91,7 @@ class AttentionOnHost {
         bool hole = false;
         for (int k = std::max(i - 1, 0); k <= std::min(i + 1, plan_.h - 1); ++k) {
           for (int l = std::max(j - 1, 0); l <= std::min(j + 1, plan_.w - 1); ++l)
-            hole |= load(mask[int64_t(2 * k) * m.w + 2 * l]) != 0;
+            hole |= load(mask[source(k, plan_.h) * m.w + source(l, plan_.w)]) != 0;
         }
         valid_[int64_t(i) * plan_.w + j] = hole ? 0 : 1;
       }
@@ -135,13 +154,12 @@ class AttentionOnHost {
 
   /// scores[q, l] = <p_q, p_l / |p_l|>.
   void match() {
-    const A* f = phases_;  // nearest shrinking keeps the even rows and columns: phase 0
+    const A* f = matched();
     multiply({.a = f, .b = f, .c = fused_, .n = plan_.places, .k = plan_.channels, .transpose_b = true});
     each_row(plan_.places, [&](int64_t l) {
-      // Σ over the patch's 9·C numbers of w² + 1e-4; those outside the image are zeros but still add 1e-4.
-      A sum = A(9e-4) * A(plan_.channels);
+      A sum = 0;
       each_neighbour(l, [&](int64_t k) { sum += fused_[k * (plan_.places + 1)]; });
-      inverse_norm_[l] = 1 / std::sqrt(sum);
+      inverse_norm_[l] = inverse_norm(sum, plan_.channels, form_.clamped);
     });
     each_row(plan_.places, [&](int64_t q) {
       A* row = scores_ + q * plan_.places;
@@ -202,16 +220,21 @@ class AttentionOnHost {
 
   /// scores to attention, which may be the same memory.
   void attend() {
-    each_row(plan_.places, [&](int64_t q) { fuse_rows(scores_, q, fused_ + q * plan_.places); });
+    if (form_.fused) each_row(plan_.places, [&](int64_t q) { fuse_rows(scores_, q, fused_ + q * plan_.places); });
     each_row(plan_.places, [&](int64_t q) {
       A* row = attention_ + q * plan_.places;
-      fuse_columns(fused_, q, row);
+      if (form_.fused) {
+        fuse_columns(fused_, q, row);
+      } else if (attention_ != scores_) {
+        std::copy_n(scores_ + q * plan_.places, plan_.places, row);
+      }
       normalise(row);
     });
   }
 
   Stream& stream_;
   const AttentionPlan& plan_;
+  const AttentionForm form_;
   const A scale_;
 
  private:

@@ -28,39 +28,62 @@ struct Resample {
   bool aligned, accumulate;
 };
 
-template <class T>
-struct NearestForward : Resample<T> {
-  TT_HD void operator()(int64_t i) const {
-    const Shape &from = this->from, &to = this->to;
-    const PixelPlace p = place_of(this->chunks.pixel(i), to);
-    const T* source = this->x + offset_of(p.n, divide(p.h * from.h, to.h), divide(p.w * from.w, to.w), from);
-    T* target = this->y + offset_of(p.n, p.h, p.w, to);
-    this->chunks.each(i, [&](int c, int count) {
-      store_chunk(target + c, load_chunk(source + c, count, this->aligned), count, this->aligned);
-    });
+/// Which input an output reads along one axis: floor(o·in/out).
+struct FloorAxis {
+  int64_t in, out;
+  TT_HD int64_t source(int64_t o) const { return divide(o * in, out); }
+  /// The first output that reads input i or a later one.
+  TT_HD int64_t begin(int64_t i) const { return ceil_div(i * out, in); }
+};
+/// The input nearest to o·(in − 1)/(out − 1), the later one of two.
+struct AlignedAxis {
+  int64_t in, out;
+  TT_HD int64_t source(int64_t o) const { return out == 1 ? 0 : divide(2 * o * (in - 1) + out - 1, 2 * (out - 1)); }
+  TT_HD int64_t begin(int64_t i) const {
+    if (i == 0) return 0;
+    if (in == 1) return out;
+    const int64_t first = ceil_div((2 * i - 1) * (out - 1), 2 * (in - 1));
+    return first < out && out > 1 ? first : out;
   }
 };
 
-template <class T>
-struct NearestBackward : Resample<T> {
-  TT_HD void operator()(int64_t i) const {
-    const Shape &from = this->from, &to = this->to;
-    const PixelPlace p = place_of(this->chunks.pixel(i), to);
-    // floor(o·to/from) = p.h exactly for o in [ceil(p.h·from/to), ceil((p.h+1)·from/to)).
-    const int64_t h0 = ceil_div(p.h * from.h, to.h), h1 = ceil_div((p.h + 1) * from.h, to.h);
-    const int64_t w0 = ceil_div(p.w * from.w, to.w), w1 = ceil_div((p.w + 1) * from.w, to.w);
-    T* target = this->y + offset_of(p.n, p.h, p.w, to);
-    this->chunks.each(i, [&](int c, int count) {
-      auto sum = chunk_of(acc_t<T>(0));
-      for (int64_t h = h0; h < h1; ++h) {
-        for (int64_t w = w0; w < w1; ++w) {
-          const auto dy = load_chunk(this->x + offset_of(p.n, h, w, from) + c, count, this->aligned);
-          for (int k = 0; k < kChunk; ++k) sum[k] += dy[k];
+template <class Axis>
+struct Nearest {
+  template <class T>
+  struct Forward : Resample<T> {
+    TT_HD void operator()(int64_t i) const {
+      const Shape &from = this->from, &to = this->to;
+      const PixelPlace p = place_of(this->chunks.pixel(i), to);
+      const int64_t h = Axis{from.h, to.h}.source(p.h), w = Axis{from.w, to.w}.source(p.w);
+      const T* source = this->x + offset_of(p.n, h, w, from);
+      T* target = this->y + offset_of(p.n, p.h, p.w, to);
+      this->chunks.each(i, [&](int c, int count) {
+        store_chunk(target + c, load_chunk(source + c, count, this->aligned), count, this->aligned);
+      });
+    }
+  };
+
+  template <class T>
+  struct Backward : Resample<T> {
+    TT_HD void operator()(int64_t i) const {
+      const Shape &from = this->from, &to = this->to;  // of dy, of dx
+      const PixelPlace p = place_of(this->chunks.pixel(i), to);
+      const Axis rows{to.h, from.h}, columns{to.w, from.w};
+      const int64_t h0 = rows.begin(p.h), h1 = rows.begin(p.h + 1);
+      const int64_t w0 = columns.begin(p.w), w1 = columns.begin(p.w + 1);
+      T* target = this->y + offset_of(p.n, p.h, p.w, to);
+      this->chunks.each(i, [&](int c, int count) {
+        auto sum = chunk_of(acc_t<T>(0));
+        for (int64_t h = h0; h < h1; ++h) {
+          for (int64_t w = w0; w < w1; ++w) {
+            const auto dy = load_chunk(this->x + offset_of(p.n, h, w, from) + c, count, this->aligned);
+            for (int k = 0; k < kChunk; ++k) sum[k] += dy[k];
+          }
         }
-      }
-      store_gradient(target + c, sum, count, this->aligned, this->accumulate);
-    });
-  }
+        store_gradient(target + c, sum, count, this->aligned, this->accumulate);
+      });
+    }
+  };
 };
 
 template <class T>
@@ -135,13 +158,24 @@ void run(Stream& s, Tensor x, Tensor y, bool accumulate = false) {
 
 void nearest_forward(Stream& s, Tensor x, Tensor y) {
   check_pair("nearest_forward", x, y);
-  run<NearestForward>(s, x, y);
+  run<Nearest<FloorAxis>::Forward>(s, x, y);
 }
 
 void nearest_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
   if (mode == GradMode::ignore) return;
   check_pair("nearest_backward", dy, dx);
-  run<NearestBackward>(s, dy, dx, mode == GradMode::accumulate);
+  run<Nearest<FloorAxis>::Backward>(s, dy, dx, mode == GradMode::accumulate);
+}
+
+void nearest_aligned_forward(Stream& s, Tensor x, Tensor y) {
+  check_pair("nearest_aligned_forward", x, y);
+  run<Nearest<AlignedAxis>::Forward>(s, x, y);
+}
+
+void nearest_aligned_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
+  if (mode == GradMode::ignore) return;
+  check_pair("nearest_aligned_backward", dy, dx);
+  run<Nearest<AlignedAxis>::Backward>(s, dy, dx, mode == GradMode::accumulate);
 }
 
 void bilinear_forward(Stream& s, Tensor x, Tensor y) {

@@ -22,6 +22,12 @@ Axis nearest_axis(int in, int out) {
   for (int o = 0; o < out; ++o) w[size_t(o)][size_t(int64_t(o) * in / out)] = 1;
   return w;
 }
+Axis aligned_axis(int in, int out) {
+  Axis w(size_t(out), std::vector<double>(size_t(in), 0.0));
+  for (int o = 0; o < out; ++o)
+    w[size_t(o)][out == 1 ? 0 : size_t(std::floor(double(o) * (in - 1) / (out - 1) + 0.5))] = 1;
+  return w;
+}
 Axis bilinear_axis(int in, int out) {
   Axis w(size_t(out), std::vector<double>(size_t(in), 0.0));
   const double scale = double(in) / out, width = std::max(scale, 1.0);
@@ -122,6 +128,9 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     put("nearest_forward", [s](CaseRun& r) { check_forward(r, s, nearest_forward, nearest_axis, 0); });
     put("nearest_backward",
         [s](CaseRun& r) { check_backward(r, s, nearest_forward, nearest_backward, nearest_axis, 5); });
+    put("nearest_aligned_forward", [s](CaseRun& r) { check_forward(r, s, nearest_aligned_forward, aligned_axis, 0); });
+    put("nearest_aligned_backward",
+        [s](CaseRun& r) { check_backward(r, s, nearest_aligned_forward, nearest_aligned_backward, aligned_axis, 5); });
     put("bilinear_forward", [s](CaseRun& r) { check_forward(r, s, bilinear_forward, bilinear_axis, 4); });
     put("bilinear_backward",
         [s](CaseRun& r) { check_backward(r, s, bilinear_forward, bilinear_backward, bilinear_axis, 8); });

@@ -7,6 +7,8 @@
 // put pixels of x of one phase (row parity, column parity) on pixels of y of that phase, so per phase
 //   y[q] = ¼ Σ_l (Σ_d a[q+d, l+d]) · x[l],   d over {0, −1} for even rows and {0, +1} for odd ones, columns alike,
 // which is four L×L×C products in place of L×L×16C. Matrices here have a query q a row and a source l a column.
+#include <cmath>
+
 #include "kernels/core/half.h"
 
 namespace telltale {
@@ -24,6 +26,25 @@ constexpr int kPhases = 4;  // row parity · 2 + column parity
 constexpr DiagonalWindow paste_window(int phase) {
   const int row = phase / 2 ? 1 : -1, column = phase % 2 ? 1 : -1;
   return {row < 0 ? row : 0, row > 0 ? row : 0, column < 0 ? column : 0, column > 0 ? column : 0};
+}
+
+/// Which of 2·size rows (or columns) stands for row i where patches are matched. Aligned corners: the one nearest to
+/// i·(2·size − 1)/(size − 1) = 2i + i/(size − 1).
+TT_HD constexpr int shrunk_source(int i, int size, bool aligned) {
+  return 2 * i + (aligned && size > 1 && 2 * i >= size - 1 ? 1 : 0);
+}
+
+/// What a patch of 9·channels numbers is divided by, inverted, given the sum of those in the image squared. Clamped: at
+/// least 1e-4; otherwise every number, zeros outside the image too, adds 1e-4 to the sum.
+template <class A>
+TT_HD A inverse_norm(A sum, int channels, bool clamped) {
+  if (!clamped) return 1 / A(sqrt(sum + A(9e-4) * A(channels)));
+  return 1 / (A(sqrt(sum)) > A(1e-4) ? A(sqrt(sum)) : A(1e-4));
+}
+/// Its slope by the sum, divided by itself: −½ /norm², or 0 where the clamp holds it.
+template <class A>
+TT_HD A inverse_norm_slope(A inverse_norm, bool clamped) {
+  return clamped && inverse_norm >= 1 / A(1e-4) ? A(0) : A(-0.5) * inverse_norm * inverse_norm;
 }
 
 enum class Pass : uint8_t { forward, backward };
