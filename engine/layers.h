@@ -1,6 +1,7 @@
 #pragma once
 // Every layer. Each is settings, a plan and calls of kernels; the arithmetic lives in kernels/.
 #include "engine/layer.h"
+#include "kernels/attention.h"
 #include "kernels/conv.h"
 
 namespace telltale {
@@ -77,14 +78,15 @@ class ConvBatchNorm : public LayerOf<ConvBatchNorm> {
   std::string conv_name_, norm_name_;
 };
 
-/// Gated convolution: act(conv2d(x))·sigmoid(mask_conv2d(x)) as one convolution of 2K channels. Optionally doubles x by
-/// nearest first. Parameters: {conv2d, mask_conv2d}.weight {2K,R,S,C} and .bias {1,1,1,2K}, under `name`.
+/// Gated convolution: act(value)·sigmoid(gate), both by one convolution of 2K channels. Parameters: weight {2K,R,S,C}
+/// and bias {1,1,1,2K}; in a state_dict two tensors each, `name`.{conv2d, mask_conv2d}, or one, `name`.conv.
 class GatedConv : public LayerOf<GatedConv> {
  public:
   struct Settings {
     int channels, size;
     ConvGeometry geometry;
     Act act = Act::elu;
+    bool one_tensor = false;  ///< in a state_dict
   };
   explicit GatedConv(const Settings& s) : s_(s) {}
   std::string describe() const override;
@@ -96,6 +98,7 @@ class GatedConv : public LayerOf<GatedConv> {
 
  private:
   ConvArgs args(const Io&, Tensor z) const;
+  std::vector<std::string> names(const char* what) const;
   Settings s_;
 };
 
@@ -141,6 +144,20 @@ class Blend : public LayerOf<Blend> {
 class FillHole : public LayerOf<FillHole> {
  public:
   explicit FillHole(float value) : value_(value) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+
+ private:
+  float value_;
+};
+
+/// A channel {N,H,W,1} of one constant, as large as x.
+class ConstantChannel : public LayerOf<ConstantChannel> {
+ public:
+  explicit ConstantChannel(float value) : value_(value) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void prepare(Stream&, const Io&) const override;
@@ -233,10 +250,10 @@ class Upsample : public LayerOf<Upsample> {
   int factor_;
 };
 
-/// Nearest-neighbour shrinking by a whole factor (masks).
+/// Nearest-neighbour shrinking by a whole factor (masks): every factor-th pixel, or with the corners aligned.
 class Downsample : public LayerOf<Downsample> {
  public:
-  explicit Downsample(int factor) : factor_(factor) {}
+  explicit Downsample(int factor, bool aligned = false) : factor_(factor), aligned_(aligned) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
@@ -244,15 +261,20 @@ class Downsample : public LayerOf<Downsample> {
 
  private:
   int factor_;
+  bool aligned_;
 };
 
 /// Contextual attention of features x[0] under mask x[1] of the same height and width.
 class ContextualAttention : public LayerOf<ContextualAttention> {
  public:
+  explicit ContextualAttention(const AttentionForm& form = {}) : form_(form) {}
   std::string describe() const override { return "ContextualAttention"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+
+ private:
+  AttentionForm form_;
 };
 
 /// Bytes x[0] {N,H,W,3} u8 (and flips x[1] {1,1,1,N} u8, optional) → normalised {N,h,w,3}.

@@ -78,14 +78,13 @@ std::unique_ptr<Layer> Conv::absorb(const Layer& next, int, bool constant) const
   return nullptr;
 }
 
-namespace {
-std::vector<std::string> gated_names(const std::string& name, const char* what) {
-  return {name + ".conv2d." + what, name + ".mask_conv2d." + what};
-}
-}  // namespace
-
 std::string GatedConv::describe() const {
   return describe_conv("GatedConv", s_.channels, s_.size, s_.geometry) + act_name(s_.act);
+}
+
+std::vector<std::string> GatedConv::names(const char* what) const {
+  if (s_.one_tensor) return {cat(name, ".conv.", what)};
+  return {cat(name, ".conv2d.", what), cat(name, ".mask_conv2d.", what)};
 }
 
 ConvArgs GatedConv::args(const Io& io, Tensor z) const {
@@ -107,10 +106,10 @@ Spec GatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
   spec.y = {z.n, z.h, z.w, s_.channels};
   // Each half starts as a convolution of its own would.
   const double area = double(w.h) * w.w;
-  spec.params.push_back({.names = gated_names(name, "weight"),
+  spec.params.push_back({.names = names("weight"),
                          .shape = w,
                          .init = weight_init(InitRule::kaiming_fan_in, area * w.c, area * s_.channels)});
-  spec.params.push_back(bias_spec(gated_names(name, "bias"), w.n, {}));
+  spec.params.push_back(bias_spec(names("bias"), w.n, {}));
   if (c.backward) {
     spec.saved.push_back({z, c.compute});
     if (!c.frozen) spec.keep_x = 1;

@@ -19,6 +19,13 @@ void check_mask(const std::string& name, const Shape& x, const Shape& m) {
 void no_gradient(Stream& s, const Io& io, size_t k) {
   if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
 }
+void fill(Stream& s, const Tensor& t, float value) {
+  visit_float(t.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const std::vector<T> constant(size_t(t.shape.numel()), store<T>(acc_t<T>(value)));
+    upload(s, t, constant.data());
+  });
+}
 Shape checked_pool(const std::string& name, const Shape& x, int size, int stride, int pad) {
   try {
     return pool_output(x, size, stride, pad);
@@ -112,11 +119,7 @@ Spec FillHole::plan(const PlanContext& c, std::span<const Shape> x) const {
   return spec;
 }
 void FillHole::prepare(Stream& s, const Io& io) const {
-  visit_float(io.x[0].dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const std::vector<T> constant(size_t(io.x[0].shape.numel()), store<T>(acc_t<T>(value_)));
-    upload(s, {io.packed.data, io.x[0].shape, io.x[0].dtype}, constant.data());
-  });
+  fill(s, {io.packed.data, io.x[0].shape, io.x[0].dtype}, value_);
 }
 void FillHole::forward(Stream& s, const Io& io) const {
   BlendArgs a;
@@ -135,6 +138,22 @@ void FillHole::backward(Stream& s, const Io& io) const {
   blend_backward(s, a);
   no_gradient(s, io, 1);
 }
+
+std::string ConstantChannel::describe() const { return cat("ConstantChannel ", value_); }
+Spec ConstantChannel::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = {x[0].n, x[0].h, x[0].w, 1};
+  spec.packed = size_t(spec.y.numel()) * size_of(c.compute);
+  return spec;
+}
+void ConstantChannel::prepare(Stream& s, const Io& io) const {
+  fill(s, {io.packed.data, io.y.shape, io.y.dtype}, value_);
+}
+void ConstantChannel::forward(Stream& s, const Io& io) const {
+  copy(s, io.y, {io.packed.data, io.y.shape, io.y.dtype});
+}
+void ConstantChannel::backward(Stream& s, const Io& io) const { no_gradient(s, io, 0); }
 
 std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_); }
 Spec MaxPool::plan(const PlanContext& c, std::span<const Shape> x) const {
@@ -249,7 +268,7 @@ void Upsample::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
 }
 
-std::string Downsample::describe() const { return cat("Downsample /", factor_); }
+std::string Downsample::describe() const { return cat("Downsample /", factor_, aligned_ ? " aligned" : ""); }
 Spec Downsample::plan(const PlanContext&, std::span<const Shape> x) const {
   check_inputs(name, x, 1);
   TT_CHECK(x[0].h % factor_ == 0 && x[0].w % factor_ == 0, ShapeError, name, ": height and width must be multiples of ",
@@ -258,9 +277,13 @@ Spec Downsample::plan(const PlanContext&, std::span<const Shape> x) const {
   spec.y = {x[0].n, x[0].h / factor_, x[0].w / factor_, x[0].c};
   return spec;
 }
-void Downsample::forward(Stream& s, const Io& io) const { nearest_forward(s, io.x[0], io.y); }
+void Downsample::forward(Stream& s, const Io& io) const {
+  aligned_ ? nearest_aligned_forward(s, io.x[0], io.y) : nearest_forward(s, io.x[0], io.y);
+}
 void Downsample::backward(Stream& s, const Io& io) const {
-  if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
+  if (io.dx_mode[0] == GradMode::ignore) return;
+  const auto run = aligned_ ? nearest_aligned_backward : nearest_backward;
+  run(s, io.dy, io.dx[0], io.dx_mode[0]);
 }
 
 Spec ContextualAttention::plan(const PlanContext& c, std::span<const Shape> x) const {
@@ -278,7 +301,7 @@ Spec ContextualAttention::plan(const PlanContext& c, std::span<const Shape> x) c
   return spec;
 }
 void ContextualAttention::forward(Stream& s, const Io& io) const {
-  attention_forward(s, {.x = io.x[0], .mask = io.x[1], .y = io.y, .scratch = io.scratch});
+  attention_forward(s, {.x = io.x[0], .mask = io.x[1], .y = io.y, .scratch = io.scratch, .form = form_});
 }
 void ContextualAttention::backward(Stream& s, const Io& io) const {
   attention_backward(s, {.x = io.x[0],
@@ -286,6 +309,7 @@ void ContextualAttention::backward(Stream& s, const Io& io) const {
                          .dy = io.dy,
                          .dx = io.dx[0],
                          .scratch = io.scratch,
+                         .form = form_,
                          .dx_mode = io.dx_mode[0]});
   no_gradient(s, io, 1);
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "engine/graph.h"
 #include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 
@@ -42,6 +43,22 @@ std::vector<double> initial(const ParamSpec& p, uint64_t seed) {
 }
 
 }  // namespace
+
+std::vector<ParamSpec> parameter_specs(const Graph& graph, Stream& s) {
+  std::vector<Shape> shapes(size_t(graph.value_count()));
+  for (const Graph::Input& in : graph.inputs()) shapes[size_t(in.value.id)] = in.shape;
+  std::vector<ParamSpec> specs;
+  for (const Graph::Node& node : graph.nodes()) {
+    std::vector<Shape> x;
+    for (Value v : node.x) x.push_back(shapes[size_t(v.id)]);
+    // As if in training: layers that only look at shapes then ask no library for packed filters.
+    const PlanContext context{s, DType::f32, true, false, false};
+    Spec spec = node.layer->plan(context, x);
+    shapes[size_t(node.y.id)] = spec.y;
+    std::move(spec.params.begin(), spec.params.end(), std::back_inserter(specs));
+  }
+  return specs;
+}
 
 Params::Params(Stream& s, const std::vector<std::pair<ParamSpec, bool>>& specs, DType compute, bool training,
                uint64_t seed) {

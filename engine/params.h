@@ -28,6 +28,11 @@ struct Param {
   Tensor grad, m, v;       ///< trainable only
 };
 
+class Graph;
+/// What parameters and statistics a net has, in forward order, without placing them anywhere. Throws ShapeError naming
+/// the layer that does not fit its input.
+std::vector<ParamSpec> parameter_specs(const Graph&, Stream&);
+
 /// Every parameter of a net on one device.
 class Params {
  public:

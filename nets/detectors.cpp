@@ -5,10 +5,10 @@
 namespace telltale {
 
 const std::vector<DetectorNet>& detector_nets() {
-  static const std::vector<DetectorNet> nets = {{"alexnet", alexnet, "classifier.6"},
-                                                {"vgg11", vgg11, "classifier.6"},
-                                                {"resnet18", resnet18, "fc"},
-                                                {"resnet50", resnet50, "fc"}};
+  static const std::vector<DetectorNet> nets = {{"alexnet", alexnet, "features.0.weight", "classifier.6"},
+                                                {"vgg11", vgg11, "features.0.weight", "classifier.6"},
+                                                {"resnet18", resnet18, "conv1.weight", "fc"},
+                                                {"resnet50", resnet50, "conv1.weight", "fc"}};
   return nets;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// Every net as a graph builder. Names are those of the state_dicts people have: torchvision's, and csqiangwen's
-// DeepFillv2.
+// Every net as a graph builder. Names are those of the state_dicts people have: torchvision's, and DeepFillv2's of two
+// families.
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,8 @@ Value resnet50(Graph&, Value x, const DetectorSettings& = {});
 struct DetectorNet {
   const char* name;
   Value (*build)(Graph&, Value, const DetectorSettings&);
-  const char* head;  ///< the last layer: what replaces the 1000 classes, and what alone trains under --freeze-backbone
+  const char* first;  ///< the first filter: its outputs tell the width
+  const char* head;   ///< the last layer: what replaces the 1000 classes, and what alone trains under --freeze-backbone
 };
 const std::vector<DetectorNet>& detector_nets();
 /// Throws UsageError listing the known nets.
@@ -44,5 +46,27 @@ struct Inpainted {
   Value coarse, refined;
 };
 Inpainted deepfill_v2(Graph&, Value image, Value mask, int width = 48);
+
+/// The family `official` in its two forms. tensorflow: the authors' net, its weights as nipponjo's port renames them
+/// (conv1 … allconv17); strided convolutions pad as TensorFlow's SAME, shrinking aligns corners, attention is not
+/// fused. torch: what that port trains (stage1.*, stage2.*); symmetric padding, PyTorch's shrinking, fused attention.
+enum class OfficialForm : uint8_t { tensorflow, torch };
+/// DeepFillv2's generator, family official. As deepfill_v2, but for the image in [−1,1] and width (48 as published; a
+/// multiple of 4): here the first convolution has width/2 channels beside as many gates.
+Inpainted deepfill_v2_official(Graph&, Value image, Value mask, int width = 48,
+                               OfficialForm form = OfficialForm::tensorflow);
+
+/// A generator by the name of its family.
+struct GeneratorNet {
+  const char* name;
+  Inpainted (*build)(Graph&, Value image, Value mask, int width);
+  float black;                        ///< in its images and in what it paints; white is 1
+  const char* first;                  ///< a filter with width outputs in a state_dict
+  int width_step;                     ///< width is a multiple of this
+  std::array<const char*, 2> to_rgb;  ///< the layers that make the three colours
+};
+const std::vector<GeneratorNet>& generator_nets();
+/// Throws UsageError listing the known families.
+const GeneratorNet& generator_net(const std::string& name);
 
 }  // namespace telltale

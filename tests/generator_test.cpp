@@ -1,4 +1,4 @@
-// The generator must train: its gradients, through both of its outputs and every layer at once.
+// Every generator must train: its gradients, through both of its outputs and every layer at once.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,15 +33,15 @@ std::vector<double> irregular_mask(const Shape& shape) {
 /// A generator with inputs and parameters in place; its objective is a weighted sum of both outputs.
 class TinyGenerator {
  public:
-  TinyGenerator(Stream& s, DType type, const Shape& size)
+  TinyGenerator(Stream& s, DType type, const GeneratorNet& net, const Shape& size)
       : image_(graph_.input(size)),
         mask_(graph_.input({size.n, size.h, size.w, 1})),
-        out_(deepfill_v2(graph_, image_, mask_, 2)),
+        out_(net.build(graph_, image_, mask_, net.width_step)),
         program(graph_, s, {.compute = type, .training = true, .input_gradients = true, .seed = 5}),
         coarse_weights_(uniform(size, 2, -1, 1)),
         refined_weights_(uniform(size, 3, -1, 1)),
         stream_(s) {
-    set_values(s, program.tensor(image_), uniform(size, 1, 0, 1));
+    set_values(s, program.tensor(image_), uniform(size, 1, net.black, 1));
     set_values(s, program.tensor(mask_), irregular_mask(size));
     uint64_t seed = 10;
     for (const Param& p : program.params().all()) {  // strong enough that the signal lives through the gates
@@ -104,9 +104,13 @@ double slope_error(TinyGenerator& net, double& at, double slope) {
   return best;
 }
 
-TEST(Generator, GradientsInDouble) {
+class Generator : public testing::TestWithParam<GeneratorNet> {};
+INSTANTIATE_TEST_SUITE_P(Families, Generator, testing::ValuesIn(generator_nets()),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(Generator, GradientsInDouble) {
   Stream s = Stream::cpu();
-  TinyGenerator net(s, DType::f64, {2, 32, 24, 3});
+  TinyGenerator net(s, DType::f64, GetParam(), {2, 32, 24, 3});
   net.backward();
   Random random(4);
   struct Probe {
@@ -137,9 +141,9 @@ TEST(Generator, GradientsInDouble) {
   EXPECT_GT(alive, int(probes.size()) / 2) << "the check needs slopes worth comparing";
 }
 
-TEST(Generator, DeviceBodiesGiveTheSameGradients) {
+TEST_P(Generator, DeviceBodiesGiveTheSameGradients) {
   Stream cpu = Stream::cpu(), device = Stream::emulated();
-  TinyGenerator a(cpu, DType::f64, {2, 32, 24, 3}), b(device, DType::f64, {2, 32, 24, 3});
+  TinyGenerator a(cpu, DType::f64, GetParam(), {2, 32, 24, 3}), b(device, DType::f64, GetParam(), {2, 32, 24, 3});
   a.backward();
   b.backward();
   const std::vector<double> x = values_of(cpu, a.program.params().arena().grad),

@@ -40,11 +40,6 @@ bool is_of_layer(const std::string& tensor, const std::string& layer) {
   return !layer.empty() && tensor.starts_with(layer + ".");
 }
 
-/// Whether a file's tensor is what the net wants. PyTorch 0.3 had no scalars: its counters have one axis of length 1.
-bool fits(const std::vector<int64_t>& theirs, const std::vector<int64_t>& ours) {
-  return theirs == ours || (ours.empty() && theirs == std::vector<int64_t>{1});
-}
-
 /// Same but for the number of outputs.
 bool differs_in_outputs_only(const std::vector<int64_t>& a, const std::vector<int64_t>& b) {
   return !a.empty() && a.size() == b.size() && a[0] != b[0] && std::equal(a.begin() + 1, a.end(), b.begin() + 1);
@@ -69,6 +64,10 @@ class Faults {
 };
 
 }  // namespace
+
+bool fits(const std::vector<int64_t>& theirs, const std::vector<int64_t>& ours) {
+  return theirs == ours || (ours.empty() && theirs == std::vector<int64_t>{1});
+}
 
 std::vector<int64_t> state_dict_shape(const ParamSpec& spec) {
   if (spec.is_counter) return {};

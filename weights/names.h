@@ -13,6 +13,9 @@ namespace telltale {
 /// flattened over c, h, w, as torch does; ours over h, w, c); vector {1,1,1,C} → [C]; counter → []. A parameter of
 /// several names has equal parts. Throws ShapeError when they do not come out equal.
 std::vector<int64_t> state_dict_shape(const ParamSpec& spec);
+/// Whether a file's tensor of shape `theirs` serves where a net wants `ours`. PyTorch 0.3 had no scalars: its counters
+/// have one axis of length 1.
+bool fits(const std::vector<int64_t>& theirs, const std::vector<int64_t>& ours);
 /// Values of spec's parts, in the order of spec.names, as one parameter in engine layout.
 std::vector<double> from_state_dict(const ParamSpec& spec, const std::vector<std::vector<double>>& parts);
 /// The reverse: one vector for each of spec.names.

@@ -86,21 +86,30 @@ def swap_axes(score, rows, columns):
     return score.view(n, rows, columns, rows, columns).permute(0, 2, 1, 4, 3).reshape(n, rows * columns, -1)
 
 
-def contextual_attention(x, mask, scale=10.0):
-    """x [N,C,H,W], mask [N,1,H,W] (1 = hole), H and W even: rebuilds x from its patches outside the hole (Yu et al.
-    2018, section 3), matched at half resolution."""
-    n, channels, height, width = x.shape
-    rows, columns = height // 2, width // 2
-    patches = F.unfold(x[:, :, ::2, ::2], 3, padding=1)  # [N, 9C, L]
-    length = torch.sqrt((patches**2 + 1e-4).sum(1, keepdim=True))
+def attend(x, small, hole, fused=True, clamped=False, scale=10.0):
+    """Rebuilds x [N,C,2h,2w] from its patches outside the hole (Yu et al. 2018, section 3). small [N,C,h,w] is x shrunk,
+    where patches are matched; hole [N,1,h,w] is 1 inside. clamped: patches are divided by max(|p|, 1e-4), not by
+    sqrt(sum(p^2 + 1e-4))."""
+    n, channels, rows, columns = small.shape
+    patches = F.unfold(small, 3, padding=1)  # [N, 9C, L]
+    if clamped:
+        length = torch.sqrt((patches**2).sum(1, keepdim=True)).clamp_min(1e-4)
+    else:
+        length = torch.sqrt((patches**2 + 1e-4).sum(1, keepdim=True))
     score = (patches / length).transpose(1, 2) @ patches  # [N, L (source), L (place)]
-    score = fuse(score)
-    score = swap_axes(fuse(swap_axes(score, rows, columns)), columns, rows)
-    outside = F.unfold(mask[:, :, ::2, ::2], 3, padding=1).mean(1)[:, :, None] == 0
+    if fused:
+        score = fuse(score)
+        score = swap_axes(fuse(swap_axes(score, rows, columns)), columns, rows)
+    outside = F.unfold(hole, 3, padding=1).mean(1)[:, :, None] == 0
     outside = outside.to(x.dtype)
     attention = torch.softmax(scale * (score * outside), dim=1) * outside
     raw = F.unfold(x, 4, stride=2, padding=1)  # [N, 16C, L]
-    return F.fold(raw @ attention, (height, width), 4, stride=2, padding=1) / 4
+    return F.fold(raw @ attention, (2 * rows, 2 * columns), 4, stride=2, padding=1) / 4
+
+
+def contextual_attention(x, mask, scale=10.0):
+    """x [N,C,H,W], mask [N,1,H,W] (1 = hole), H and W even; both are shrunk by taking every other pixel."""
+    return attend(x, x[:, :, ::2, ::2], mask[:, :, ::2, ::2], scale=scale)
 
 
 class DeepFillV2(nn.Module):

@@ -1,4 +1,4 @@
-"""Golden cases of DeepFillv2 (kind: inpaint), by our PyTorch port in double."""
+"""Golden cases of DeepFillv2 (kind: inpaint), by our PyTorch ports in double."""
 
 import math
 
@@ -7,6 +7,7 @@ from torch import nn
 
 from . import safetensors_io
 from .deepfill_v2 import DeepFillV2, SpectralNormed
+from .deepfill_v2_official import DeepFillV2Official
 
 
 def initialise(net):
@@ -15,6 +16,8 @@ def initialise(net):
         for name, p in net.named_parameters():
             if p.dim() == 4:
                 p.normal_(0, (2.5 if "mask_conv" not in name else 1) * math.sqrt(1 / p[0].numel()))
+                if isinstance(net, DeepFillV2Official):  # the gates are its second half; those that make RGB have none
+                    p[0 if p.shape[0] == 3 else p.shape[0] // 2:].mul_(0.4)
             elif name.endswith("bias"):
                 p.normal_(0, 0.1)
         # Filters under spectral norm come at any scale, and u is near but not at its fixed point, as after training.
@@ -61,35 +64,54 @@ def gradients(net, image, mask):
             if w.dim() == 1 or w.numel() <= SMALL_FILTER or k.startswith(ALSO)}
 
 
-def write_case(path, mode, width, shape, seed, storage):
-    n, h, w = shape
-    torch.manual_seed(seed)
-    net = DeepFillV2(width)
-    initialise(net)
-    state = {k: v.to(storage) for k, v in net.state_dict().items()}
-    image = picture(n, h, w).to(storage)
+def holes(n, h, w):
+    """Another rectangle for every sample."""
     mask = torch.zeros(n, 1, h, w, dtype=torch.uint8)
-    for i in range(n):  # another rectangle for every sample
+    for i in range(n):
         top, left = h // 8 + 3 * i, w // 5 + 5 * i
         mask[i, :, top:top + h // 2 - i, left:left + w // 3 + i] = 1
+    return mask
+
+
+# case: its family, a net of some width, and what its images are in terms of [0, 1]
+FAMILIES = {
+    "one_step": ("csqiangwen", DeepFillV2, lambda image: image),
+    "folded": ("csqiangwen", DeepFillV2, lambda image: image),
+    "official": ("official", DeepFillV2Official, lambda image: 2 * image - 1),
+    "official_torch": ("official", lambda width: DeepFillV2Official(width, "torch"), lambda image: 2 * image - 1),
+}
+
+
+def write_case(path, case, width, shape, seed, storage):
+    torch.manual_seed(seed)
+    family, make, scaled = FAMILIES[case]
+    net = make(width)
+    initialise(net)
+    state = {k: v.to(storage) for k, v in net.state_dict().items()}
+    image, mask = picture(*shape).to(storage), holes(*shape)
     net.double().load_state_dict(state)
-    net.use_spectral_norm(mode)
+    metadata = {"kind": "inpaint", "mode": "train" if case == "folded" else "eval", "family": family}
+    if family == "csqiangwen":
+        net.use_spectral_norm(case)
+        metadata["spectral_norm"] = case
+    metadata["width"] = str(width)
     with torch.no_grad():
-        coarse, refined = net(image.double(), mask.double())
+        coarse, refined = net(scaled(image.double()), mask.double())
     tensors = {"image": image, "mask": mask, "expect.coarse": coarse.float(), "expect.refined": refined.float(),
                **{f"param.{k}": v for k, v in state.items()}}
-    if mode == "folded":
+    if case == "folded":
         tensors |= gradients(net, image.double(), mask.double())
-    metadata = {"kind": "inpaint", "mode": "train" if mode == "folded" else "eval", "family": "csqiangwen", "spectral_norm": mode, "width": str(width)}
     safetensors_io.write(path, tensors, metadata)
 
 
-# mode: (width, (batch, height, width))
-SMALL = {"one_step": (2, (1, 56, 48)), "folded": (2, (2, 32, 48))}
-FULL = {"one_step": (48, (1, 256, 256)), "folded": (48, (2, 256, 256))}
+# case: (width, (batch, height, width)). 32 shrinks with its corners aligned without a tie.
+SMALL = {"one_step": (2, (1, 40, 48)), "folded": (2, (2, 32, 48)), "official": (4, (1, 32, 32)),
+         "official_torch": (4, (1, 24, 32))}
+FULL = {"one_step": (48, (1, 256, 256)), "folded": (48, (2, 256, 256)), "official": (48, (2, 256, 256)),
+        "official_torch": (48, (2, 256, 256))}
 
 
 def write(folder, full=False):
     storage = torch.float32 if full else torch.float16
-    for seed, (mode, (width, shape)) in enumerate((FULL if full else SMALL).items(), start=22):
-        write_case(folder / f"inpaint_{mode}.safetensors", mode, width, shape, seed, storage)
+    for seed, (case, (width, shape)) in enumerate((FULL if full else SMALL).items(), start=22):
+        write_case(folder / f"inpaint_{case}.safetensors", case, width, shape, seed, storage)

@@ -8,8 +8,8 @@
 #include "kernels/core/host_values.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
+#include "tools/common/families.h"
 #include "weights/names.h"
-#include "weights/spectral_norm.h"
 
 namespace telltale {
 namespace {
@@ -70,6 +70,8 @@ class Case {
     }
     row.relative = norm > 0 ? std::sqrt(difference / norm) : std::sqrt(difference);
     report.rows.push_back(row);
+    const auto shape = file_.contains(name) ? file_.info(name).shape : std::vector<int64_t>{int64_t(got.size())};
+    report.computed.push_back(state_tensor(name, shape, got));
   }
 
  private:
@@ -128,13 +130,14 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
   const Shape in = image_shape(c.shape("input", 4));
   Graph graph;
   const Value x = graph.input(in);
-  const Value y = net.build(graph, x, {.outputs = 5, .width = c.number("width", 1), .dropout = 0});
+  const int outputs = training ? 5 : int(c.shape("expect.output", 2)[1]);
+  const Value y = net.build(graph, x, {.outputs = outputs, .width = c.number("width", 1), .dropout = 0});
   Program program(graph, s, {.compute = options.compute, .training = training});
   load_params(s, program.params(), c.params());
   program.params_changed();
   set_values(s, program.tensor(x), nhwc_of(c.values("input"), in));
 
-  ParityReport report{cat("net ", net.name, ", ", mode), {}};
+  ParityReport report{cat("net ", net.name, ", ", mode), {}, {}};
   if (!training) {
     program.forward();
     s.sync();
@@ -195,35 +198,42 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
 
 ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& options) {
   const std::string family = c.text("family");
-  TT_CHECK(family == "csqiangwen", DataError, c.file().path(), ": family \"", family, "\" is not known; csqiangwen is");
+  const StateDict stored = c.params();
+  const NetIdentity found = identify_generator(stored, c.file().path());
+  // Both forms of one family go by its name.
+  TT_CHECK(found.family == family || found.family.starts_with(family + "_"), DataError, c.file().path(),
+           ": family is \"", family, "\", its parameters are those of ", found.family);
+  const GeneratorNet& net = generator_net(found.family);
   const Shape size = image_shape(c.shape("image", 4));
   const Shape mask_size = image_shape(c.shape("mask", 4));
   TT_CHECK((mask_size == Shape{size.n, size.h, size.w, 1}), DataError, c.file().path(), ": mask must be [", size.n,
            ",1,", size.h, ",", size.w, "]");
-  const SpectralNorm how = spectral_norm_of(c.text("spectral_norm"));
-  const StateDict dict = fold_spectral_norm(c.params(), how);
-  const int width = int(require(dict, "coarse.0.conv2d.weight").info.shape.at(0));
+  const std::string how = found.spectral_norm ? c.text("spectral_norm") : "folded";
+  const int width = int(found.width);
   Graph graph;
   const Value image = graph.input(size), mask = graph.input(mask_size);
-  const Inpainted out = deepfill_v2(graph, image, mask, width);
+  const Inpainted out = net.build(graph, image, mask, width);
   const bool training = c.has("mode") && mode_of(c) == "train";
   Program program(graph, s, {.compute = options.compute, .training = training});
-  load_params(s, program.params(), dict);
+  load_params(s, program.params(), net_parameters(stored, spectral_norm_of(how)));
   program.params_changed();
-  set_values(s, program.tensor(image), nhwc_of(c.values("image"), size));
+  const std::vector<double> picture = nhwc_of(c.values("image"), size);
+  std::vector<double> pixels = picture;
+  for (double& v : pixels) v = net.black + (1 - net.black) * v;
+  set_values(s, program.tensor(image), pixels);
   set_values(s, program.tensor(mask), c.values("mask"));
   program.forward();
   s.sync();
-  ParityReport report{cat("inpaint ", family, ", width ", width, ", spectral norm ", c.text("spectral_norm")), {}};
+  ParityReport report{
+      cat("inpaint ", found.family, ", width ", width, found.spectral_norm ? ", spectral norm " + how : ""), {}, {}};
   for (const auto& [name, value] : {std::pair{"expect.coarse", out.coarse}, std::pair{"expect.refined", out.refined}}) {
     c.compare(report, name, nchw_of(values_of(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
   }
   if (!training) return report;
   // Half the summed squares of both outputs' distances from the image.
-  const std::vector<double> target = values_of(s, program.tensor(image));
   for (const Value v : {out.coarse, out.refined}) {
     std::vector<double> slope = values_of(s, program.tensor(v));
-    for (size_t i = 0; i < slope.size(); ++i) slope[i] -= 2 * target[i] - 1;
+    for (size_t i = 0; i < slope.size(); ++i) slope[i] -= 2 * picture[i] - 1;
     set_values(s, program.gradient(v), slope);
   }
   program.backward(false);
@@ -254,7 +264,7 @@ ParityReport replay_loss(Stream& s, const Case& c, const ParityOptions& options)
   set_values(s, target, c.values("target"));
   loss->eval(s, pred, target, value, slope, state.tensor.as<StepState>());
   s.sync();
-  ParityReport report{"loss " + name, {}};
+  ParityReport report{"loss " + name, {}, {}};
   c.compare(report, "expect.loss", values_of(s, value), c.values("expect.loss"), kForwardTolerance);
   c.compare(report, "expect.grad", values_of(s, slope), c.values("expect.grad"), kTrainingTolerance);
   return report;

@@ -10,7 +10,7 @@ namespace telltale {
 
 struct ParityOptions {
   DType compute = DType::f32;
-  double tolerance = 0;  ///< of every tensor; 0: kForwardTolerance and kTrainingTolerance
+  double tolerance = 0;                ///< of every tensor; 0: kForwardTolerance and kTrainingTolerance
   const StateDict* weights = nullptr;  ///< in place of the case's own param.*
 };
 /// Default limits on ‖out − ref‖/‖ref‖: outputs and losses, and gradients and parameters after optimiser steps.
@@ -27,6 +27,7 @@ struct ParityRow {
 struct ParityReport {
   std::string what;  ///< "net resnet18, train, 3 steps"
   std::vector<ParityRow> rows;
+  StateDict computed;  ///< what stood against each tensor, under its name
   bool passed() const;
 };
 

@@ -1,5 +1,6 @@
 // parity: replays cases written by PyTorch and says tensor by tensor how far off this engine is.
 #include <cstdio>
+#include <filesystem>
 
 #include "tools/common/args.h"
 #include "tools/common/device.h"
@@ -8,7 +9,7 @@
 int main(int argc, char** argv) {
   using namespace telltale;
   std::vector<std::string> paths;
-  std::string precision = "f32";
+  std::string precision = "f32", save;
   ParityOptions options;
   return run_tool(
       {"parity", "Replay parity cases and compare every tensor with what PyTorch computed."}, argc, argv,
@@ -18,6 +19,8 @@ int main(int argc, char** argv) {
         app.add_option("--tolerance", options.tolerance,
                        "largest relative error of any tensor (default 1e-5 forward, 1e-4 after backward or optimiser)")
             ->check(CLI::PositiveNumber);
+        app.add_option("--save", save,
+                       "folder for what was computed: the expect.* tensors, in a file named as the case");
       },
       [&](const CommonOptions& common) {
         options.compute = precision_of(precision);
@@ -26,6 +29,10 @@ int main(int argc, char** argv) {
         for (const std::string& path : paths) {
           const ParityReport report = replay_parity_case(stream, Safetensors::open(path), options);
           print_parity_report(path, report);
+          if (!save.empty()) {
+            std::filesystem::create_directories(save);
+            write_safetensors(std::filesystem::path(save) / std::filesystem::path(path).filename(), report.computed);
+          }
           passed += report.passed();
         }
         std::printf("%zu of %zu cases passed\n", passed, paths.size());
