@@ -161,8 +161,8 @@ std::vector<Row> Folder::complete(const Plan& plan, const SynthSettings& s, cons
   info.seed = s.seed;
   info.mask_law = s.mask_law;
   info.negatives = s.negatives;
-  info.inpainter = s.random_weights() ? cat("csqiangwen, width ", s.width, ", untrained (seed ", s.weights_seed(), ")")
-                                      : "csqiangwen";
+  info.inpainter =
+      s.random_weights() ? cat(s.family, ", width ", s.width, ", untrained (seed ", s.weights_seed(), ")") : s.family;
   info.weights_sha256 = weights_sha256;
   info.codec = s.format == "png" ? "png" : "jpeg";
   info.quality = s.format == "png" ? 0 : s.quality;

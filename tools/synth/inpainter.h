@@ -18,21 +18,23 @@ std::string generator_name(const SynthSettings&);
 /// Paints holes at one size and batch.
 class Inpainter {
  public:
-  /// DataError with path and reason when the file is no safetensors file or not a generator of family csqiangwen;
-  /// spectral norm is folded. The stream must outlive it.
+  /// DataError with path and reason when the file is no safetensors file or not a generator's, UsageError when its
+  /// family is not the one asked for; spectral norm is folded. The stream must outlive it.
   Inpainter(const SynthSettings&, int batch, Stream&);
   int batch() const { return batch_; }
   int width() const { return width_; }
+  const GeneratorNet& net() const { return *net_; }
 
   /// One to `batch` images with their masks (255 = hole), all size × size. Each result is size·size·3 floats, the whole
-  /// picture as the refinement painted it, not clamped; only the hole is meant to be used. A short batch costs a whole
-  /// one.
+  /// picture as the refinement painted it (black 0, white 1), not clamped; only the hole is meant to be used. A short
+  /// batch costs a whole one.
   std::vector<std::vector<float>> paint(const std::vector<Image>& photos, const std::vector<Grey>& masks);
 
  private:
   int batch_, size_, width_;
   Value image_, mask_;
-  Inpainted net_;
+  const GeneratorNet* net_ = nullptr;
+  Inpainted painted_;
   std::unique_ptr<Program> program_;
 };
 

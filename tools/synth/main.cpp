@@ -32,6 +32,7 @@ void stop_if_interrupted() { TT_CHECK(!interrupted(), Error, "stopped; run the s
 
 int synth(SynthSettings s, const CommonOptions& common) {
   s.seed = common.seed;
+  if (s.random_weights() && s.family.empty()) s.family = "csqiangwen";
   check(s);
   const std::string generator = generator_name(s);
   Stream stream = open_device(common);
@@ -40,6 +41,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
 
   // Everything a user may have got wrong is looked at before the folder is touched.
   Inpainter inpainter(s, s.batch, stream);
+  s.family = inpainter.net().name;
   const nlohmann::json settings = fingerprint(s, generator, stream.is_cuda());
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);

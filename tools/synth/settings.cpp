@@ -1,6 +1,7 @@
 #include "tools/synth/settings.h"
 
 #include "data/sha256.h"
+#include "nets/nets.h"
 
 namespace telltale {
 
@@ -18,9 +19,11 @@ void add_options(CLI::App& app, SynthSettings& s) {
       ->excludes(photos);
   app.add_option("--out", s.out, "dataset folder to make or to continue")->required();
   app.add_option("--weights", s.weights, "generator: a safetensors file, or random:SEED (untrained)")->required();
-  app.add_option("--width", s.width, "channels of a random generator's first convolution, even")
-      ->check(CLI::Range(2, 512))
-      ->capture_default_str();
+  std::vector<std::string> families;
+  for (const GeneratorNet& net : generator_nets()) families.push_back(net.name);
+  app.add_option("--family", s.family, "which DeepFillv2 a random generator is; a file is recognised")
+      ->check(CLI::IsMember(families));
+  app.add_option("--width", s.width, "width of a random generator")->check(CLI::Range(2, 512))->capture_default_str();
   auto* boxes = app.add_option("--boxes", s.boxes, "CSV with ids, labels, boxes and row order");
   app.add_flag("--paper-csv", s.paper_csv, "the CSV is the paper's: its x is the row")->needs(boxes);
   app.add_option("--count", s.count, "take only the first N photographs (or rows of --boxes)")
@@ -44,14 +47,19 @@ void add_options(CLI::App& app, SynthSettings& s) {
 void check(const SynthSettings& s) {
   TT_CHECK(!s.photos.empty() || s.scenes > 0, UsageError, "give --photos DIR, or --scenes N to draw some");
   TT_CHECK(s.size % 8 == 0, UsageError, "--size ", s.size, ": the generator needs a multiple of 8");
-  TT_CHECK(s.width % 2 == 0, UsageError, "--width ", s.width, ": must be even");
-  if (s.random_weights()) s.weights_seed();
+  if (s.random_weights()) {
+    const GeneratorNet& net = generator_net(s.family);
+    TT_CHECK(s.width % net.width_step == 0, UsageError, "--width ", s.width, ": ", net.name, " takes multiples of ",
+             net.width_step);
+    s.weights_seed();
+  }
   s.split_plan();
 }
 
 nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sha256, bool cuda) {
   return {{"scenes", s.scenes},
           {"weights", weights_sha256},
+          {"family", s.family},
           {"width", s.random_weights() ? s.width : 0},
           {"boxes", s.boxes.empty() ? "" : sha256_file(s.boxes)},
           {"paper_csv", s.paper_csv},

@@ -14,6 +14,7 @@ struct SynthSettings {
   int scenes = 0;      ///< procedural photographs to draw into OUT/photos instead
   std::string out;
   std::string weights;  ///< a safetensors file, or "random:SEED"
+  std::string family;   ///< of the generator; empty: what the file holds, or csqiangwen
   int width = 48;       ///< channels of a random generator's first convolution
   std::string boxes;    ///< CSV that gives ids, labels, boxes and row order; empty: drawn by law
   bool paper_csv = false;
