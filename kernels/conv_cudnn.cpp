@@ -77,7 +77,7 @@ class ConvPlans {
   static std::array<int, 21> digits(const ConvOp& o) {
     const ConvGeometry& g = o.geometry;
     return {int(o.kind), o.x.n,        o.x.h,       o.x.w,       o.x.c,           o.w.n,      o.w.h,
-            o.w.w,       o.y.h,        o.y.w,       g.stride,    g.pad,           0, g.dilation,
+            o.w.w,       o.y.h,        o.y.w,       g.stride,    g.pad,           g.more_pad, g.dilation,
             int(o.act),  int(o.dtype), int(o.tf32), int(o.bias), int(o.residual), int(o.add), o.alignment};
   }
 

@@ -20,7 +20,7 @@ std::string ConvOp::key() const {
   static const char* const acts[] = {"", " relu", " elu", " sigmoid", " tanh"};
   const ConvGeometry& g = geometry;
   return cat(kinds[int(kind)], " ", tf32 ? "tf32" : name_of(dtype), " ", to_string(x), "x", to_string(w), " s",
-             g.stride, "p", g.pad, "+", 0, "d", g.dilation, residual ? " residual" : "", bias ? " bias" : "",
+             g.stride, "p", g.pad, "+", g.more_pad, "d", g.dilation, residual ? " residual" : "", bias ? " bias" : "",
              acts[int(act)], add ? " add" : "", " a", alignment);
 }
 

@@ -36,7 +36,7 @@ Descriptor tensor(Uid uid, const Shape& s, cudnnDataType_t type, int64_t alignme
 
 Descriptor geometry_of(const ConvGeometry& g) {
   Descriptor d(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
-  const int64_t pad = g.pad, post = g.pad, stride = g.stride, dilation = g.dilation;
+  const int64_t pad = g.pad, post = g.pad + g.more_pad, stride = g.stride, dilation = g.dilation;
   d.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_DATA_FLOAT)
       .set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_CROSS_CORRELATION)
       .set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, int64_t(2))
