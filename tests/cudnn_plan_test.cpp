@@ -12,10 +12,11 @@
 
 #include "engine/layers.h"
 #include "kernels/core/atomic_file.h"
+#include "kernels/core/shared_library.h"
 #include "nets/nets.h"
 
 #if TT_CUDNN
-#include "kernels/core/cudnn_plan_file.h"
+#include "kernels/conv_cudnn_plan.h"
 
 namespace telltale::cudnn {
 namespace {
@@ -159,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                          label);
 
 ConvOp block(DType t) {
-  ConvOp op{.x = {64, 64, 64, 64}, .w = {64, 3, 3, 64}, .y = {64, 64, 64, 64}, .geometry = {1, 1, 1}, .dtype = t};
+  ConvOp op{.x = {64, 64, 64, 64}, .w = {64, 3, 3, 64}, .y = {64, 64, 64, 64}, .geometry = {1, 1, 1, 0}, .dtype = t};
   return op;
 }
 
@@ -218,6 +219,20 @@ TEST(CudnnPlanFile, RemembersMergesAndForgivesRubbish) {
   EXPECT_NO_THROW(PlanFile("NVIDIA H200").add("a", fast)) << "a cache that can't be written must not matter";
   unsetenv("XDG_CACHE_HOME");
   std::filesystem::remove_all(folder);
+}
+
+TEST(Libraries, AnAbsentOneIsOneClearLine) {
+  try {
+    const SharedLibrary absent("libtelltale_absent.so.9");
+    FAIL() << "loaded a library that is not there";
+  } catch (const DeviceError& e) {
+    const std::string line = e.what();
+    EXPECT_NE(line.find("libtelltale_absent.so.9"), std::string::npos) << line;
+    EXPECT_NE(line.find("LD_LIBRARY_PATH"), std::string::npos) << line;
+    EXPECT_EQ(line.find('\n'), std::string::npos) << line;
+  }
+  int (*function)() = nullptr;
+  EXPECT_THROW(SharedLibrary("libc.so.6").bind(function, "telltale_absent"), DeviceError);
 }
 
 TEST(CudnnDevice, DescribesTheGpuAtHand) {
