@@ -16,14 +16,12 @@ class Forward : AttentionOnDevice<T> {
     for (int p = 0; p < kPhases; ++p) {
       for_each(this->stream_, this->elements(),
                SumDiagonals<A>{this->part(plan.attention), nullptr, fused, this->h_, this->w_, paste_window(p)});
-      for (int n = 0; n < plan.samples; ++n) {
-        this->multiply({.a = fused + this->matrix(n),
-                        .b = this->part(plan.phases) + this->phase(n, p),
-                        .c = painted + this->phase(n, p),
-                        .n = this->c_,
-                        .k = plan.places,
-                        .alpha = 0.25});
-      }
+      this->multiply({.a = this->matrices(plan.fused),
+                      .b = this->phase(plan.phases, p),
+                      .c = this->phase(plan.painted, p),
+                      .n = this->c_,
+                      .k = plan.places,
+                      .alpha = 0.25});
     }
     this->template phases<Move::merge>(a.y, painted);
   }

@@ -116,25 +116,26 @@ class Backward : AttentionOnDevice<T> {
   }
 
  private:
-  /// Shrunk x's slope grows by (g + gᵀ)·x, g of the products of its pixels.
-  void through_match(const A* slope) {
+  /// Shrunk x's slope grows by (g + gᵀ)·x, g of the products of its pixels, which lie at `slope`.
+  void through_match(A* slope) {
+    const AttentionPlan& plan = this->plan_;
     const bool aligned = this->form_.aligned;
-    A* phase_slopes = this->part(this->plan_.phase_slopes);
-    A* slopes = this->part(this->plan_.painted) + this->matched(this->plan_.samples);  // behind shrunk x
-    this->each_matched([&](int n, const A* f) {
-      for (const bool transpose : {false, true}) {
-        this->multiply({.a = slope + this->matrix(n),
-                        .b = f,
-                        .c = aligned ? slopes + this->matched(n) : phase_slopes + this->phase(n, 0),
-                        .n = this->c_,
-                        .k = this->plan_.places,
-                        .transpose_a = transpose,
-                        .add = transpose || !aligned});
-      }
-    });
+    A* behind = this->part(plan.painted) + this->matched_elements();  // behind shrunk x
+    const PlacesOperand x = this->matched();
+    const PlacesOperand to =
+        aligned ? PlacesOperand{behind, plan.places * this->c_} : this->phase(plan.phase_slopes, 0);
+    for (const bool transpose : {false, true}) {
+      this->multiply({.a = {slope, plan.matrix},
+                      .b = x,
+                      .c = to,
+                      .n = this->c_,
+                      .k = plan.places,
+                      .transpose_a = transpose,
+                      .add = transpose || !aligned});
+    }
     if (aligned)
-      for_each(this->stream_, this->matched(this->plan_.samples),
-               Matched<A, Match::scatter>{phase_slopes, slopes, this->h_, this->w_, this->c_, true});
+      for_each(this->stream_, this->matched_elements(),
+               Matched<A, Match::scatter>{this->part(plan.phase_slopes), behind, this->h_, this->w_, this->c_, true});
   }
 
   void through_paste(int p) {
@@ -143,23 +144,21 @@ class Backward : AttentionOnDevice<T> {
     const int h = this->h_, w = this->w_;
     for_each(this->stream_, this->elements(),
              SumDiagonals<A>{this->part(plan.attention), nullptr, fused, h, w, paste_window(p)});
-    for (int n = 0; n < plan.samples; ++n) {
-      const A *x = this->part(plan.phases) + this->phase(n, p), *dy = this->part(plan.painted) + this->phase(n, p);
-      this->multiply({.a = fused + this->matrix(n),
-                      .b = dy,
-                      .c = this->part(plan.phase_slopes) + this->phase(n, p),
-                      .n = this->c_,
-                      .k = plan.places,
-                      .transpose_a = true,
-                      .alpha = 0.25});
-      this->multiply({.a = dy,
-                      .b = x,
-                      .c = fused + this->matrix(n),
-                      .n = plan.places,
-                      .k = this->c_,
-                      .transpose_b = true,
-                      .alpha = 0.25});
-    }
+    const PlacesOperand x = this->phase(plan.phases, p), dy = this->phase(plan.painted, p);
+    this->multiply({.a = this->matrices(plan.fused),
+                    .b = dy,
+                    .c = this->phase(plan.phase_slopes, p),
+                    .n = this->c_,
+                    .k = plan.places,
+                    .transpose_a = true,
+                    .alpha = 0.25});
+    this->multiply({.a = dy,
+                    .b = x,
+                    .c = this->matrices(plan.fused),
+                    .n = plan.places,
+                    .k = this->c_,
+                    .transpose_b = true,
+                    .alpha = 0.25});
     for_each(this->stream_, this->elements(),
              AddDiagonals<A>{{fused, nullptr, slope, h, w, mirrored(paste_window(p))}, p > 0});
   }

@@ -188,10 +188,14 @@ struct MaskedSoftmax {
   }
 };
 
-/// One sample's product. Not in the class below: nvcc wants designated initialisers of plain types.
+/// A matrix of every sample, `stride` elements from one sample's to the next's.
+struct PlacesOperand {
+  void* first;
+  int64_t stride;
+};
+/// Every sample's product. Not in the class below: nvcc wants designated initialisers of plain types.
 struct PlacesProduct {
-  const void *a, *b;
-  void* c;
+  PlacesOperand a, b, c;
   int64_t n, k;
   bool transpose_a = false, transpose_b = false, add = false;
   double alpha = 1;
@@ -214,16 +218,17 @@ class AttentionOnDevice {
     for_each(stream_, x.shape.numel(), Phases<T, kMove>{x.as<T>(), phases, h_, w_, c_});
   }
 
-  /// Offsets of sample n's first number: a matrix's, shrunk x's, and one phase's.
-  int64_t matrix(int n) const { return n * plan_.matrix; }
-  int64_t matched(int n) const { return n * plan_.places * c_; }
-  int64_t phase(int n, int p) const { return n * plan_.pixels + p * plan_.places * c_; }
+  /// The samples' {L, L} matrices of a part, and their {L, C} of phase p.
+  PlacesOperand matrices(int64_t at) const { return {part(at), plan_.matrix}; }
+  PlacesOperand phase(int64_t at, int p) const { return {part(at) + p * plan_.places * c_, plan_.pixels}; }
+  int64_t matched_elements() const { return plan_.samples * plan_.places * c_; }
 
-  /// c {L, n} = alpha · a {L, k} · b {k, n}, either one transposed; `add`: + c.
+  /// c {L, n} = alpha · a {L, k} · b {k, n}, either one transposed; `add`: + c. Numbers that came in 16 bits lose
+  /// nothing in TF32, and what is computed from them ends in 16 bits.
   void multiply(const PlacesProduct& p) const {
-    cuda::gemm(stream_, {.a = p.a,
-                         .b = p.b,
-                         .c = p.c,
+    cuda::gemm(stream_, {.a = p.a.first,
+                         .b = p.b.first,
+                         .c = p.c.first,
                          .dtype = dtype_v<A>,
                          .transpose_a = p.transpose_a,
                          .transpose_b = p.transpose_b,
@@ -234,17 +239,21 @@ class AttentionOnDevice {
                          .ldb = p.transpose_b ? p.k : p.n,
                          .ldc = p.n,
                          .alpha = p.alpha,
-                         .beta = p.add ? 1.0 : 0.0});
+                         .beta = p.add ? 1.0 : 0.0,
+                         .batch = plan_.samples,
+                         .stride_a = p.a.stride,
+                         .stride_b = p.b.stride,
+                         .stride_c = p.c.stride,
+                         .tf32 = sizeof(T) == 2});
   }
 
-  /// Calls f(sample, shrunk x {L, C}). Plain shrinking keeps the even rows and columns: phase 0. Otherwise it is
-  /// gathered where painted will be.
-  template <class F>
-  void each_matched(const F& f) const {
-    A *phases = part(plan_.phases), *painted = part(plan_.painted);
-    if (form_.aligned)
-      for_each(stream_, matched(plan_.samples), Matched<A, Match::gather>{phases, painted, h_, w_, c_, true});
-    for (int n = 0; n < plan_.samples; ++n) f(n, form_.aligned ? painted + matched(n) : phases + phase(n, 0));
+  /// Shrunk x {L, C}. Plain shrinking keeps the even rows and columns: phase 0. Otherwise it is gathered where painted
+  /// will be.
+  PlacesOperand matched() const {
+    if (!form_.aligned) return phase(plan_.phases, 0);
+    for_each(stream_, matched_elements(),
+             Matched<A, Match::gather>{part(plan_.phases), part(plan_.painted), h_, w_, c_, true});
+    return {part(plan_.painted), plan_.places * c_};
   }
 
   /// x and mask to scores, and those to attention, which may be the same memory; `fused` is overwritten.
@@ -252,9 +261,8 @@ class AttentionOnDevice {
     A *fused = part(plan_.fused), *scores = part(plan_.scores);
     A *inverse_norm = part(plan_.inverse_norm), *valid = part(plan_.valid);
     phases<Move::split>(x, part(plan_.phases));
-    each_matched([&](int n, const A* f) {
-      multiply({.a = f, .b = f, .c = fused + matrix(n), .n = plan_.places, .k = c_, .transpose_b = true});
-    });
+    const PlacesOperand f = matched();
+    multiply({.a = f, .b = f, .c = matrices(plan_.fused), .n = plan_.places, .k = c_, .transpose_b = true});
     for_each(stream_, plan_.samples * plan_.places,
              SourceFacts<T>{fused, mask.as<T>(), inverse_norm, valid, h_, w_, c_, form_});
     for_each(stream_, elements(), SumDiagonals<A>{fused, inverse_norm, scores, h_, w_, kPatchWindow});

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "kernels/core/cuda_api.h"
+#include "kernels/core/matrix_math.h"
 #include "tools/common/log.h"
 
 namespace telltale {
@@ -31,7 +32,15 @@ DType precision_of(const std::string& name) {
   for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
     if (name == name_of(t)) return t;
   }
-  throw UsageError("--precision must be f32, f64, bf16 or f16, got \"" + name + "\"");
+  throw UsageError("--precision must be f32, tf32, f64, bf16 or f16, got \"" + name + "\"");
+}
+
+DType precision_of(const std::string& name, Stream& s) {
+  const bool tf32 = name == "tf32";
+  TT_CHECK(!tf32 || s.is_cuda(), UsageError, "--precision tf32 needs a CUDA device, and this is ", s.description(),
+           ": use f32");
+  s.resource<MatrixMath>().tf32 = tf32;
+  return tf32 ? DType::f32 : precision_of(name);
 }
 
 }  // namespace telltale

@@ -14,5 +14,8 @@ std::string machine_description();
 
 /// --precision by name: "f32", "f64", "bf16" or "f16". Throws UsageError on any other.
 DType precision_of(const std::string& name);
+/// The same for work on a stream, with "tf32": f32 whose products a GPU may round to TF32, which the stream then allows.
+/// Throws UsageError for tf32 elsewhere.
+DType precision_of(const std::string& name, Stream&);
 
 }  // namespace telltale

@@ -21,7 +21,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = dataset.rows(split_named(o.split));
   Stream stream = open_device(common);
-  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(o.precision)});
+  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(o.precision, stream)});
   std::error_code error;
   std::filesystem::create_directories(o.out, error);
   TT_CHECK(std::filesystem::is_directory(o.out), DataError, o.out, ": cannot make this folder: ", error.message());
@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     app.add_option("--split", o.split, "train, validation or test")->capture_default_str();
     app.add_option("--threshold", o.threshold, "probability from which an image is called fake")->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
-    app.add_option("--precision", o.precision, "of activations")->check(CLI::IsMember({"f32", "bf16"}));
+    app.add_option("--precision", o.precision, "of activations")->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}));
     app.add_option("--workers", o.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
   };
   return run_tool({"eval", "Measures a detector on a split of a dataset."}, argc, argv, setup,

@@ -27,7 +27,7 @@ constexpr int kAnnotationQuality = 92;
 
 struct InferSettings {
   std::vector<std::string> paths;
-  std::string weights, json = "-", annotations;
+  std::string weights, json = "-", annotations, precision = "f32";
   double threshold = 0.5;
   int batch = 8;
 };
@@ -179,13 +179,17 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--threshold", s.threshold, "probability from which an image counts as fake")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_option("--precision", s.precision, "of activations; tf32 on CUDA only")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
+      ->capture_default_str();
   app.add_option("--batch", s.batch, "images at once")->check(CLI::Range(1, 4096))->capture_default_str();
 }
 
 int infer(const InferSettings& s, const CommonOptions& common) {
   const std::vector<std::string> paths = images_named(s.paths);
   Stream stream = open_device(common);
-  Detector detector(s.weights, stream, {.batch = int(std::min(paths.size(), size_t(s.batch)))});
+  const int batch = int(std::min(paths.size(), size_t(s.batch)));
+  Detector detector(s.weights, stream, {.batch = batch, .compute = precision_of(s.precision, stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
   const int unreadable = Inference(s, detector, pool).run(paths);
   if (unreadable == 0) return 0;

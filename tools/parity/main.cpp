@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
       {"parity", "Replay parity cases and compare every tensor with what PyTorch computed."}, argc, argv,
       [&](CLI::App& app) {
         app.add_option("CASE", paths, "safetensors files (docs: tests/golden/README.md)")->required();
-        app.add_option("--precision", precision, "f32, f64, bf16 or f16")->capture_default_str();
+        app.add_option("--precision", precision, "f32, tf32, f64, bf16 or f16")->capture_default_str();
         app.add_option("--tolerance", options.tolerance,
                        "largest relative error of any tensor (default 1e-5 forward, 1e-4 after backward or optimiser)")
             ->check(CLI::PositiveNumber);
@@ -23,8 +23,8 @@ int main(int argc, char** argv) {
                        "folder for what was computed: the expect.* tensors, in a file named as the case");
       },
       [&](const CommonOptions& common) {
-        options.compute = precision_of(precision);
         Stream stream = open_device(common);
+        options.compute = precision_of(precision, stream);
         size_t passed = 0;
         for (const std::string& path : paths) {
           const ParityReport report = replay_parity_case(stream, Safetensors::open(path), options);

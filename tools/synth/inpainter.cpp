@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "data/sha256.h"
+#include "kernels/cast.h"
+#include "tools/common/device.h"
 #include "tools/common/families.h"
 #include "tools/common/log.h"
 #include "weights/names.h"
@@ -39,9 +41,9 @@ std::string generator_name(const SynthSettings& s) {
 }
 
 Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
-    : batch_(batch), size_(s.size), width_(s.width) {
+    : batch_(batch), size_(s.size), width_(s.width), staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
   std::unique_ptr<WeightsFile> file;
-  Options options;
+  Options options{.compute = precision_of(s.precision, stream)};
   if (s.random_weights()) {
     options.seed = s.weights_seed();
     net_ = &generator_net(s.family);
@@ -81,10 +83,16 @@ std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photo
                    [](uint8_t v) { return v ? 1.0f : 0.0f; });
   }
   Stream& stream = program_->stream();
-  upload(stream, program_->tensor(image_), image.data());
-  upload(stream, program_->tensor(mask_), mask.data());
+  const auto send = [&](Value to, const std::vector<float>& from) {
+    const Tensor f32 = staging_.buffer.view(program_->tensor(to).shape, DType::f32);
+    upload(stream, f32, from.data());
+    cast(stream, f32, program_->tensor(to));
+  };
+  send(image_, image);
+  send(mask_, mask);
   program_->forward();
-  download(stream, image.data(), program_->tensor(painted_.refined));
+  cast(stream, program_->tensor(painted_.refined), staging_);
+  download(stream, image.data(), staging_);
   for (float& v : image) v = (v - black) / span;
   std::vector<std::vector<float>> fills;
   for (size_t i = 0; i < photos.size(); ++i) {

@@ -32,6 +32,7 @@ class Inpainter {
 
  private:
   int batch_, size_, width_;
+  OwnedTensor staging_;  // f32, the size of the images: the program may compute in another type
   Value image_, mask_;
   const GeneratorNet* net_ = nullptr;
   Inpainted painted_;

@@ -41,6 +41,9 @@ void add_options(CLI::App& app, SynthSettings& s) {
   app.add_option("--quality", s.quality, "JPEG quality")->check(CLI::Range(1, 100))->capture_default_str();
   app.add_option("--format", s.format, "jpg or png")->check(CLI::IsMember({"jpg", "png"}))->capture_default_str();
   app.add_option("--split", s.split, "train,validation,test as counts or shares; default .7,.15,.15");
+  app.add_option("--precision", s.precision, "of the generator's activations; tf32 on CUDA only")
+      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
+      ->capture_default_str();
   app.add_option("--batch", s.batch, "images painted at once; default 4, on a GPU 16")->check(CLI::Range(1, 1024));
 }
 
@@ -72,6 +75,7 @@ nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sh
           {"split", s.split},
           {"seed", s.seed},
           {"batch", s.batch},
+          {"precision", s.precision},
           {"device", cuda ? "cuda" : "cpu"}};
 }
 

@@ -26,6 +26,7 @@ struct SynthSettings {
   std::string format = "jpg";
   std::string split;  ///< empty: the table's own column, or .7,.15,.15
   int batch = 0;      ///< 0: chosen by device
+  std::string precision = "f32";
   uint64_t seed = 0;
 
   /// Whether the generator's weights are drawn by seed instead of read.
