@@ -2,13 +2,21 @@
 #include "engine/program.h"
 
 #include "kernels/cast.h"
+#include "kernels/reduce.h"
 
 namespace telltale {
+namespace {
+Tensor bytes_of(const Buffer& b) { return b.view({1, 1, 1, int(b.size())}, DType::u8); }
+}  // namespace
 
 Program::Program(const Graph& graph, Stream& stream, const Options& options)
     : graph_(options.fuse ? graph.fused(options.training) : graph), stream_(&stream), options_(options) {
   plan();
   state_ = Buffer(stream.place(), sizeof(StepState));
+  if (options.dynamic_loss_scale) {
+    loss_scale_ = Buffer(stream.place(), sizeof(LossScale));
+    set_loss_scale({});
+  }
   set_state({});
 }
 
@@ -85,20 +93,34 @@ void Program::backward(bool accumulate) {
 }
 
 void Program::update(const Optimizer& optimizer) {
-  if (params_->arena().count > 0) {
-    optimizer.step(*stream_, params_->arena(), static_cast<const StepState*>(state_.data()));
-  }
+  const ParamArena arena = params_->arena();
+  if (arena.count == 0) return;
+  auto* state = static_cast<StepState*>(state_.data());
+  if (options_.dynamic_loss_scale) finite_check(*stream_, arena.grad, state);
+  optimizer.step(*stream_, arena, state);
+  if (options_.dynamic_loss_scale) adapt_loss_scale(*stream_, static_cast<LossScale*>(loss_scale_.data()), state);
 }
 
 void Program::set_state(const StepState& state) {
-  upload(*stream_, {state_.data(), {1, 1, 1, int(sizeof(StepState))}, DType::u8}, &state);
+  upload(*stream_, bytes_of(state_), &state);
+  if (options_.dynamic_loss_scale)
+    apply_loss_scale(*stream_, static_cast<const LossScale*>(loss_scale_.data()),
+                     static_cast<StepState*>(state_.data()));
 }
 
 StepState Program::state() const {
   StepState state;
-  download(*stream_, &state, {state_.data(), {1, 1, 1, int(sizeof(StepState))}, DType::u8});
+  download(*stream_, &state, bytes_of(state_));
   return state;
 }
+
+LossScale Program::loss_scale() const {
+  LossScale scale;
+  download(*stream_, &scale, bytes_of(loss_scale_));
+  return scale;
+}
+
+void Program::set_loss_scale(const LossScale& scale) { upload(*stream_, bytes_of(loss_scale_), &scale); }
 
 std::string Program::summary() const {
   std::string text;

@@ -7,6 +7,7 @@
 #include "engine/optimizer.h"
 #include "engine/params.h"
 #include "engine/plan.h"
+#include "kernels/loss_scale.h"
 
 namespace telltale {
 
@@ -16,6 +17,9 @@ struct Options {
   bool fuse = true;
   bool input_gradients = false;  ///< also for the graph's inputs of compute type
   uint64_t seed = 0;             ///< of the parameters' initial values
+  /// For training in f16: the device scales the loss, skips steps whose gradients overflow, and follows with the scale;
+  /// StepState's loss_scale and overflow are then the program's own.
+  bool dynamic_loss_scale = false;
 };
 
 /// The stream must outlive the program. Shapes are fixed; another batch size is another program.
@@ -43,6 +47,9 @@ class Program {
   void update(const Optimizer&);
   void set_state(const StepState&);
   StepState state() const;
+  /// Only with dynamic_loss_scale. Both wait.
+  LossScale loss_scale() const;
+  void set_loss_scale(const LossScale&);
 
   Params& params() { return *params_; }
   const Params& params() const { return *params_; }
@@ -84,7 +91,7 @@ class Program {
   std::vector<Bound> bound_;
   std::vector<Tensor> values_, gradients_;
   std::vector<bool> needs_gradient_;
-  Buffer arena_, packed_, state_;
+  Buffer arena_, packed_, state_, loss_scale_;
   bool prepared_ = false;
   Observer observer_;
 };

@@ -42,6 +42,14 @@ void append(StateDict& to, StateDict part) {
   to.insert(to.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
 }
 
+nlohmann::json to_json(const LossScale& s) {
+  return {{"scale", s.scale}, {"good_steps", s.good_steps}, {"skipped", s.skipped}};
+}
+
+LossScale loss_scale_of(const nlohmann::json& j) {
+  return {.scale = j.at("scale"), .good_steps = j.at("good_steps"), .skipped = j.at("skipped")};
+}
+
 void load_moment(Stream& stream, const StateDict& dict, const Param& p, Tensor to) {
   std::vector<std::vector<double>> parts;
   for (const std::string& name : p.spec.names) {
@@ -63,7 +71,9 @@ void save_checkpoint(const std::string& path, const Program& program, const RunP
   append(dict, params_dict(s, program.params(), ParamPart::first_moment, kFirstMoment));
   append(dict, params_dict(s, program.params(), ParamPart::second_moment, kSecondMoment));
   metadata["kind"] = "checkpoint";
-  metadata["progress"] = to_json(progress).dump();
+  nlohmann::json json = to_json(progress);
+  if (program.options().dynamic_loss_scale) json["loss_scale"] = to_json(program.loss_scale());
+  metadata["progress"] = json.dump();
   write_safetensors(path, dict, metadata);
 }
 
@@ -72,7 +82,9 @@ RunProgress load_checkpoint(const std::string& path, Program& program) {
   const auto text = file.metadata().find("progress");
   TT_CHECK(text != file.metadata().end(), DataError, path, ": not a checkpoint of train: no \"progress\" in it");
   try {
-    const RunProgress progress = from_json(nlohmann::json::parse(text->second));
+    const nlohmann::json json = nlohmann::json::parse(text->second);
+    const RunProgress progress = from_json(json);
+    if (program.options().dynamic_loss_scale) program.set_loss_scale(loss_scale_of(json.at("loss_scale")));
     const StateDict dict = file.state_dict();
     Stream& s = program.stream();
     load_params(s, program.params(), under_prefix(dict, kModel));

@@ -105,7 +105,10 @@ const std::vector<RecipeField>& recipe_fields() {
        .high = 0.99},
       {.name = "freeze_backbone", .help = "train the last layer only", .member = &Recipe::freeze_backbone},
       {.name = "augment", .help = "of training images", .member = &Recipe::augment, .choices = {"flip", "none"}},
-      {.name = "precision", .help = "of activations", .member = &Recipe::precision, .choices = {"f32", "bf16"}},
+      {.name = "precision",
+       .help = "of activations; tf32 on CUDA only, f16 with a dynamic loss scale",
+       .member = &Recipe::precision,
+       .choices = {"f32", "tf32", "bf16", "f16"}},
       {.name = "limit", .help = "train on that many images only; 0: all", .member = &Recipe::limit, .high = kMany},
   };
   return fields;

@@ -23,8 +23,6 @@ int divisor(int batch, int limit) {
   return d;
 }
 
-DType compute_type(const Recipe& r) { return r.precision == "bf16" ? DType::bf16 : DType::f32; }
-
 int64_t count_fakes(const Dataset& data, const std::vector<int>& rows) {
   return std::count_if(rows.begin(), rows.end(), [&](int row) { return data.labels()[size_t(row)].fake; });
 }
@@ -55,7 +53,11 @@ void Trainer::build_programs() {
            rows, " training images");
   micro_batch_ = fixed ? recipe_.micro_batch
                        : divisor(recipe_.batch, std::min(rows, stream_->is_cuda() ? recipe_.batch : kHostMicroBatch));
-  const Options options{.compute = compute_type(recipe_), .training = true, .seed = settings_.common.seed};
+  const DType compute = precision_of(recipe_.precision, *stream_);
+  const Options options{.compute = compute,
+                        .training = true,
+                        .seed = settings_.common.seed,
+                        .dynamic_loss_scale = compute == DType::f16};
   while (!program_) {
     net_ = detector_graph(info_, micro_batch_, size, float(recipe_.dropout));
     if (recipe_.freeze_backbone) {
@@ -71,11 +73,11 @@ void Trainer::build_programs() {
     }
   }
   const int batch = std::min(micro_batch_, int(validation_rows_.size()));
-  detector_ = std::make_unique<Detector>(info_, *stream_, Detector::Settings{batch, size, compute_type(recipe_)});
+  detector_ = std::make_unique<Detector>(info_, *stream_, Detector::Settings{batch, size, compute});
   const int samples = std::max(micro_batch_, batch);
   target_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, DType::f32);
   losses_ = OwnedTensor(stream_->place(), {samples, 1, 1, loss_->terms()}, DType::f32);
-  slopes_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute_type(recipe_));
+  slopes_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute);
 
   LoaderOptions o;
   o.batch = std::min(recipe_.batch, rows);
