@@ -226,9 +226,9 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   s.sync();
   ParityReport report{
       cat("inpaint ", found.family, ", width ", width, found.spectral_norm ? ", spectral norm " + how : ""), {}, {}};
-  for (const auto& [name, value] : {std::pair{"expect.coarse", out.coarse}, std::pair{"expect.refined", out.refined}}) {
-    c.compare(report, name, nchw_of(values_of(s, program.tensor(value)), size), c.values(name), kForwardTolerance);
-  }
+  const auto output = [&](Value v) { return nchw_of(values_of(s, program.tensor(v)), size); };
+  c.compare(report, "expect.coarse", output(out.coarse), c.values("expect.coarse"), kForwardTolerance);
+  c.compare(report, "expect.refined", output(out.refined), c.values("expect.refined"), kRefinedTolerance);
   if (!training) return report;
   // Half the summed squares of both outputs' distances from the image.
   for (const Value v : {out.coarse, out.refined}) {

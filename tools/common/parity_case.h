@@ -15,6 +15,9 @@ struct ParityOptions {
 };
 /// Default limits on ‖out − ref‖/‖ref‖: outputs and losses, and gradients and parameters after optimiser steps.
 constexpr double kForwardTolerance = 1e-5, kTrainingTolerance = 1e-4;
+/// Of a generator's refined output: the softmax before it takes ten times the scores, and so ten times what f32 rounded
+/// of them, in PyTorch as here.
+constexpr double kRefinedTolerance = 1e-4;
 
 /// One compared tensor.
 struct ParityRow {
