@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "losses/loss_file.h"
 #include "tools/common/args.h"
 #include "tools/common/device.h"
 #include "tools/common/parity_case.h"
@@ -9,7 +10,7 @@
 int main(int argc, char** argv) {
   using namespace telltale;
   std::vector<std::string> paths;
-  std::string precision = "f32", save;
+  std::string precision = "f32", loss_file, save;
   ParityOptions options;
   return run_tool(
       {"parity", "Replay parity cases and compare every tensor with what PyTorch computed."}, argc, argv,
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
         app.add_option("--tolerance", options.tolerance,
                        "largest relative error of any tensor (default 1e-5 forward, 1e-4 after backward or optimiser)")
             ->check(CLI::PositiveNumber);
+        app.add_option("--loss-file", loss_file, "take the cases' loss from this file (docs/losses.md)");
         app.add_option("--save", save,
                        "folder for what was computed: the expect.* tensors, in a file named as the case");
       },
@@ -26,6 +28,7 @@ int main(int argc, char** argv) {
         Stream stream = open_device(common);
         options.compute = precision_of(precision, stream);
         size_t passed = 0;
+        if (!loss_file.empty()) load_loss_file(loss_file);
         for (const std::string& path : paths) {
           const ParityReport report = replay_parity_case(stream, Safetensors::open(path), options);
           print_parity_report(path, report);
