@@ -20,8 +20,19 @@ class IgnoreBrokenPipe {
   void (*before_)(int);
 };
 
-/// Runs a gnuplot script that draws `path`.
-bool draw(const std::string& path, const std::string& script) {
+std::string shown(double v, int digits) {
+  std::ostringstream s;
+  s << std::fixed << std::setprecision(digits) << v;
+  return s.str();
+}
+
+constexpr const char* kStyle =
+    "set terminal pngcairo size 900,860 font 'DejaVu Sans,15' background '#ffffff'\n"
+    "set tics textcolor rgb '#444444'\n";
+
+}  // namespace
+
+bool draw_with_gnuplot(const std::string& path, const std::string& script) {
   const std::string part = path + ".part.png";
   std::error_code error;
   std::filesystem::remove(part, error);
@@ -39,27 +50,16 @@ bool draw(const std::string& path, const std::string& script) {
   return ok && !error;
 }
 
-std::string shown(double v, int digits) {
-  std::ostringstream s;
-  s << std::fixed << std::setprecision(digits) << v;
-  return s.str();
-}
-
-constexpr const char* kStyle =
-    "set terminal pngcairo size 900,860 font 'DejaVu Sans,15' background '#ffffff'\n"
-    "set tics textcolor rgb '#444444'\n";
-
-}  // namespace
-
 bool plot_roc(const std::string& path, std::span<const RocPoint> curve, double auc) {
   std::string points;
   for (const RocPoint& p : curve) points += cat(p.false_positive_rate, " ", p.true_positive_rate, "\n");
-  return draw(path, cat(kStyle, "set title 'ROC curve, AUC ", shown(auc, 4), "'\n",
-                        "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n"
-                        "set xrange [-.005:1]\nset yrange [0:1.005]\nset size ratio 1\nunset key\n"
-                        "set border 3 lc rgb '#888888'\nset tics nomirror out\nset grid lt 1 lc rgb '#e4e4e4'\n"
-                        "plot x with lines dt 2 lc rgb '#999999', '-' with lines lw 3 lc rgb '#1f6fb2'\n",
-                        points, "e\n"));
+  return draw_with_gnuplot(path,
+                           cat(kStyle, "set title 'ROC curve, AUC ", shown(auc, 4), "'\n",
+                               "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n"
+                               "set xrange [-.005:1]\nset yrange [0:1.005]\nset size ratio 1\nunset key\n"
+                               "set border 3 lc rgb '#888888'\nset tics nomirror out\nset grid lt 1 lc rgb '#e4e4e4'\n"
+                               "plot x with lines dt 2 lc rgb '#999999', '-' with lines lw 3 lc rgb '#1f6fb2'\n",
+                               points, "e\n"));
 }
 
 bool plot_confusion(const std::string& path, const Confusion& c, double threshold) {
@@ -76,12 +76,13 @@ bool plot_confusion(const std::string& path, const Confusion& c, double threshol
                     share > 0.55 ? "#ffffff" : "#222222", "'\n");
     }
   }
-  return draw(path, cat(kStyle, "set title 'Confusion at threshold ", threshold, ", F1 ", shown(c.f1(), 4), "'\n",
-                        "set xlabel 'called'\nset ylabel 'is'\nset xtics ('real' 0, 'fake' 1) scale 0\n"
-                        "set ytics ('real' 1, 'fake' 0) scale 0\nset xrange [-.5:1.5]\nset yrange [-.5:1.5]\n"
-                        "set size ratio 1\nunset key\nunset colorbox\nset cbrange [0:1]\n"
-                        "set palette defined (0 '#f4f8fc', 1 '#1f6fb2')\nset border lc rgb '#888888'\n",
-                        labels, "plot '-' with image\n", cells, "e\n"));
+  return draw_with_gnuplot(
+      path, cat(kStyle, "set title 'Confusion at threshold ", threshold, ", F1 ", shown(c.f1(), 4), "'\n",
+                "set xlabel 'called'\nset ylabel 'is'\nset xtics ('real' 0, 'fake' 1) scale 0\n"
+                "set ytics ('real' 1, 'fake' 0) scale 0\nset xrange [-.5:1.5]\nset yrange [-.5:1.5]\n"
+                "set size ratio 1\nunset key\nunset colorbox\nset cbrange [0:1]\n"
+                "set palette defined (0 '#f4f8fc', 1 '#1f6fb2')\nset border lc rgb '#888888'\n",
+                labels, "plot '-' with image\n", cells, "e\n"));
 }
 
 }  // namespace telltale
