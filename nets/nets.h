@@ -69,4 +69,9 @@ const std::vector<GeneratorNet>& generator_nets();
 /// Throws UsageError listing the known families.
 const GeneratorNet& generator_net(const std::string& name);
 
+/// DeepFillv2's discriminator: six 5×5 convolutions of stride 2 under spectral norm, each followed by leaky ReLU 0.2,
+/// of width·{1,2,4,4,4,4} channels (64 as published): conv1 … conv6. x {N,H,W,4}: a completed image, and its mask; any
+/// sizes. Returns the scores of all patches, {N,⌈H/64⌉,⌈W/64⌉,4·width}.
+Value patch_gan(Graph&, Value x, int width = 64);
+
 }  // namespace telltale
