@@ -14,6 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr uint64_t kMaxHeader = 100'000'000;
+constexpr size_t kMaxValues = 1'000'000;  // 100 000 tensors: a hundred bytes of memory stand behind each value
 
 /// A checked tensor and the part of the value buffer it takes.
 struct Extent {
@@ -21,19 +22,56 @@ struct Extent {
   uint64_t begin, end;
 };
 
-/// Parses JSON, refusing what nlohmann's DOM would hide: a key given twice, and depth no safetensors header has.
-Json parse_header(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      throw DataError(cat("\"", value.get<std::string>(), "\" is given twice"));
-    TT_CHECK(depth <= 3, DataError, "the header is nested too deeply");
+/// Looks through JSON before it is parsed: nlohmann's own parser keeps one of two equal keys in silence, and its
+/// callbacks look at all an object's keys whenever one of its values ends.
+class HeaderGuard : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return count(); }
+  bool boolean(bool) override { return count(); }
+  bool number_integer(number_integer_t) override { return count(); }
+  bool number_unsigned(number_unsigned_t) override { return count(); }
+  bool number_float(number_float_t, const string_t&) override { return count(); }
+  bool string(string_t&) override { return count(); }
+  bool binary(binary_t&) override { return count(); }
+  bool start_object(size_t) override {
+    keys_.emplace_back();
+    return enter();
+  }
+  bool key(string_t& name) override {
+    TT_CHECK(keys_.back().insert(name).second, DataError, "\"", name, "\" is given twice");
+    return count();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return leave();
+  }
+  bool start_array(size_t) override { return enter(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+
+ private:
+  bool count() {
+    TT_CHECK(++values_ <= kMaxValues, DataError, "the header holds more than ", kMaxValues, " values");
     return true;
-  };
+  }
+  bool enter() {
+    TT_CHECK(++depth_ <= 3, DataError, "the header is nested too deeply");
+    return count();
+  }
+  bool leave() {
+    --depth_;
+    return true;
+  }
+  std::vector<std::set<std::string>> keys_;
+  size_t values_ = 0;
+  int depth_ = 0;
+};
+
+Json parse_header(std::string_view text) {
+  HeaderGuard guard;
+  Json::sax_parse(text, &guard);
   try {
-    return Json::parse(text, watch);
+    return Json::parse(text);
   } catch (const Json::exception& e) {
     throw DataError(cat("the header is not JSON: ", e.what()));
   }

@@ -15,10 +15,10 @@ using Metadata = std::map<std::string, std::string>;
 /// A memory-mapped safetensors file, fully checked when opened. Move-only.
 class Safetensors {
  public:
-  /// Throws DataError with path and reason unless: the header is at most 100 000 000 bytes, starts with '{' and is JSON
-  /// without duplicate keys; __metadata__ maps strings to strings; every tensor has dtype, shape and data_offsets and
-  /// nothing else, a supported dtype, and exactly the bytes its shape asks for; offsets lie in the file and leave no
-  /// hole, no overlap and no trailing bytes.
+  /// Throws DataError with path and reason unless: the header is at most 100 000 000 bytes and 1 000 000 values, starts
+  /// with '{' and is JSON without duplicate keys; __metadata__ maps strings to strings; every tensor has dtype, shape
+  /// and data_offsets and nothing else, a supported dtype, and exactly the bytes its shape asks for; offsets lie in the
+  /// file and leave no hole, no overlap and no trailing bytes.
   static Safetensors open(const std::string& path);
 
   const std::string& path() const { return path_; }

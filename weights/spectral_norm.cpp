@@ -110,8 +110,9 @@ StateDict fold_spectral_norm(const StateDict& dict, SpectralNorm how) {
              bar.info.name, ": shape ", to_string(bar.info.shape), " does not fit weight_u's ",
              to_string(u.info.shape));
     if (leaf == "weight_bar") {
-      folded.push_back(
-          {{base + ".weight", t.info.dtype, t.info.shape}, [bar, u, how] { return folded_weight(bar, u, how); }});
+      // A quotient is no number of 16 bits, even where the filter was one.
+      const FileDType dtype = t.info.dtype == FileDType::f64 ? FileDType::f64 : FileDType::f32;
+      folded.push_back({{base + ".weight", dtype, t.info.shape}, [bar, u, how] { return folded_weight(bar, u, how); }});
     } else if (leaf == "bias") {
       folded.push_back(t);
       folded.back().info.name = base + ".bias";

@@ -105,8 +105,9 @@ Entry read_entry(ByteReader& r) {
   read_zip64(r.take(extra), {&e.bytes, &compressed, &e.begin});
   r.take(comment);
   TT_CHECK(!(flags & 1), DataError, "\"", e.member.name, "\" is encrypted");
-  TT_CHECK(method == 0, DataError, "\"", e.member.name,
-           "\" is compressed, which PyTorch never does: unpack the archive and zip it again with zip -0");
+  TT_CHECK(
+      method == 0, DataError, "\"", e.member.name,
+      "\" is compressed, as in TorchScript's programs but never in weights: torch.save the net's state_dict() alone");
   TT_CHECK(compressed == e.bytes, DataError, "\"", e.member.name, "\" has two sizes, ", compressed, " and ", e.bytes);
   TT_CHECK(disk == 0 || disk == kAll16, DataError, "a part of a split archive");
   return e;

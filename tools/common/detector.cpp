@@ -7,11 +7,15 @@
 #include "engine/layers.h"
 #include "kernels/core/math.h"
 #include "nets/nets.h"
+#include "tools/common/families.h"
+#include "tools/common/log.h"
 #include "weights/names.h"
-#include "weights/safetensors.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
+
+constexpr double kPublishedWidth = 64;  // outputs of every detector's first filter
 
 /// One field of a weights file's metadata.
 struct Field {
@@ -39,6 +43,19 @@ struct Field {
     return v;
   }
 };
+
+/// Ours say in their metadata what they are; of somebody else's the tensors do.
+DetectorInfo info_of(const WeightsFile& file) {
+  if (file.metadata().contains("net")) return detector_info(file.path(), file.metadata());
+  try {
+    const DetectorInfo info = detector_info(identify(file.state_dict(), net_families()));
+    spdlog::info("{} does not say how it was trained: taken as {} for {} × {} pixels", file.path(), info.net, info.size,
+                 info.size);
+    return info;
+  } catch (const DataError& e) {
+    throw DataError(cat(file.path(), ": not a detector's weights file: ", e.what()));
+  }
+}
 
 std::string shortest(double v) {  // 0.125, not 0.125000
   std::string text = cat(v);
@@ -74,6 +91,13 @@ DetectorInfo detector_info(const std::string& path, const std::map<std::string, 
   TT_CHECK(info.box_unit == "normalised" || info.box_unit == "pixel", DataError, path, ": metadata says box_unit \"",
            info.box_unit, "\", expected normalised or pixel");
   return info;
+}
+
+DetectorInfo detector_info(const NetIdentity& net) {
+  TT_CHECK(net.outputs == 5, DataError, "the weights of ", net.family,
+           net.outputs ? cat(" with ", net.outputs, " outputs") : "",
+           ": a detector has 5; give train such a file as --init");
+  return {.net = net.family, .width = double(net.width) / kPublishedWidth};
 }
 
 std::map<std::string, std::string> detector_metadata(const DetectorInfo& info) {
@@ -128,8 +152,8 @@ Detector::Detector(const DetectorInfo& info, Stream& stream, const Settings& set
 }
 
 Detector::Detector(const std::string& weights, Stream& stream, const Settings& settings) : settings_(settings) {
-  const Safetensors file = Safetensors::open(weights);
-  info_ = detector_info(weights, file.metadata());
+  const WeightsFile file = WeightsFile::open(weights);
+  info_ = info_of(file);
   sha256_ = sha256_file(weights);
   build(stream);
   try {

@@ -9,6 +9,7 @@
 
 #include "engine/program.h"
 #include "tools/common/real_box.h"
+#include "weights/family.h"
 
 namespace telltale {
 
@@ -33,7 +34,10 @@ DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size
 
 /// Reads metadata; throws DataError naming the file and the field that is missing or wrong.
 DetectorInfo detector_info(const std::string& path, const std::map<std::string, std::string>& metadata);
-/// The reverse.
+/// What tensors alone say: 256 × 256 and normalised boxes are taken for granted. Throws DataError when they are no
+/// detector's.
+DetectorInfo detector_info(const NetIdentity& net);
+/// The reverse of the first.
 std::map<std::string, std::string> detector_metadata(const DetectorInfo& info);
 
 /// What a detector says of one image.
@@ -63,8 +67,8 @@ class Detector {
   /// With fresh parameters, to be filled from a net in training: see program().params().copy_from. Its weights have no
   /// hash.
   Detector(const DetectorInfo&, Stream&, const Settings&);
-  /// Loads a file written by `train` (or by `convert` from such a model). Throws DataError with path and reason when it
-  /// is no safetensors file, not a detector's, of another net or with other shapes. The stream must outlive it.
+  /// Loads a weights file in any form. Throws DataError with path and reason when it is none, not a detector's, of
+  /// another net or with other shapes. The stream must outlive it.
   Detector(const std::string& weights, Stream&, const Settings&);
 
   const DetectorInfo& info() const { return info_; }

@@ -1,0 +1,107 @@
+// convert: weights from one form into another, and what is in a weights file.
+#include <cstdio>
+#include <filesystem>
+
+#include "tools/common/args.h"
+#include "tools/common/detector.h"
+#include "tools/common/device.h"
+#include "tools/common/families.h"
+#include "tools/common/log.h"
+#include "tools/common/parity_case.h"
+#include "tools/convert/listing.h"
+#include "tools/convert/manifest.h"
+
+namespace telltale {
+namespace {
+
+struct ConvertSettings {
+  std::string in, out, key;
+  std::vector<std::string> cases;
+  std::string power_iterations = "converge";
+  bool list = false, any = false;
+};
+
+/// What the file becomes: the tensors as they are written, and what is said of them.
+struct Converted {
+  StateDict dict;
+  Metadata metadata;
+  std::string what = "tensors of no net known here";
+};
+
+Converted converted(const WeightsFile& file, const ConvertSettings& settings) {
+  Converted c{without_module_prefix(file.state_dict()), file.metadata()};
+  c.metadata.try_emplace("source", std::filesystem::path(file.path()).filename().string());
+  if (settings.any) return c;
+  NetIdentity net;
+  try {
+    net = identify(c.dict, net_families());
+  } catch (const DataError& e) {
+    throw DataError(cat(file.path(), ": ", e.what(), "\n  (--any converts it all the same)"));
+  }
+  c.what = net.family;
+  if (net.spectral_norm && settings.power_iterations != "keep") {
+    const bool one = settings.power_iterations == "one";
+    c.dict = fold_spectral_norm(c.dict, one ? SpectralNorm::one_step : SpectralNorm::folded);
+    c.metadata["spectral_norm"] = one ? "one_step" : "folded";
+    c.what += one ? ", its spectral norm divided out after one power iteration" : ", its spectral norm divided out";
+  }
+  if (net.outputs == 5 && !c.metadata.contains("net")) {
+    for (const auto& [key, value] : detector_metadata(detector_info(net))) c.metadata[key] = value;
+  } else if (net.outputs != 5) {
+    c.metadata["family"] = net.family;
+  }
+  if (net.outputs) c.what += cat(" of ", net.outputs, " outputs");
+  return c;
+}
+
+bool verify(const WeightsFile& file, const ConvertSettings& settings, const CommonOptions& common) {
+  Stream stream = open_device(common);
+  const StateDict dict = without_module_prefix(file.state_dict());
+  bool passed = true;
+  for (const std::string& path : settings.cases) {
+    const ParityReport report = replay_parity_case(stream, Safetensors::open(path), {.weights = &dict});
+    print_parity_report(path, report);
+    passed &= report.passed();
+  }
+  return passed;
+}
+
+int run(const ConvertSettings& settings, const CommonOptions& common) {
+  TT_CHECK(settings.list || !settings.out.empty() || !settings.cases.empty(), UsageError,
+           "nothing to do: give OUT, --list or --verify CASE");
+  if (!settings.out.empty()) check_weights_ending(settings.out);
+  const WeightsFile file = WeightsFile::open(settings.in, settings.key);
+  if (const std::string warning = manifest_warning(settings.in); !warning.empty()) spdlog::warn(warning);
+  if (settings.list) print_listing(file);
+  if (!settings.cases.empty() && !verify(file, settings, common)) return 1;
+  if (settings.out.empty()) return 0;
+  const Converted c = converted(file, settings);
+  write_weights(settings.out, c.dict, c.metadata);
+  spdlog::info("{} ({}) → {}: {}, {} tensors", settings.in, file.form(), settings.out, c.what, c.dict.size());
+  return 0;
+}
+
+}  // namespace
+}  // namespace telltale
+
+int main(int argc, char** argv) {
+  using namespace telltale;
+  ConvertSettings settings;
+  return run_tool(
+      {"convert", "Turn weights from one form into another; list what a weights file holds."}, argc, argv,
+      [&](CLI::App& app) {
+        app.add_option("IN", settings.in, "a PyTorch file (zip or legacy) or safetensors, told by content")->required();
+        app.add_option("OUT", settings.out, "written whole or not at all: .safetensors, .pth or .pt");
+        app.add_flag("--list", settings.list, "print names, dtypes, shapes, statistics, and which net it is");
+        app.add_option("--verify", settings.cases, "replay parity cases with these weights in place of the cases' own")
+            ->type_name("CASE");
+        app.add_option("--key", settings.key, "where in a PyTorch file the tensors are, as in G or model.state_dict");
+        app.add_option("--power-iterations", settings.power_iterations,
+                       "spectral norm: converge divides by the largest singular value; one by what PyTorch's forward "
+                       "computes in its next step; keep leaves weight_bar, u and v")
+            ->check(CLI::IsMember({"converge", "one", "keep"}))
+            ->capture_default_str();
+        app.add_flag("--any", settings.any, "convert tensors of no known net too, as they are");
+      },
+      [&](const CommonOptions& common) { return run(settings, common); });
+}
