@@ -85,7 +85,7 @@ TEST(Mask, FollowsThePapersLaw) {
   double area_sum = 0;
   constexpr int kDraws = 20000;
   for (int i = 0; i < kDraws; ++i) {
-    const Box b = draw_box(MaskLaw::paper, 256, 256, 3, std::to_string(i));
+    const Box b = bounds_of(draw_mask(MaskLaw::paper, 256, 256, 3, std::to_string(i)));
     for (const auto& [low, high] : {std::pair{b.x_min, b.x_max}, {b.y_min, b.y_max}}) {
       EXPECT_GE(low, 0);
       EXPECT_LE(low, 199);
@@ -104,7 +104,7 @@ TEST(Mask, FollowsThePapersLaw) {
 
 TEST(Mask, DependsOnSeedAndIdAlone) {
   const auto at = [](uint64_t seed, const std::string& id, int size) {
-    return draw_box(MaskLaw::paper, size, size, seed, id);
+    return bounds_of(draw_mask(MaskLaw::paper, size, size, seed, id));
   };
   EXPECT_EQ(at(1, "a", 256), at(1, "a", 256));
   EXPECT_NE(at(1, "a", 256), at(2, "a", 256));
@@ -112,9 +112,48 @@ TEST(Mask, DependsOnSeedAndIdAlone) {
   const Box b = at(1, "a", 256), half = at(1, "a", 128);
   EXPECT_NEAR(b.x_min / 2., half.x_min, .5);
   EXPECT_NEAR(b.y_max / 2., half.y_max, .5);
-  EXPECT_EQ(draw_box(MaskLaw::paper, 256, 256, 1, "pinned"), (Box{51, 53, 136, 239}));
+  EXPECT_EQ(bounds_of(draw_mask(MaskLaw::paper, 256, 256, 1, "pinned")), (Box{51, 53, 136, 239}));
   refusal<ShapeError>([&] { at(1, "a", 4); });
   EXPECT_NE(refusal<UsageError>([] { mask_law("blob"); }).find("paper"), std::string::npos);
+}
+
+TEST(Mask, DeepFillsBoxesAreHalfTheImageLessTheirInsets) {
+  for (int i = 0; i < 2000; ++i) {
+    const Grey mask = draw_mask(MaskLaw::boxes, 256, 192, 5, std::to_string(i));
+    const Box b = bounds_of(mask);
+    EXPECT_TRUE(b.width() >= 128 - 32 && b.width() <= 128 && b.height() >= 96 - 24 && b.height() <= 96);
+    EXPECT_EQ(mask, rasterise(b, 256, 192)) << "a rectangle";
+  }
+}
+
+TEST(Mask, BrushStrokesAreFreeForm) {
+  double area_sum = 0;
+  int rectangles = 0;
+  constexpr int kDraws = 300;
+  for (int i = 0; i < kDraws; ++i) {
+    const Grey mask = draw_mask(MaskLaw::brush, 256, 256, 5, std::to_string(i));
+    rectangles += mask == rasterise(bounds_of(mask), 256, 256);
+    for (const uint8_t v : mask.pixels) ASSERT_TRUE(v == 0 || v == 255);
+    area_sum += area_share(mask);
+  }
+  EXPECT_EQ(rectangles, 0);
+  EXPECT_GT(area_sum / kDraws, .25);  // a box covers .22 alone
+  EXPECT_LT(area_sum / kDraws, .55);
+}
+
+TEST(Mask, AreaBoundsHoldAndImpossibleOnesAreRefused) {
+  for (const std::string& name : mask_law_names()) {
+    const MaskLaw law = mask_law(name);
+    EXPECT_EQ(name_of(law), name);
+    EXPECT_EQ(draw_mask(law, 64, 64, 1, "a"), draw_mask(law, 64, 64, 1, "a"));
+    EXPECT_NE(draw_mask(law, 64, 64, 1, "a"), draw_mask(law, 64, 64, 2, "a"));
+    for (int i = 0; i < 200; ++i) {
+      const double share = area_share(draw_mask(law, 64, 64, 7, std::to_string(i), {.15, .35}));
+      EXPECT_TRUE(share >= .15 && share <= .35) << name << " " << share;
+    }
+    EXPECT_GT(area_share(draw_mask(law, 8, 8, 1, "least")), 0);
+    refusal<UsageError>([&] { draw_mask(law, 64, 64, 1, "a", {.999, 1}); });
+  }
 }
 
 TEST(Mask, RastersAndBounds) {

@@ -104,7 +104,7 @@ void choose_fakes(std::vector<Row>& rows, const SynthSettings& s) {
   for (auto& [split, key, row] : order) {
     fake = !fake;
     row->label.fake = fake;
-    if (fake) row->label.box = draw_box(law, s.size, s.size, s.seed, row->label.id);
+    if (fake) row->label.box = bounds_of(draw_mask(law, s.size, s.size, s.seed, row->label.id));
   }
 }
 

@@ -114,6 +114,12 @@ class Producer {
     }
   }
 
+  /// Drawn again as it was for the plan; a table gives boxes only.
+  Grey mask_of(const Row& r) const {
+    if (!s_.boxes.empty()) return rasterise(r.label.box, s_.size, s_.size);
+    return draw_mask(mask_law(s_.mask_law), s_.size, s_.size, s_.seed, r.label.id);
+  }
+
   Group decode(const Rows& rows) {
     Group g{rows, {}};
     for (const Row* r : rows) g.photos.push_back(photograph(*r));
@@ -125,7 +131,7 @@ class Producer {
     std::vector<Grey> masks;
     for (size_t i = 0; i < group.rows.size(); ++i) {
       photos.push_back(group.photos[i].value_or(Image(s_.size, s_.size)));
-      masks.push_back(rasterise(group.rows[i]->label.box, s_.size, s_.size));
+      masks.push_back(mask_of(*group.rows[i]));
     }
     const auto start = Clock::now();
     std::vector<std::vector<float>> fills = inpainter_.paint(photos, masks);

@@ -32,8 +32,8 @@ void add_options(CLI::App& app, SynthSettings& s) {
                  "side of the images, a multiple of 8; photographs are scaled and centre-cropped to it")
       ->check(CLI::Range(16, 4096))
       ->capture_default_str();
-  app.add_option("--mask-law", s.mask_law, "how boxes are drawn")
-      ->check(CLI::IsMember({"paper"}))
+  app.add_option("--mask-law", s.mask_law, "how holes are drawn; a fake's box is its hole's")
+      ->check(CLI::IsMember(mask_law_names()))
       ->capture_default_str();
   app.add_option("--negatives", s.negatives, "placebo: re-encoded like the fakes; raw: the photograph's own bytes")
       ->check(CLI::IsMember({"placebo", "raw"}))
