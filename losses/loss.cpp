@@ -84,9 +84,9 @@ std::string describe_losses() {
   std::ostringstream text;
   for (const auto& [name, e] : entries()) {
     const LossInfo& info = e.info;
-    text << std::left << std::setw(14) << name << info.about << "\n";
+    text << std::left << std::setw(16) << name << info.about << "\n";
     for (const auto& [key, range] : info.settings) {
-      text << std::string(14, ' ') << key << " = " << range.initial << ", " << range.low << " or more";
+      text << std::string(16, ' ') << key << " = " << range.initial << ", " << range.low << " or more";
       if (range.high < std::numeric_limits<double>::max()) text << ", at most " << range.high;
       text << "\n";
     }
