@@ -183,6 +183,7 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {{1, 3, 2, 17}, 5, 5, 5, {1, 2, 1}, true, true, Act::relu},       // filter larger than the image
       {{2, 13, 11, 17}, 5, 3, 3, {2, 1, 1}, false, true},               // stride
       {{1, 23, 19, 16}, 32, 3, 3, {1, 4, 4}, true, false, Act::elu},    // dilation, whole vectors of channels
+      {{1, 10, 12, 64}, 96, 3, 3, {1, 2, 2}, true},                     // dilation of many channels
       {{1, 20, 33, 8}, 48, 3, 3, {1, 16, 16}, true},                    // dilation as large as the image
       {{2, 16, 15, 33}, 64, 1, 1, {2, 0, 1}, false, true, Act::relu},   // stride that skips pixels
       {{1, 29, 31, 3}, 64, 7, 7, {2, 3, 1}, false, false, Act::relu},   // the stem of a ResNet
