@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "kernels/cast.h"
 #include "kernels/conv_cudnn_plan.h"
@@ -66,11 +67,12 @@ class ConvPlans {
   /// Zeros for `channels` biases of any type.
   void* no_bias(Stream& s, int channels) {
     const size_t bytes = size_t(channels) * sizeof(float);
-    if (zeros_.size() < bytes) {
-      zeros_ = Buffer(s.place(), std::max<size_t>(bytes, 1 << 16));
-      fill_zero(s, zeros_.view({1, 1, 1, int(zeros_.size())}, DType::u8));
+    if (zeros_.empty() || zeros_.back().size() < bytes) {
+      // The old ones stay: a recorded step may read them.
+      const Buffer& b = zeros_.emplace_back(s.place(), std::max<size_t>(bytes, 1 << 16));
+      fill_zero(s, b.view({1, 1, 1, int(b.size())}, DType::u8));
     }
-    return zeros_.data();
+    return zeros_.back().data();
   }
 
  private:
@@ -135,7 +137,7 @@ class ConvPlans {
   std::optional<cudnn::Target> target_;
   std::optional<cudnn::PlanFile> file_;
   std::map<std::array<int, 21>, std::optional<Entry>> entries_;
-  Buffer zeros_;
+  std::vector<Buffer> zeros_;
 };
 
 bool is_for_cudnn(const Stream& s, const Tensor& x, const Tensor& y) {
