@@ -18,7 +18,7 @@ DEVICEPROP_DESCRIPTOR, DEVICE_ID, JSON_REPRESENTATION, TYPE_INT32, TYPE_CHAR = 3
 
 def cudnn(name):
     """The library by name, or where torch's packages keep it."""
-    places = [name]
+    places = [name, "/usr/local/cuda/lib64/" + name]
     for folder in sys.path:
         places.append(os.path.join(folder, "nvidia/cudnn/lib/libcudnn.so.9"))
     for place in places:

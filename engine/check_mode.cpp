@@ -1,6 +1,7 @@
 #include "engine/check_mode.h"
 
 #include <cmath>
+#include <functional>
 
 #include "kernels/core/buffer.h"
 #include "kernels/core/host_values.h"
@@ -8,29 +9,31 @@
 namespace telltale {
 namespace {
 
-/// What one node left behind, in the order it ran.
+/// What one node left in one tensor.
 struct Record {
   std::string what;
-  std::vector<double> values;
+  bool backward;
   Shape shape;
+  std::vector<double> values;
 };
 
-void record(Stream& s, std::vector<Record>& to, const std::string& what, Tensor t) {
-  if (t && t.dtype != DType::u8 && t.dtype != DType::i32) to.push_back({what, values_of(s, t), t.shape});
-}
+using Visit = std::function<void(const std::string& what, bool backward, Tensor)>;
 
-std::vector<Record> run(Program& p, Value pred, const Loss* loss, Tensor target) {
-  std::vector<Record> records;
+/// Shows every floating-point tensor that each node wrote, in the order they ran. A gradient to which later nodes still
+/// add is shown again at each.
+void run(Program& p, Value pred, const Loss* loss, Tensor target, const Visit& visit) {
+  const auto show = [&](const std::string& what, bool backward, Tensor t) {
+    if (t && t.dtype != DType::u8 && t.dtype != DType::i32) visit(what, backward, t);
+  };
   p.observe([&](Program::Step step, const Layer& layer, const Io& io) {
-    Stream& s = p.stream();
-    s.sync();
-    if (!step.backward) return record(s, records, layer.name + " forward y", io.y);
+    p.stream().sync();
+    const std::string name = cat("node ", step.node, ", ", layer.name);
+    if (!step.backward) return show(name + " forward y", false, io.y);
     for (size_t k = 0; k < io.dx.size(); ++k) {
-      // A gradient that others still add to is compared when complete, at its producer.
-      if (io.dx_mode[k] != GradMode::ignore) record(s, records, cat(layer.name, " backward dx", k), io.dx[k]);
+      if (io.dx_mode[k] != GradMode::ignore) show(cat(name, " backward dx", k), true, io.dx[k]);
     }
     for (size_t k = 0; k < io.dw.size(); ++k) {
-      if (io.dw_mode[k] != GradMode::ignore) record(s, records, cat(layer.name, " backward dw", k), io.dw[k]);
+      if (io.dw_mode[k] != GradMode::ignore) show(cat(name, " backward dw", k), true, io.dw[k]);
     }
   });
   if (loss) {
@@ -41,35 +44,65 @@ std::vector<Record> run(Program& p, Value pred, const Loss* loss, Tensor target)
   } else {
     p.forward();
   }
-  p.observe(nullptr);
-  return records;
 }
+
+/// Where y differs from x by more than allowed, and how often; -1 when nowhere.
+struct Difference {
+  int64_t first = -1, count = 0;
+};
+Difference difference(const std::vector<double>& x, const std::vector<double>& y, double tolerance) {
+  double squares = 0;
+  for (double v : x) squares += v * v;
+  const double rms = x.empty() ? 0 : std::sqrt(squares / double(x.size()));
+  Difference d;
+  for (size_t i = 0; i < x.size(); ++i) {
+    const bool same_kind = std::isnan(x[i]) == std::isnan(y[i]);
+    if (same_kind && !(std::abs(x[i] - y[i]) > tolerance * (rms + std::abs(x[i])))) continue;
+    if (d.first < 0) d.first = int64_t(i);
+    ++d.count;
+  }
+  return d;
+}
+
+struct Stop {};  // ends b's run at the first difference
 
 }  // namespace
 
 Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* loss, Tensor target_a, Tensor target_b,
                               double tolerance) {
-  const std::vector<Record> left = run(a, pred, loss, target_a), right = run(b, pred, loss, target_b);
+  constexpr int64_t kElementsPerKink = 100000;
+  std::vector<Record> records;
+  run(a, pred, loss, target_a, [&](const std::string& what, bool backward, Tensor t) {
+    records.push_back({what, backward, t.shape, values_of(a.stream(), t)});
+  });
+  a.observe(nullptr);
   Disagreement out;
-  TT_CHECK(left.size() == right.size(), ShapeError, "the two programs ran ", left.size(), " and ", right.size(),
-           " nodes");
-  for (size_t r = 0; r < left.size(); ++r) {
-    const std::vector<double>&x = left[r].values, &y = right[r].values;
-    double squares = 0;
-    for (double v : x) squares += v * v;
-    const double rms = x.empty() ? 0 : std::sqrt(squares / double(x.size()));
-    for (size_t i = 0; i < x.size(); ++i) {
-      const bool same_kind = std::isnan(x[i]) == std::isnan(y[i]);
-      if (same_kind && !(std::abs(x[i] - y[i]) > tolerance * (rms + std::abs(x[i])))) continue;
-      const Shape& s = left[r].shape;
-      const int64_t k = int64_t(i);
+  const auto compare = [&](const std::string& what, bool backward, Tensor t) {
+    TT_CHECK(size_t(out.tensors_compared) < records.size() && records[size_t(out.tensors_compared)].what == what,
+             ShapeError, "the two programs ran different nodes: ", what, " is not the other's");
+    const Record& r = records[size_t(out.tensors_compared)];
+    const std::vector<double> values = values_of(b.stream(), t);
+    const Difference d = difference(r.values, values, tolerance);
+    const int64_t allowed = backward ? int64_t(values.size()) / kElementsPerKink : 0;
+    if (d.count > allowed) {
+      const Shape& s = r.shape;
+      const int64_t k = d.first;
       out.found = true;
-      out.text = cat(left[r].what, "[", k / s.c / s.w / s.h, ",", k / s.c / s.w % s.h, ",", k / s.c % s.w, ",", k % s.c,
-                     "]: ", x[i], " on ", a.stream().description(), ", ", y[i], " on ", b.stream().description());
-      return out;
+      out.text = cat(what, "[", k / s.c / s.w / s.h, ",", k / s.c / s.w % s.h, ",", k / s.c % s.w, ",", k % s.c,
+                     "]: ", r.values[size_t(k)], " on ", a.stream().description(), ", ", values[size_t(k)], " on ",
+                     b.stream().description(), " (", d.count, " of ", values.size(), " differ)");
+      throw Stop{};
     }
-    ++out.nodes_compared;
+    set_values(b.stream(), t, r.values);
+    ++out.tensors_compared;
+  };
+  try {
+    run(b, pred, loss, target_b, compare);
+    TT_CHECK(size_t(out.tensors_compared) == records.size(), ShapeError, "the two programs wrote ", records.size(),
+             " and ", out.tensors_compared, " tensors");
+  } catch (const Stop&) {
   }
+  b.observe(nullptr);
   return out;
 }
 

@@ -42,7 +42,18 @@ std::vector<double> initial(const ParamSpec& p, uint64_t seed) {
   return v;
 }
 
+int64_t padded(const Shape& shape) { return (shape.numel() + kAlign - 1) / kAlign * kAlign; }
+
 }  // namespace
+
+size_t Params::bytes_for(const std::vector<std::pair<ParamSpec, bool>>& specs, DType compute, bool training) {
+  const size_t master = size_of(accumulator_of(compute)),
+               shadow = compute == accumulator_of(compute) ? 0 : size_of(compute);
+  size_t bytes = 0;
+  for (const auto& [spec, trains] : specs)  // a trained one has a gradient and two moments beside its master
+    bytes += size_t(padded(spec.shape)) * (master * (trains && training ? 4 : 1) + shadow);
+  return bytes;
+}
 
 std::vector<ParamSpec> parameter_specs(const Graph& graph, Stream& s) {
   std::vector<Shape> shapes(size_t(graph.value_count()));
@@ -80,7 +91,7 @@ Params::Params(Stream& s, const std::vector<std::pair<ParamSpec, bool>>& specs, 
   }
   const auto reserve = [](int64_t& total, const Shape& shape) {
     const int64_t at = total;
-    total += (shape.numel() + kAlign - 1) / kAlign * kAlign;
+    total += padded(shape);
     return at;
   };
   // Backward order: the last layer's gradients are ready first, so a finished bucket is one slice from the front.

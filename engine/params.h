@@ -39,6 +39,8 @@ class Params {
   /// specs in forward order with "trains" flags; allocates and initialises each by its own generator keyed (seed, its
   /// name).
   Params(Stream&, const std::vector<std::pair<ParamSpec, bool>>& specs, DType compute, bool training, uint64_t seed);
+  /// What bytes() of the same would be.
+  static size_t bytes_for(const std::vector<std::pair<ParamSpec, bool>>& specs, DType compute, bool training);
   const std::vector<Param>& all() const { return all_; }
   const Param* find(const std::string& name) const;  ///< by its first name; null when absent
   ParamArena arena() const { return arena_; }
@@ -48,7 +50,8 @@ class Params {
   /// Copies every value whose name and shape match; throws ShapeError naming the first of ours that `from` lacks.
   void copy_from(Stream&, const Params& from);
   size_t bytes() const {
-    return trainable_.size() + grad_.size() + m_.size() + v_.size() + shadow_.size() + constant_.size();
+    return trainable_.size() + grad_.size() + m_.size() + v_.size() + shadow_.size() + constant_.size() +
+           constant_shadow_.size();
   }
 
  private:

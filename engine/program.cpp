@@ -9,14 +9,18 @@ namespace {
 Tensor bytes_of(const Buffer& b) { return b.view({1, 1, 1, int(b.size())}, DType::u8); }
 }  // namespace
 
+Program::Program(const Graph& fused, Stream& stream, const Options& options, std::nullptr_t)
+    : graph_(fused), stream_(&stream), options_(options) {}
+
 Program::Program(const Graph& graph, Stream& stream, const Options& options)
-    : graph_(options.fuse ? graph.fused(options.training) : graph), stream_(&stream), options_(options) {
+    : Program(options.fuse ? graph.fused(options.training) : graph, stream, options, nullptr) {
   plan();
   state_ = Buffer(stream.place(), sizeof(StepState));
   if (options.dynamic_loss_scale) {
     loss_scale_ = Buffer(stream.place(), sizeof(LossScale));
     set_loss_scale({});
   }
+  state_upload_.emplace(stream, sizeof(StepState));
   set_state({});
 }
 
@@ -64,7 +68,7 @@ void Program::prepare() {
 }
 
 void Program::forward() {
-  if (!prepared_) prepare();
+  make_ready();
   for (size_t i = 0; i < bound_.size(); ++i) {
     const Io run = io(i, false);
     graph_.nodes()[i].layer->forward(*stream_, run);
@@ -102,7 +106,7 @@ void Program::update(const Optimizer& optimizer) {
 }
 
 void Program::set_state(const StepState& state) {
-  upload(*stream_, bytes_of(state_), &state);
+  state_upload_->send(bytes_of(state_), &state);
   if (options_.dynamic_loss_scale)
     apply_loss_scale(*stream_, static_cast<const LossScale*>(loss_scale_.data()),
                      static_cast<StepState*>(state_.data()));

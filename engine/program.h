@@ -1,12 +1,14 @@
 #pragma once
 // A graph bound to one stream: planned, placed, with parameters, ready to run.
 #include <functional>
+#include <optional>
 
 #include "engine/graph.h"
 #include "engine/loss.h"
 #include "engine/optimizer.h"
 #include "engine/params.h"
 #include "engine/plan.h"
+#include "kernels/core/transfer.h"
 #include "kernels/loss_scale.h"
 
 namespace telltale {
@@ -22,12 +24,20 @@ struct Options {
   bool dynamic_loss_scale = false;
 };
 
+/// Bytes on the device that a program takes. Libraries' workspaces come on top.
+struct Footprint {
+  size_t arena = 0, packed = 0, params = 0;
+  size_t total() const { return arena + packed + params; }
+};
+
 /// The stream must outlive the program. Shapes are fixed; another batch size is another program.
 class Program {
  public:
   /// Plans everything, allocates once. Throws ShapeError naming the layer that does not fit, DeviceError when memory
-  /// runs out.
+  /// runs out, saying what was planned and what is free.
   Program(const Graph&, Stream&, const Options&);
+  /// What the constructor would allocate; allocates nothing of it.
+  static Footprint footprint(const Graph&, Stream&, const Options&);
 
   /// An input or an output of the graph; throws ShapeError for values that fusion or the planner did away with.
   Tensor tensor(Value) const;
@@ -45,6 +55,7 @@ class Program {
   void backward(bool accumulate);
   /// One optimiser step on the accumulated gradients.
   void update(const Optimizer&);
+  /// Enqueues: work enqueued before still sees the old state.
   void set_state(const StepState&);
   StepState state() const;
   /// Only with dynamic_loss_scale. Both wait.
@@ -58,6 +69,10 @@ class Program {
   size_t arena_bytes() const { return arena_.size(); }
   /// Activations' arena + parameters + packed constants.
   size_t total_bytes() const { return arena_.size() + packed_.size() + params_->bytes(); }
+  /// Fills what derives from the parameters, if they changed. forward() does so by itself; a replayed one does not.
+  void make_ready() {
+    if (!prepared_) prepare();
+  }
   /// One line per layer: index, name, what it is, output shape.
   std::string summary() const;
 
@@ -77,9 +92,13 @@ class Program {
     Tensor y, dy, packed, scratch, backward_scratch;
     bool backward = false, frozen = false;
   };
+  Program(const Graph& fused, Stream& stream, const Options& options, std::nullptr_t);  // nothing planned yet
+  struct Layout;  // where each tensor lies in the arena
   void plan();
   std::vector<Shape> infer(std::vector<std::pair<ParamSpec, bool>>& params);
-  void lay_out(const std::vector<Shape>& shapes);
+  Layout lay_out(const std::vector<Shape>& shapes);
+  void bind(const std::vector<Shape>& shapes, const Layout&);
+  size_t packed_bytes() const;
   void bind_params();
   void prepare();
   Io io(size_t node, bool accumulate) const;
@@ -92,6 +111,7 @@ class Program {
   std::vector<Tensor> values_, gradients_;
   std::vector<bool> needs_gradient_;
   Buffer arena_, packed_, state_, loss_scale_;
+  std::optional<Uploader> state_upload_;
   bool prepared_ = false;
   Observer observer_;
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/program.h"
+#include "kernels/core/cuda_api.h"
 
 namespace telltale {
 namespace {
@@ -36,12 +37,38 @@ Tensor raw_bytes(void* data, size_t bytes) { return {data, {1, 1, int((bytes + 2
 
 }  // namespace
 
+/// A value's, a gradient's, a node's place: an index into the lifetimes, kNone where it has none.
+struct Program::Layout {
+  Placement placement;
+  std::vector<size_t> value_at, gradient_at, scratch_at, backward_scratch_at;
+  std::vector<std::vector<size_t>> saved_at;
+  std::vector<DType> types;
+  std::vector<bool> fixed;  // inputs and outputs: nobody may run in place on them
+};
+
 void Program::plan() {
   std::vector<std::pair<ParamSpec, bool>> params;
   const std::vector<Shape> shapes = infer(params);
+  const Layout layout = lay_out(shapes);
+  if (stream_->is_cuda()) {
+    const Footprint need{layout.placement.total, packed_bytes(),
+                         Params::bytes_for(params, options_.compute, options_.training)};
+    const size_t free = cuda_api::memory().free;
+    TT_CHECK(need.total() <= free, DeviceError, "the GPU's memory is too small: ", need.total() >> 20,
+             " MiB planned (activations ", need.arena >> 20, ", parameters ", need.params >> 20, "), ", free >> 20,
+             " MiB free");
+  }
   params_ = std::make_unique<Params>(*stream_, params, options_.compute, options_.training, options_.seed);
-  lay_out(shapes);
+  bind(shapes, layout);
   bind_params();
+}
+
+Footprint Program::footprint(const Graph& graph, Stream& stream, const Options& options) {
+  Program p(options.fuse ? graph.fused(options.training) : graph, stream, options, nullptr);
+  std::vector<std::pair<ParamSpec, bool>> params;
+  const std::vector<Shape> shapes = p.infer(params);
+  return {p.lay_out(shapes).placement.total, p.packed_bytes(),
+          Params::bytes_for(params, options.compute, options.training)};
 }
 
 std::vector<Shape> Program::infer(std::vector<std::pair<ParamSpec, bool>>& params) {
@@ -89,22 +116,27 @@ std::vector<Shape> Program::infer(std::vector<std::pair<ParamSpec, bool>>& param
   return shapes;
 }
 
-void Program::lay_out(const std::vector<Shape>& shapes) {
+Program::Layout Program::lay_out(const std::vector<Shape>& shapes) {
   const auto& nodes = graph_.nodes();
   const Clock clock{int(nodes.size())};
   Tenants tenants;
   const size_t compute_size = size_of(options_.compute);
-  std::vector<size_t> value_at(shapes.size(), kNone), gradient_at(shapes.size(), kNone);
-  std::vector<DType> types(shapes.size(), options_.compute);
-  std::vector<bool> fixed(shapes.size(), false);  // inputs and outputs: nobody may run in place on them
+  Layout l;
+  l.value_at.assign(shapes.size(), kNone);
+  l.gradient_at.assign(shapes.size(), kNone);
+  l.scratch_at.assign(nodes.size(), kNone);
+  l.backward_scratch_at.assign(nodes.size(), kNone);
+  l.saved_at.resize(nodes.size());
+  l.types.assign(shapes.size(), options_.compute);
+  l.fixed.assign(shapes.size(), false);
 
   for (const Graph::Input& in : graph_.inputs()) {
     const size_t v = size_t(in.value.id);
-    types[v] = in.dtype.value_or(options_.compute);
-    value_at[v] = tenants.add(size_t(in.shape.numel()) * size_of(types[v]), -1, clock.end());
-    fixed[v] = true;
+    l.types[v] = in.dtype.value_or(options_.compute);
+    l.value_at[v] = tenants.add(size_t(in.shape.numel()) * size_of(l.types[v]), -1, clock.end());
+    l.fixed[v] = true;
   }
-  for (Value v : graph_.outputs()) fixed[size_t(v.id)] = true;
+  for (Value v : graph_.outputs()) l.fixed[size_t(v.id)] = true;
 
   std::vector<int> last(shapes.size(), -1);
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -112,33 +144,31 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
     last[y] = std::max(last[y], clock.forward(i));
     if (bound_[i].backward && bound_[i].spec.keep_y) last[y] = std::max(last[y], clock.backward(i));
     for (size_t k = 0; k < nodes[i].x.size(); ++k) {
-      int& l = last[size_t(nodes[i].x[k].id)];
-      l = std::max(l, clock.forward(i));
-      if (bound_[i].backward && (bound_[i].spec.keep_x >> k & 1)) l = std::max(l, clock.backward(i));
+      int& until = last[size_t(nodes[i].x[k].id)];
+      until = std::max(until, clock.forward(i));
+      if (bound_[i].backward && (bound_[i].spec.keep_x >> k & 1)) until = std::max(until, clock.backward(i));
     }
   }
   for (Value v : graph_.outputs()) last[size_t(v.id)] = clock.end();
 
-  std::vector<std::vector<size_t>> saved_at(nodes.size());
-  std::vector<size_t> scratch_at(nodes.size(), kNone), backward_scratch_at(nodes.size(), kNone);
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Spec& spec = bound_[i].spec;
     const size_t y = size_t(nodes[i].y.id), x0 = nodes[i].x.empty() ? y : size_t(nodes[i].x[0].id);
-    const bool in_place = spec.inplace && x0 != y && !fixed[x0] && last[x0] == clock.forward(i) &&
-                          shapes[x0] == shapes[y] && tenants[value_at[x0]].last == clock.forward(i);
+    const bool in_place = spec.inplace && x0 != y && !l.fixed[x0] && last[x0] == clock.forward(i) &&
+                          shapes[x0] == shapes[y] && tenants[l.value_at[x0]].last == clock.forward(i);
     if (in_place) {
-      value_at[y] = value_at[x0];
-      tenants[value_at[y]].last = last[y];
+      l.value_at[y] = l.value_at[x0];
+      tenants[l.value_at[y]].last = last[y];
     } else {
-      value_at[y] = tenants.add(size_t(spec.y.numel()) * compute_size, clock.forward(i), last[y]);
+      l.value_at[y] = tenants.add(size_t(spec.y.numel()) * compute_size, clock.forward(i), last[y]);
     }
     const int kept = bound_[i].backward ? clock.backward(i) : clock.forward(i);
     for (const Slot& slot : spec.saved) {
-      saved_at[i].push_back(tenants.add(size_t(slot.shape.numel()) * size_of(slot.dtype), clock.forward(i), kept));
+      l.saved_at[i].push_back(tenants.add(size_t(slot.shape.numel()) * size_of(slot.dtype), clock.forward(i), kept));
     }
-    if (spec.scratch) scratch_at[i] = tenants.add(spec.scratch, clock.forward(i), clock.forward(i));
+    if (spec.scratch) l.scratch_at[i] = tenants.add(spec.scratch, clock.forward(i), clock.forward(i));
     if (spec.backward_scratch && bound_[i].backward)
-      backward_scratch_at[i] = tenants.add(spec.backward_scratch, clock.backward(i), clock.backward(i));
+      l.backward_scratch_at[i] = tenants.add(spec.backward_scratch, clock.backward(i), clock.backward(i));
   }
 
   // Gradients: born when the first consumer's backward writes (an output's: at the loss), dead after the producer's
@@ -154,21 +184,26 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
   for (size_t v = 0; v < shapes.size(); ++v) {
     if (!needs_gradient_[v]) continue;
     const int dead = producer[v] >= 0 ? clock.backward(size_t(producer[v])) : clock.end();
-    gradient_at[v] = tenants.add(size_t(shapes[v].numel()) * compute_size, std::min(born[v], dead), dead);
+    l.gradient_at[v] = tenants.add(size_t(shapes[v].numel()) * compute_size, std::min(born[v], dead), dead);
   }
 
-  const Placement placement = place(tenants.all());
-  arena_ = Buffer(stream_->place(), placement.total);
+  l.placement = place(tenants.all());
+  return l;
+}
+
+void Program::bind(const std::vector<Shape>& shapes, const Layout& l) {
+  const auto& nodes = graph_.nodes();
+  arena_ = Buffer(stream_->place(), l.placement.total);
   const auto view = [&](size_t tenant, Shape shape, DType type) {
-    return arena_.view(shape, type, placement.offsets[tenant]);
+    return arena_.view(shape, type, l.placement.offsets[tenant]);
   };
   std::vector<Tensor> tensors(shapes.size());
   values_.assign(shapes.size(), {});
   gradients_.assign(shapes.size(), {});
   for (size_t v = 0; v < shapes.size(); ++v) {
-    if (value_at[v] != kNone) tensors[v] = view(value_at[v], shapes[v], types[v]);
-    if (fixed[v]) values_[v] = tensors[v];
-    if (gradient_at[v] != kNone) gradients_[v] = view(gradient_at[v], shapes[v], options_.compute);
+    if (l.value_at[v] != kNone) tensors[v] = view(l.value_at[v], shapes[v], l.types[v]);
+    if (l.fixed[v]) values_[v] = tensors[v];
+    if (l.gradient_at[v] != kNone) gradients_[v] = view(l.gradient_at[v], shapes[v], options_.compute);
   }
   std::vector<bool> written(shapes.size(), false);
   for (Value v : graph_.outputs()) written[size_t(v.id)] = true;
@@ -187,23 +222,25 @@ void Program::lay_out(const std::vector<Shape>& shapes) {
       if (wanted) written[size_t(v.id)] = true;
     }
     for (size_t k = 0; k < b.spec.saved.size(); ++k) {
-      b.saved.push_back(view(saved_at[i][k], b.spec.saved[k].shape, b.spec.saved[k].dtype));
+      b.saved.push_back(view(l.saved_at[i][k], b.spec.saved[k].shape, b.spec.saved[k].dtype));
     }
     const auto bytes_at = [&](size_t tenant, size_t bytes) {
       return tenant == kNone ? Tensor{} : raw_bytes(view(tenant, {}, DType::u8).data, bytes);
     };
-    b.scratch = bytes_at(scratch_at[i], b.spec.scratch);
-    b.backward_scratch = bytes_at(backward_scratch_at[i], b.spec.backward_scratch);
+    b.scratch = bytes_at(l.scratch_at[i], b.spec.scratch);
+    b.backward_scratch = bytes_at(l.backward_scratch_at[i], b.spec.backward_scratch);
   }
 }
 
+size_t Program::packed_bytes() const {
+  size_t bytes = 0;
+  for (const Bound& b : bound_) bytes += (b.spec.packed + 255) / 256 * 256;
+  return bytes;
+}
+
 void Program::bind_params() {
+  packed_ = Buffer(stream_->place(), packed_bytes());
   size_t packed = 0, next = 0;
-  for (Bound& b : bound_) {
-    packed += (b.spec.packed + 255) / 256 * 256;
-  }
-  packed_ = Buffer(stream_->place(), packed);
-  packed = 0;
   for (Bound& b : bound_) {
     for (size_t k = 0; k < b.spec.params.size(); ++k) {
       const Param& p = params_->all()[next++];

@@ -75,7 +75,9 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     to.push_back({"adam",
                   cat("[16777216] shadow ", name_of(shadow)),
                   {DType::f32},
-                  [=](CaseRun& run) { run_case(run, 1 << 24, 0, shadow); },
+                  [=](CaseRun& run) {
+                    run_case(run, run.sized({1, 1, 1, 1 << 24}).n << 24, 0, shadow);
+                  },
                   true,
                   false});
   }

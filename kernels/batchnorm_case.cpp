@@ -224,7 +224,12 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     const std::vector<DType> types = z.centre != 0 ? std::vector{DType::f32, DType::f64} : kAllFloats;
     to.push_back({backwards ? "batchnorm_backward" : "batchnorm_forward", z.name(),
                   bench ? std::vector{DType::f32, DType::bf16} : types,
-                  [=](CaseRun& run) { backwards ? backward(run, z) : forward(run, z); }, bench, !bench});
+                  [=](CaseRun& run) {
+                    Setting sized = z;
+                    sized.x = run.sized(z.x);
+                    backwards ? backward(run, sized) : forward(run, sized);
+                  },
+                  bench, !bench});
   };
   const Shape shapes[] = {{1, 1, 1, 1},  {1, 1, 1, 17},  {2, 1, 1, 3},    {1, 13, 17, 1}, {2, 5, 7, 3},
                           {3, 7, 5, 17}, {2, 9, 11, 64}, {4, 33, 35, 24}, {1, 7, 7, 600}};

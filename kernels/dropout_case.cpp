@@ -77,7 +77,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     static const char* const modes[] = {" ignore", "", " accumulate"};
     to.push_back({"dropout", cat(to_string(x), " p ", p, modes[int(mode)]),
                   bench ? std::vector{DType::f32, DType::bf16} : kAllFloats,
-                  [=](CaseRun& run) { run_case(run, x, p, mode); }, bench, !bench});
+                  [=](CaseRun& run) { run_case(run, run.sized(x), p, mode); }, bench, !bench});
   };
   for (const Shape& x : {Shape{1, 1, 1, 1}, Shape{1, 1, 1, 7}, Shape{2, 3, 5, 3}, Shape{3, 1, 1, 4097}}) {
     for (const float p : {0.0f, 0.25f, 0.5f, 0.9f}) add(x, p, GradMode::overwrite, false);

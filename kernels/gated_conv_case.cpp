@@ -92,10 +92,10 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
   // DeepFillv2 at 256×256.
   for (const Shape& y : {Shape{1, 256, 256, 48}, Shape{4, 64, 64, 192}, Shape{1, 256, 256, 24}}) {
     const std::vector<DType> types = {DType::f32, DType::bf16};
-    to.push_back(
-        {"gate_forward", name(y, Act::elu), types, [=](CaseRun& r) { forward(r, y, Act::elu, 4); }, true, false});
-    to.push_back(
-        {"gate_backward", name(y, Act::elu), types, [=](CaseRun& r) { backward(r, y, Act::elu, 4); }, true, false});
+    to.push_back({"gate_forward", name(y, Act::elu), types, [=](CaseRun& r) { forward(r, r.sized(y), Act::elu, 4); },
+                  true, false});
+    to.push_back({"gate_backward", name(y, Act::elu), types, [=](CaseRun& r) { backward(r, r.sized(y), Act::elu, 4); },
+                  true, false});
   }
 });
 

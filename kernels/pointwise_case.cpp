@@ -175,13 +175,14 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     to.push_back({op, to_string(big) + what, types, run, true, false});
   };
   for (const Act act : {Act::relu, Act::elu}) {
-    bench("activation_forward", kActs[int(act)], [=](CaseRun& run) { activation(run, big, act); });
+    bench("activation_forward", kActs[int(act)], [=](CaseRun& run) { activation(run, run.sized(big), act); });
     bench("activation_backward", kActs[int(act)],
-          [=](CaseRun& run) { activation_gradient(run, big, act, GradMode::overwrite); });
+          [=](CaseRun& run) { activation_gradient(run, run.sized(big), act, GradMode::overwrite); });
   }
-  bench("add", " relu", [=](CaseRun& run) { add(run, big, Act::relu); });
-  bench("add_gradient", " accumulate", [=](CaseRun& run) { gradient_sum(run, big, run.dtype, GradMode::accumulate); });
-  bench("blend", "", [=](CaseRun& run) { blend(run, big, GradMode::overwrite); });
+  bench("add", " relu", [=](CaseRun& run) { add(run, run.sized(big), Act::relu); });
+  bench("add_gradient", " accumulate",
+        [=](CaseRun& run) { gradient_sum(run, run.sized(big), run.dtype, GradMode::accumulate); });
+  bench("blend", "", [=](CaseRun& run) { blend(run, run.sized(big), GradMode::overwrite); });
 });
 
 }  // namespace

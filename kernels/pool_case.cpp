@@ -156,11 +156,17 @@ void backward(CaseRun& run, const Setting& z) {
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
+  const auto sized = [](const CaseRun& run, Setting z) {
+    z.x = run.sized(z.x);
+    return z;
+  };
   const auto add = [&](const Setting& z, bool bench = false) {
     const std::vector<DType> types = bench ? std::vector{DType::f32, DType::bf16} : kAllFloats;
     if (z.mode == GradMode::overwrite)
-      to.push_back({z.op() + "_forward", z.name(), types, [=](CaseRun& run) { forward(run, z); }, bench, !bench});
-    to.push_back({z.op() + "_backward", z.name(), types, [=](CaseRun& run) { backward(run, z); }, bench, !bench});
+      to.push_back(
+          {z.op() + "_forward", z.name(), types, [=](CaseRun& run) { forward(run, sized(run, z)); }, bench, !bench});
+    to.push_back(
+        {z.op() + "_backward", z.name(), types, [=](CaseRun& run) { backward(run, sized(run, z)); }, bench, !bench});
   };
   const Shape shapes[] = {{1, 5, 7, 1}, {2, 9, 6, 3}, {2, 7, 7, 17}, {1, 13, 11, 64}, {2, 15, 15, 8}};
   for (const Kind kind : {Kind::max, Kind::average}) {

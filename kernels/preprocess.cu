@@ -1,3 +1,4 @@
+#include "kernels/core/chunk.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/triangle.h"
 #include "kernels/preprocess.h"
@@ -54,15 +55,63 @@ struct Preprocess {
   }
 };
 
+/// Eight neighbouring pixels of images that keep their size: three chunks of bytes in, three of numbers out.
+template <class T>
+struct NormaliseEight {
+  using A = acc_t<T>;
+  static constexpr int kNumbers = kColours * kChunk;
+  const uint8_t *x, *flip;
+  T* y;
+  int h, w;  // w is a multiple of eight
+  float mean[kColours], std[kColours];
+  bool aligned;
+
+  TT_HD void operator()(int64_t index) const {
+    const int64_t start = index * kChunk, row = divide(start, w);
+    const bool mirrored = flip && flip[divide(row, h)];
+    const int64_t source = mirrored ? 2 * row * w + w - kChunk - start : start;
+    A bytes[kNumbers];
+#pragma unroll
+    for (int part = 0; part < kColours; ++part) {
+      const auto c = load_chunk(x + source * kColours + part * kChunk, kChunk, aligned);
+      each_in_chunk([&](int k) { bytes[part * kChunk + k] = A(c[k]); });
+    }
+#pragma unroll
+    for (int part = 0; part < kColours; ++part) {
+      Chunk<A> out;
+      each_in_chunk([&](int k) {
+        const int i = part * kChunk + k, pixel = i / kColours, colour = i - pixel * kColours;
+        const A value = mirrored ? bytes[(kChunk - 1 - pixel) * kColours + colour] : bytes[i];
+        out[k] = (value / A(255) - A(mean[colour])) / A(std[colour]);
+      });
+      store_chunk(y + start * kColours + part * kChunk, out, kChunk, aligned);
+    }
+  }
+};
+
+template <class K>
+void set_colours(K& kernel, const PreprocessArgs& a) {
+  for (int c = 0; c < kColours; ++c) {
+    kernel.mean[c] = a.mean[c];
+    kernel.std[c] = a.std[c];
+  }
+}
+
+template <class T>
+void run_normalise_eight(Stream& s, const PreprocessArgs& a) {
+  NormaliseEight<T> kernel{
+      a.x.as<const uint8_t>(),          a.flip.as<const uint8_t>(), a.y.as<T>(), a.y.shape.h, a.y.shape.w, {}, {},
+      all_aligned({a.x.data, a.y.data})};
+  set_colours(kernel, a);
+  for_each(s, a.y.shape.rows() / kChunk, kernel, int64_t(kChunk) * kColours);
+}
+
 template <class T, bool Resize>
 void run_preprocess(Stream& s, const PreprocessArgs& a) {
   const int run = s.device_bodies() ? 1 : a.y.shape.w;
   Preprocess<T, Resize> kernel{
       a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.y.as<T>(), a.x.shape, a.y.shape, {}, {}, run};
-  for (int c = 0; c < kColours; ++c) {
-    kernel.mean[c] = a.mean[c];
-    kernel.std[c] = a.std[c];
-  }
+  set_colours(kernel, a);
   for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), kernel, int64_t(run) * kColours);
 }
 
@@ -78,7 +127,9 @@ void preprocess(Stream& s, const PreprocessArgs& a) {
   TT_CHECK(a.x.shape.numel() > 0, ShapeError, "preprocess: an empty image ", to_string(a.x.shape));
   visit_float(a.y.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (a.x.shape == a.y.shape) {
+    if (a.x.shape == a.y.shape && s.device_bodies() && a.y.shape.w % kChunk == 0) {
+      run_normalise_eight<T>(s, a);
+    } else if (a.x.shape == a.y.shape) {
       run_preprocess<T, false>(s, a);
     } else {
       run_preprocess<T, true>(s, a);

@@ -61,12 +61,18 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
   const std::vector<Sizes> test_sizes = {{{1, 1, 1, 3}, 1, 1, false}, {{3, 5, 7, 3}, 5, 7, true},
                                          {{2, 9, 4, 3}, 9, 4, false}, {{3, 11, 9, 3}, 4, 5, true},
                                          {{1, 3, 4, 3}, 7, 13, true}, {{2, 8, 16, 3}, 4, 8, false},
-                                         {{0, 4, 4, 3}, 4, 4, true}};
+                                         {{0, 4, 4, 3}, 4, 4, true},  {{3, 2, 24, 3}, 2, 24, true}};
   const std::vector<Sizes> bench_sizes = {{{8, 256, 256, 3}, 256, 256, true}, {{8, 512, 384, 3}, 256, 256, true}};
   for (const Sizes& s : test_sizes)
     to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, false, true});
   for (const Sizes& s : bench_sizes)
-    to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, true, false});
+    to.push_back({"preprocess", s.name(), kAllFloats,
+                  [s](CaseRun& r) {
+                    Sizes sized = s;
+                    sized.x = r.sized(s.x);
+                    check(r, sized);
+                  },
+                  true, false});
 });
 
 }  // namespace

@@ -237,12 +237,12 @@ TEST(CheckMode, DeviceBodiesAgreeWithTheCpuAndAPlantedErrorIsNamed) {
   }
   Disagreement d = compare_programs(a, b, net.y, nullptr, {}, {}, 1e-4);
   EXPECT_FALSE(d.found) << d.text;
-  EXPECT_EQ(d.nodes_compared, 6);
+  EXPECT_EQ(d.tensors_compared, 6);
   Tensor w = b.params().find("conv2.weight")->value;
   w.as<float>()[5] += 0.5f;
   d = compare_programs(a, b, net.y, nullptr, {}, {}, 1e-4);
   EXPECT_TRUE(d.found);
-  EXPECT_EQ(d.text.rfind("conv2 forward y[", 0), 0u) << d.text;
+  EXPECT_EQ(d.text.rfind("node 2, conv2 forward y[", 0), 0u) << d.text;
 }
 
 TEST(Parameters, FullSizeCountsAreTorchvisions) {

@@ -7,7 +7,9 @@
 #include <map>
 #include <set>
 
+#include "kernels/core/cuda_api.h"
 #include "kernels/core/op_case.h"
+#include "tests/gpu_ledger.h"
 
 namespace telltale {
 namespace {
@@ -25,20 +27,29 @@ std::map<std::string, Margin>& closest() {
   static std::map<std::string, Margin> m;
   return m;
 }
-int device_checks_run = 0, device_checks_all = 0;
+/// One op's checks on a GPU.
+struct OnGpu {
+  std::string kernel;
+  int all = 0, run = 0, failed = 0;
+  double worst = 0;
+};
+std::map<std::string, OnGpu>& on_gpu() {
+  static std::map<std::string, OnGpu> m;
+  return m;
+}
 
 class Kernel : public testing::TestWithParam<Param> {};
 
 TEST_P(Kernel, MatchesReference) {
   const auto& [c, on, dtype] = GetParam();
   if (on == On::cuda) {
-    ++device_checks_all;
     const std::string reason = cuda_unavailable_reason();
     if (!reason.empty()) {
       if (std::getenv("TT_REQUIRE_GPU")) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
       GTEST_SKIP() << reason;
     }
-    ++device_checks_run;
+    ++on_gpu()[c.op].run;
+    ++on_gpu()[c.op].failed;  // until it has passed
   }
   Stream stream = on == On::cpu    ? Stream::cpu()
                   : on == On::cuda ? Stream::cuda()
@@ -47,6 +58,11 @@ TEST_P(Kernel, MatchesReference) {
   c.run(run);
   run.check_guards();
   for (const std::string& f : run.failures()) ADD_FAILURE() << f;
+  if (on == On::cuda) {
+    OnGpu& g = on_gpu()[c.op];
+    g.worst = std::max(g.worst, run.margin().share);
+    g.failed -= !HasFailure();
+  }
   Margin& worst = closest()[c.op];
   if (run.margin().share > worst.share) worst = run.margin();
 }
@@ -55,6 +71,8 @@ std::vector<Param> params() {
   std::vector<Param> out;
   for (const OpCase& c : all_cases()) {
     if (!c.test) continue;
+    on_gpu()[c.op].kernel = c.kernel;
+    on_gpu()[c.op].all += int(c.dtypes.size());
     for (DType t : c.dtypes) {
       for (On on : {On::cpu, On::emulated, On::reversed, On::cuda}) out.push_back({c, on, t});
     }
@@ -93,8 +111,33 @@ class Report : public testing::Environment {
   void TearDown() override {
     for (const auto& [op, m] : closest())
       std::printf("closest margin %-24s %5.1f %%  %s\n", op.c_str(), 100 * m.share, m.where.c_str());
-    std::printf("GPU: %d of %d checks ran%s\n", device_checks_run, device_checks_all,
-                device_checks_run < device_checks_all ? ", CUDA kernels NOT verified" : "");
+    int run = 0, all = 0;
+    for (const auto& [op, g] : on_gpu()) {
+      run += g.run;
+      all += g.all;
+    }
+    std::printf("GPU: %d of %d checks ran%s\n", run, all, run < all ? ", CUDA kernels NOT verified" : "");
+    const char* written = std::getenv("TT_GPU_LEDGER");
+    const std::string path = written ? written : TT_SOURCE_DIR "/tests/gpu_ledger.tsv";
+    GpuLedger ledger = read_ledger(path);
+    if (written && run > 0) update(ledger), write_ledger(path, ledger);
+    std::printf("%s", ledger_report(ledger, all_cases(), TT_SOURCE_DIR).c_str());
+  }
+
+ private:
+  /// An op enters when all its checks ran and passed, and leaves when one failed.
+  static void update(GpuLedger& ledger) {
+    for (const auto& [op, g] : on_gpu()) {
+      if (g.failed > 0) ledger.erase(op);
+      if (g.failed > 0 || g.run < g.all) continue;
+      ledger[op] = {g.kernel,
+                    hash_of_sources(TT_SOURCE_DIR, g.kernel),
+                    cuda_api::device_name(0),
+                    cuda_api::driver_version(),
+                    g.run,
+                    g.worst,
+                    today()};
+    }
   }
 };
 const auto* const report = testing::AddGlobalTestEnvironment(new Report);

@@ -142,13 +142,14 @@ part_peers() {
   say "$(grep -c '^|' "$work/compare.log") rows; see figures.json"
 }
 
-# Runs the small cases under one tool of compute-sanitizer. Time running out is no failure while nothing was found.
+# Runs the small cases of our own kernels (not NVIDIA's) under one tool of compute-sanitizer. Time running out is no failure
+# while nothing was found.
 sanitize() {
+  dry && skip "emulated: nothing for compute-sanitizer to see"
   command -v compute-sanitizer >/dev/null || PATH=$PATH:/usr/local/cuda/bin
   command -v compute-sanitizer >/dev/null || skip "no compute-sanitizer here"
-  dry && skip "emulated: nothing for compute-sanitizer to see"
   local log=$work/$1.log code=0 ran
-  GTEST_SHUFFLE=1 timeout $((limit - 8)) compute-sanitizer --tool "$1" --error-exitcode 9 "$tests/kernels_test" --gtest_filter='*_f32_cuda_*:*_bf16_cuda_*' >"$log" 2>&1 || code=$?
+  GTEST_SHUFFLE=1 timeout $((limit - 8)) compute-sanitizer --tool "$1" --error-exitcode 9 "$tests/kernels_test" --gtest_filter='*_f32_cuda_*:*_bf16_cuda_*:-*/conv_*:*/linear_*:*/gemm*' >"$log" 2>&1 || code=$?
   grep -E '^=========' "$log" | head -n 40 || true
   ran=$(grep -c '\[       OK \]' "$log" || true)
   if grep -qiE 'device not supported|unable to|not supported' <(grep '^=========' "$log"); then skip "compute-sanitizer: $(grep -m 1 '^=========' "$log")"; fi

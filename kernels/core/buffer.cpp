@@ -6,10 +6,17 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/cuda_api.h"
+#include "kernels/core/host_work.h"
 
 namespace telltale {
 
+HostWork& host_work() {
+  thread_local HostWork work;
+  return work;
+}
+
 Buffer::Buffer(Place place, size_t bytes) : bytes_(bytes), place_(place) {
+  ++host_work().allocations;
   if (bytes == 0) bytes = 64;
   if (place == Place::cuda) {
     data_ = cuda_api::allocate(bytes);
@@ -29,6 +36,7 @@ Buffer::~Buffer() {
 }
 
 void upload(Stream& s, Tensor to, const void* from) {
+  ++host_work().copies;
   if (!s.is_cuda()) {
     if (to.bytes()) std::memcpy(to.data, from, to.bytes());
     return;
@@ -38,6 +46,7 @@ void upload(Stream& s, Tensor to, const void* from) {
 }
 
 void download(Stream& s, void* to, Tensor from) {
+  ++host_work().copies;
   if (!s.is_cuda()) {
     if (from.bytes()) std::memcpy(to, from.data, from.bytes());
     return;

@@ -32,6 +32,11 @@ std::string device_name(int ordinal) {
   TT_CUDA_CHECK(cudaGetDeviceProperties(&p, ordinal));
   return p.name;
 }
+int current_device() {
+  int ordinal = 0;
+  TT_CUDA_CHECK(cudaGetDevice(&ordinal));
+  return ordinal;
+}
 void* create_stream(int ordinal) {
   int count = 0;
   TT_CUDA_CHECK(cudaGetDeviceCount(&count));
@@ -70,6 +75,67 @@ void copy_on_device(void* s, void* to, const void* from, size_t bytes) {
   TT_CUDA_CHECK(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, cudaStream_t(s)));
 }
 void fill_zero(void* s, void* to, size_t bytes) { TT_CUDA_CHECK(cudaMemsetAsync(to, 0, bytes, cudaStream_t(s))); }
+
+Memory memory() {
+  Memory m;
+  TT_CUDA_CHECK(cudaMemGetInfo(&m.free, &m.total));
+  return m;
+}
+std::string driver_version() {
+  if (std::FILE* file = std::fopen("/sys/module/nvidia/version", "r")) {
+    char text[64] = {};
+    const bool read = std::fscanf(file, "%63s", text) == 1;
+    std::fclose(file);
+    if (read) return text;
+  }
+  int version = 0;
+  TT_CUDA_CHECK(cudaDriverGetVersion(&version));
+  return cat("CUDA ", version / 1000, ".", version % 1000 / 10);
+}
+void* allocate_pinned(size_t bytes) {
+  void* p = nullptr;
+  TT_CUDA_CHECK(cudaMallocHost(&p, bytes));
+  return p;
+}
+void release_pinned(void* p) { report("cudaFreeHost", cudaFreeHost(p)); }
+
+void* create_event() {
+  cudaEvent_t e = nullptr;
+  TT_CUDA_CHECK(cudaEventCreate(&e));
+  return e;
+}
+void destroy_event(void* e) { report("cudaEventDestroy", cudaEventDestroy(cudaEvent_t(e))); }
+void record_event(void* e, void* s) { TT_CUDA_CHECK(cudaEventRecord(cudaEvent_t(e), cudaStream_t(s))); }
+void wait_event(void* s, void* e) { TT_CUDA_CHECK(cudaStreamWaitEvent(cudaStream_t(s), cudaEvent_t(e))); }
+void synchronize_event(void* e) { TT_CUDA_CHECK(cudaEventSynchronize(cudaEvent_t(e))); }
+double seconds_between(void* from, void* to) {
+  float milliseconds = 0;
+  synchronize_event(to);
+  TT_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, cudaEvent_t(from), cudaEvent_t(to)));
+  return double(milliseconds) * 1e-3;
+}
+
+void begin_capture(void* s) {
+  TT_CUDA_CHECK(cudaStreamBeginCapture(cudaStream_t(s), cudaStreamCaptureModeThreadLocal));
+}
+void* end_capture(void* s) {
+  cudaGraph_t graph = nullptr;
+  TT_CUDA_CHECK(cudaStreamEndCapture(cudaStream_t(s), &graph));
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+  report("cudaGraphDestroy", cudaGraphDestroy(graph));
+  TT_CUDA_CHECK(status);
+  return executable;
+}
+void abandon_capture(void* s) {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(cudaStream_t(s),
+                       &graph);  // fails where the recording is already broken: that is why we are here
+  if (graph) report("cudaGraphDestroy", cudaGraphDestroy(graph));
+  cudaGetLastError();
+}
+void launch_graph(void* g, void* s) { TT_CUDA_CHECK(cudaGraphLaunch(cudaGraphExec_t(g), cudaStream_t(s))); }
+void destroy_graph(void* g) { report("cudaGraphExecDestroy", cudaGraphExecDestroy(cudaGraphExec_t(g))); }
 }  // namespace cuda_api
 
 #else
@@ -80,6 +146,7 @@ namespace {
 [[noreturn]] void absent() { throw DeviceError("no CUDA device: " + unavailable_reason()); }
 }  // namespace
 std::string device_name(int) { absent(); }
+int current_device() { absent(); }
 void* create_stream(int) { absent(); }
 void destroy_stream(void*) {}
 void synchronize(void*) { absent(); }
@@ -89,6 +156,21 @@ void copy_to_device(void*, void*, const void*, size_t) { absent(); }
 void copy_to_host(void*, void*, const void*, size_t) { absent(); }
 void copy_on_device(void*, void*, const void*, size_t) { absent(); }
 void fill_zero(void*, void*, size_t) { absent(); }
+Memory memory() { absent(); }
+std::string driver_version() { absent(); }
+void* allocate_pinned(size_t) { absent(); }
+void release_pinned(void*) {}
+void* create_event() { absent(); }
+void destroy_event(void*) {}
+void record_event(void*, void*) { absent(); }
+void wait_event(void*, void*) { absent(); }
+void synchronize_event(void*) { absent(); }
+double seconds_between(void*, void*) { absent(); }
+void begin_capture(void*) { absent(); }
+void* end_capture(void*) { absent(); }
+void abandon_capture(void*) {}
+void launch_graph(void*, void*) { absent(); }
+void destroy_graph(void*) {}
 }  // namespace cuda_api
 
 #endif

@@ -4,8 +4,10 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 
 #include "kernels/core/check.h"
+#include "kernels/core/cuda_api.h"
 #include "kernels/core/host_values.h"
 
 namespace telltale {
@@ -14,8 +16,12 @@ namespace {
 constexpr size_t kGuard = 64;
 constexpr unsigned char kGuardByte = 0xa5;
 
-std::vector<void (*)(std::vector<OpCase>&)>& registrars() {
-  static std::vector<void (*)(std::vector<OpCase>&)> r;
+struct Registrar {
+  void (*add)(std::vector<OpCase>&);
+  std::string kernel;
+};
+std::vector<Registrar>& registrars() {
+  static std::vector<Registrar> r;
   return r;
 }
 
@@ -27,6 +33,38 @@ double epsilon_of(DType t) {
     case DType::f16: return std::ldexp(1, -10);
     default: return std::ldexp(1, -23);
   }
+}
+
+constexpr size_t kFewest = 20, kMost = 100;  // timed calls
+constexpr double kEnough = 0.5;              // seconds after which more calls tell nothing new
+
+std::vector<double> time_on_host(const std::function<void()>& f) {
+  std::vector<double> times;
+  for (double total = 0; times.size() < kFewest || (times.size() < kMost && total < kEnough); total += times.back()) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return times;
+}
+
+/// Between events, so that launching costs nothing; every call finds the L2 full of something else.
+std::vector<double> time_on_gpu(Stream& s, const std::function<void()>& f) {
+  struct Event {
+    void* handle = cuda_api::create_event();
+    ~Event() { cuda_api::destroy_event(handle); }
+  };
+  const OwnedTensor flush(s.place(), {1, 1, 1, 256 << 20}, DType::u8);
+  std::vector<double> times;
+  Event start, end;
+  for (double total = 0; times.size() < kFewest || (times.size() < kMost && total < kEnough); total += times.back()) {
+    fill_zero(s, flush);
+    cuda_api::record_event(start.handle, s.native());
+    f();
+    cuda_api::record_event(end.handle, s.native());
+    times.push_back(cuda_api::seconds_between(start.handle, end.handle));
+  }
+  return times;
 }
 
 std::string position(const Shape& s, int64_t i) {
@@ -43,8 +81,10 @@ Tensor CaseRun::guarded(Shape shape, DType type) {
   const size_t bytes = size_t(shape.numel()) * size_of(type);
   const size_t padded = (bytes + 2 * kGuard + 63) / 64 * 64 + kGuard;
   owned_.emplace_back(stream.place(), Shape{1, 1, 1, int(padded)}, DType::u8);
-  const std::vector<unsigned char> fill(padded, kGuardByte);
-  upload(stream, owned_.back().tensor, fill.data());
+  if (is_test()) {
+    const std::vector<unsigned char> fill(padded, kGuardByte);
+    upload(stream, owned_.back().tensor, fill.data());
+  }
   // The payload starts one element past a 64-byte boundary for every other tensor, so that unaligned views are met
   // everywhere.
   const size_t start = kGuard + (is_test() && owned_.size() % 2 ? size_of(type) : 0);
@@ -56,10 +96,27 @@ Tensor CaseRun::guarded(Shape shape, DType type) {
 Tensor CaseRun::input(Shape shape, double low, double high) { return input(shape, dtype, low, high); }
 
 Tensor CaseRun::input(Shape shape, DType type, double low, double high) {
-  std::vector<double> v(size_t(shape.numel()));
+  constexpr int64_t kDrawn = 1 << 20;
+  const int64_t count = is_test() ? shape.numel() : std::min(shape.numel(), kDrawn);
+  std::vector<double> v(static_cast<size_t>(count));
   for (double& e : v)
     e = type == DType::u8 || type == DType::i32 ? std::floor(random.uniform(low, high)) : random.uniform(low, high);
-  return from(shape, type, v);
+  Tensor t = guarded(shape, type);
+  assign({t.data, {1, 1, 1, int(count)}, type}, v);
+  for (int64_t done = count; done < shape.numel();) {
+    const int more = int(std::min({done, shape.numel() - done, kDrawn}));
+    const Shape part{1, 1, 1, more};
+    copy(stream, {t.as<char>() + size_t(done) * size_of(type), part, type}, {t.data, part, type});
+    done += more;
+  }
+  return t;
+}
+
+Shape CaseRun::sized(Shape shape) const {
+  const int64_t enough = (int64_t(256) << 20) / int64_t(size_of(dtype));
+  if (is_test() || !stream.is_cuda() || shape.numel() == 0) return shape;
+  shape.n *= int((enough + shape.numel() - 1) / shape.numel());
+  return shape;
 }
 
 Tensor CaseRun::from(Shape shape, DType type, const std::vector<double>& v) {
@@ -77,8 +134,10 @@ Tensor CaseRun::output(Shape shape) { return output(shape, dtype); }
 
 Tensor CaseRun::output(Shape shape, DType type) {
   Tensor t = guarded(shape, type);
-  const std::vector<unsigned char> poison(t.bytes(), 0xff);  // a NaN in every floating-point type
-  upload(stream, t, poison.data());
+  if (is_test()) {
+    const std::vector<unsigned char> poison(t.bytes(), 0xff);  // a NaN in every floating-point type
+    upload(stream, t, poison.data());
+  }
   return t;
 }
 
@@ -89,16 +148,7 @@ void CaseRun::op(double b, double fl, const std::function<void()>& f) {
   flops += fl;
   f();
   if (is_test()) return;
-  stream.sync();
-  std::vector<double> times;
-  double total = 0;
-  while (times.size() < 5 || (times.size() < 50 && total < 0.5)) {
-    const auto start = std::chrono::steady_clock::now();
-    f();
-    stream.sync();
-    times.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-    total += times.back();
-  }
+  std::vector<double> times = stream.is_cuda() ? time_on_gpu(stream, f) : time_on_host(f);
   std::sort(times.begin(), times.end());
   if (seconds_.empty()) {
     seconds_ = times;
@@ -202,11 +252,18 @@ void CaseRun::check_guards() {
   }
 }
 
-RegisterCases::RegisterCases(void (*add)(std::vector<OpCase>&)) { registrars().push_back(add); }
+RegisterCases::RegisterCases(void (*add)(std::vector<OpCase>&), std::source_location where) {
+  const std::string stem = std::filesystem::path(where.file_name()).stem();
+  registrars().push_back({add, stem.substr(0, stem.rfind("_case"))});
+}
 
 std::vector<OpCase> all_cases() {
   std::vector<OpCase> cases;
-  for (auto* add : registrars()) add(cases);
+  for (const Registrar& r : registrars()) {
+    const size_t first = cases.size();
+    r.add(cases);
+    for (size_t i = first; i < cases.size(); ++i) cases[i].kernel = r.kernel;
+  }
   std::stable_sort(cases.begin(), cases.end(), [](const OpCase& a, const OpCase& b) { return a.op < b.op; });
   return cases;
 }

@@ -4,6 +4,7 @@
 // run, never typed in a case.
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <vector>
 
@@ -33,19 +34,23 @@ class CaseRun {
   bool is_test() const { return mode == Mode::test; }
   bool is_f64() const { return dtype == DType::f64; }
 
-  /// A tensor filled uniformly in [low, high), already rounded to its dtype (default: the run's). `offset` shifts it by
-  /// elements to be unaligned.
+  /// A tensor filled uniformly in [low, high), already rounded to its dtype (default: the run's). In a bench a million
+  /// numbers repeat.
   Tensor input(Shape shape, double low = -1, double high = 1);
   Tensor input(Shape shape, DType type, double low, double high);
   Tensor from(Shape shape, DType type, const std::vector<double>& values);
   /// A tensor full of NaN (0xff bytes for integers): whatever an op forgets to write shows.
   Tensor output(Shape shape);
   Tensor output(Shape shape, DType type);
+  /// A bench on a GPU: the shape with its batch multiplied until a tensor of it fills 256 MB, several times the L2.
+  /// Anywhere else as it is.
+  Shape sized(Shape shape) const;
   /// The values of a tensor as doubles.
   std::vector<double> values(Tensor t);
   void assign(Tensor t, const std::vector<double>& values);
 
-  /// Runs the op: once in a test, many times in bench. bytes and flops: what one call must read + write, and compute.
+  /// Runs the op: once in a test; at least 20 times in bench, on a GPU with its L2 flushed before each and timed by
+  /// events. bytes and flops: what one call must read + write, and compute.
   void op(double bytes, double flops, const std::function<void()>& f);
   /// Test only: every element within `ulps` units in the last place of the tensor's dtype, measured at max(|expected|,
   /// floor). NaN and inf must match in kind. For a sum of K terms allow about sqrt(K) ulps of the accumulator: pass
@@ -82,15 +87,17 @@ struct OpCase {
   std::string size;           ///< "[2,5,7,3] relu residual"
   std::vector<DType> dtypes;  ///< which it must run in
   std::function<void(CaseRun&)> run;
-  bool bench = false;  ///< a size worth timing: big enough to leave the caches
-  bool test = true;    ///< small enough to check in CI
+  bool bench = false;       ///< a size worth timing: big enough to leave the caches
+  bool test = true;         ///< small enough to check in CI
+  std::string kernel = {};  ///< whose it is: the stem of its x_case.cpp, set when registered
 };
 
 /// Every case linked into this program, in name order.
 std::vector<OpCase> all_cases();
 /// Registers at start-up: `static const RegisterCases r([](std::vector<OpCase>& to) { … });` in an x_case.cpp.
 struct RegisterCases {
-  explicit RegisterCases(void (*add)(std::vector<OpCase>&));
+  explicit RegisterCases(void (*add)(std::vector<OpCase>&),
+                         std::source_location where = std::source_location::current());
 };
 
 inline const std::vector<DType> kAllFloats = {DType::f32, DType::f64, DType::bf16, DType::f16};

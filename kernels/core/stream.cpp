@@ -8,6 +8,7 @@
 #include "kernels/core/buffer.h"
 #include "kernels/core/check.h"
 #include "kernels/core/cuda_api.h"
+#include "kernels/core/host_work.h"
 
 namespace telltale {
 
@@ -94,6 +95,7 @@ Tensor Stream::workspace(size_t bytes) {
 }
 
 void Stream::sync() {
+  ++host_work().waits;
   if (native_) cuda_api::synchronize(native_);
 }
 

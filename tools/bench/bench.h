@@ -33,7 +33,7 @@ struct NetBenchOptions {
   std::string mode = "infer", precision = "f32", json;
   int size = 256, width = 48;
   double seconds = 3;
-  bool layers = false, serve = false;
+  bool layers = false, serve = false, capture = true;
 };
 int bench_nets(const CommonOptions&, const NetBenchOptions&);
 

@@ -3,13 +3,16 @@
 
 #include <cstdio>
 #include <iostream>
-#include <map>
 
+#include "engine/capture.h"
 #include "engine/program.h"
+#include "kernels/core/cuda_api.h"
 #include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 #include "losses/loss.h"
 #include "tools/bench/bench.h"
+#include "tools/bench/ceilings.h"
+#include "tools/bench/layers.h"
 #include "tools/common/device.h"
 
 namespace telltale {
@@ -22,11 +25,12 @@ void fill_random(Stream& s, Tensor t, double low, double high) {
   set_values(s, t, v);
 }
 
-/// A net with inputs in place, and one step of it.
+/// A net with inputs in place, and one step of it: on a GPU a graph after the second.
 class Workload {
  public:
-  Workload(Stream& s, const std::string& net, int batch, const NetBenchOptions& o) : stream_(s) {
-    const DType type = precision_of(o.precision);
+  Workload(Stream& s, const std::string& net, int batch, const NetBenchOptions& o)
+      : stream_(s), free_before_(free_memory(s)), capture_(s, o.capture) {
+    const DType type = precision_of(o.precision, s);
     const bool training = o.mode == "train";
     Graph g;
     const Value x = g.input({batch, o.size, o.size, 3});
@@ -38,7 +42,10 @@ class Workload {
     } else {
       y_ = detector_net(net).build(g, x, {});
     }
-    program_ = std::make_unique<Program>(g, s, Options{.compute = type, .training = training, .seed = 1});
+    program_ = std::make_unique<Program>(
+        g, s,
+        Options{
+            .compute = type, .training = training, .seed = 1, .dynamic_loss_scale = training && type == DType::f16});
     fill_random(s, program_->tensor(x), 0, 1);
     if (mask.id >= 0) fill_random(s, program_->tensor(mask), 0, 0);
     if (!training) return;
@@ -58,68 +65,54 @@ class Workload {
     if (loss_) {
       ++state_.step;
       program_->set_state(state_);
+      capture_.run([this] {
+        program_->gradients(y_, *loss_, target_, terms_, false);
+        program_->update(optimizer_);
+      });
+    } else {
+      capture_.run([this] { program_->forward(); });
+    }
+    stream_.sync();
+  }
+  /// The same without a graph, so that an observer sees every layer.
+  void eager_step() {
+    if (loss_) {
       program_->gradients(y_, *loss_, target_, terms_, false);
-      program_->update(Adam());
+      program_->update(optimizer_);
     } else {
       program_->forward();
     }
     stream_.sync();
   }
+  /// What the net and its libraries took of the GPU's memory; on the host what the process took at most.
+  double peak_mib() const {
+    return stream_.is_cuda() ? double(free_before_ - free_memory(stream_)) / (1 << 20) : peak_memory_mib();
+  }
+  const Capture& capture() const { return capture_; }
   Program& program() { return *program_; }
 
  private:
+  static size_t free_memory(const Stream& s) { return s.is_cuda() ? cuda_api::memory().free : 0; }
   Stream& stream_;
+  size_t free_before_;
   std::unique_ptr<Program> program_;
+  Capture capture_;
+  Adam optimizer_;
   Value y_;
   std::unique_ptr<Loss> loss_;
   OwnedTensor target_, terms_;
   StepState state_;
 };
 
-/// Time, share and rate of every layer, forward and backward summed over a few steps.
-void print_layers(Workload& w, Stream& s) {
-  struct Row {
-    std::string what;
-    double forward = 0, backward = 0, flops = 0;
-  };
-  std::map<int, Row> rows;
-  double mark = 0;
-  w.program().observe([&](Program::Step step, const Layer& layer, const Io& io) {
-    s.sync();
-    Row& row = rows[step.node];
-    row.what = layer.name + "  " + layer.describe() + "  " + to_string(io.y.shape);
-    (step.backward ? row.backward : row.forward) += now() - mark;
-    // Every parameter of a filter or a matrix is multiplied once per output pixel.
-    if (!io.w.empty() && io.w[0].shape.n > 1) {
-      row.flops += 2.0 * double(io.y.shape.rows()) * double(io.w[0].shape.numel()) * (step.backward ? 2 : 1);
-    }
-    mark = now();
-  });
-  constexpr int kSteps = 5;
-  for (int i = 0; i < kSteps; ++i) {
-    mark = now();
-    w.step();
-  }
-  w.program().observe(nullptr);
-  double total = 0;
-  for (const auto& [node, r] : rows) total += r.forward + r.backward;
-  std::printf("%4s %9s %9s %7s %9s  %s\n", "node", "fwd ms", "bwd ms", "share", "GFLOP/s", "layer");
-  for (const auto& [node, r] : rows) {
-    std::printf("%4d %9.3f %9.3f %6.1f%% %9.1f  %s\n", node, r.forward / kSteps * 1e3, r.backward / kSteps * 1e3,
-                100 * (r.forward + r.backward) / total, r.flops / (r.forward + r.backward) / 1e9, r.what.c_str());
-  }
-}
-
 int serve(Workload& w) {
-  w.step();
-  w.step();
+  for (int i = 0; i < 4; ++i) w.step();  // two eagerly, one recorded, one replayed
   std::printf("{\"ready\": true}\n");
   std::fflush(stdout);
   std::string line;
   while (std::getline(std::cin, line) && line == "go") {
     const double start = now();
     w.step();
-    std::printf("{\"seconds\": %.9f, \"peak_mib\": %.1f}\n", now() - start, peak_memory_mib());
+    std::printf("{\"seconds\": %.9f, \"peak_mib\": %.1f}\n", now() - start, w.peak_mib());
     std::fflush(stdout);
   }
   return 0;
@@ -137,14 +130,16 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
   }
   std::printf("%s, %s, %s, %dx%d\n\n", machine_description().c_str(), options.mode.c_str(), options.precision.c_str(),
               options.size, options.size);
-  std::printf("%-12s %6s %10s %10s %10s %10s %10s %11s\n", "net", "batch", "median ms", "p95 ms", "p99 ms", "min ms",
-              "images/s", "planned MiB");
+  std::printf("%-12s %6s %10s %10s %10s %10s %10s %11s %11s\n", "net", "batch", "median ms", "p95 ms", "p99 ms",
+              "min ms", "images/s", "planned MiB", "taken MiB");
+  Ceilings most;
+  if (options.layers) most = measure_ceilings(stream, precision_of(options.precision, stream));
   nlohmann::json rows = nlohmann::json::array();
   for (const std::string& net : options.nets) {
     for (int batch : options.batches) {
       TT_CHECK(batch > 0, UsageError, "--batch must be positive, got ", batch);
       Workload w(stream, net, batch, options);
-      w.step();
+      for (int i = 0; i < (stream.is_cuda() ? 20 : 1); ++i) w.step();
       std::vector<double> seconds;
       for (double total = 0; total < options.seconds || seconds.size() < 5; total += seconds.back()) {
         const double start = now();
@@ -153,10 +148,14 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
       }
       const Timing t = timing_of(seconds);
       const double planned = double(w.program().total_bytes()) / (1 << 20);
-      std::printf("%-12s %6d %10.2f %10.2f %10.2f %10.2f %10.2f %11.1f\n", net.c_str(), batch, t.median * 1e3,
-                  t.p95 * 1e3, t.p99 * 1e3, t.low * 1e3, batch / t.median, planned);
+      std::printf("%-12s %6d %10.3f %10.3f %10.3f %10.3f %10.2f %11.1f %11.1f\n", net.c_str(), batch, t.median * 1e3,
+                  t.p95 * 1e3, t.p99 * 1e3, t.low * 1e3, batch / t.median, planned, w.peak_mib());
+      if (stream.is_cuda() && !w.capture().replays()) {
+        std::printf("  no graph: %s\n", w.capture().why_eager().c_str());
+      }
       std::fflush(stdout);
-      if (options.layers) print_layers(w, stream);
+      nlohmann::json layers;
+      if (options.layers) layers = time_layers(w.program(), stream, most, [&] { w.eager_step(); });
       rows.push_back({{"net", net},
                       {"batch", batch},
                       {"mode", options.mode},
@@ -166,7 +165,10 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
                       {"min_s", t.low},
                       {"steps", t.count},
                       {"images_per_s", batch / t.median},
-                      {"planned_mib", planned}});
+                      {"planned_mib", planned},
+                      {"taken_mib", w.peak_mib()},
+                      {"graph", w.capture().replays()},
+                      {"layers", layers}});
     }
   }
   std::printf("\npeak resident memory of this process: %.0f MiB\n", peak_memory_mib());
@@ -174,6 +176,8 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
                               {"device", stream.description()},
                               {"precision", options.precision},
                               {"size", options.size},
+                              {"copy_bytes_per_s", most.copy_bytes},
+                              {"flop_per_s", most.flop},
                               {"nets", rows}});
   return 0;
 }

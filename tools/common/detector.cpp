@@ -171,6 +171,7 @@ void Detector::build(Stream& stream) {
   if (settings_.image_size == 0) settings_.image_size = info_.size;
   net_ = detector_graph(info_, settings_.batch, settings_.image_size);
   program_ = std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute});
+  forward_ = std::make_unique<Capture>(stream);
   staging_.assign(program_->tensor(net_.pixels).bytes(), 0);
   fill_zero(stream, program_->tensor(net_.flip));
 }
@@ -183,7 +184,8 @@ std::vector<Verdict> Detector::run(std::span<const uint8_t> pixels, int count) {
   Stream& stream = program_->stream();
   std::copy(pixels.begin(), pixels.end(), staging_.begin());
   upload(stream, program_->tensor(net_.pixels), staging_.data());
-  program_->forward();
+  program_->make_ready();
+  forward_->run([this] { program_->forward(); });
   const std::vector<float> raw = download_f32(stream, program_->tensor(net_.logits));
   std::vector<Verdict> verdicts;
   for (int i = 0; i < count; ++i)

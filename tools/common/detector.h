@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/capture.h"
 #include "engine/program.h"
 #include "tools/common/real_box.h"
 #include "weights/family.h"
@@ -89,6 +90,7 @@ class Detector {
   std::string sha256_;
   DetectorGraph net_;
   std::unique_ptr<Program> program_;
+  std::unique_ptr<Capture> forward_;
   std::vector<uint8_t> staging_;
 };
 

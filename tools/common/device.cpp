@@ -11,7 +11,8 @@ namespace telltale {
 
 Stream open_device(const CommonOptions& o) {
   Stream s = Stream::open(o.device, o.threads);
-  spdlog::info("running on {}", s.description());
+  const std::string reason = o.device == "auto" && !s.is_cuda() ? cuda_unavailable_reason() : "";
+  spdlog::info("running on {}{}", s.description(), reason.empty() ? "" : " (no GPU: " + reason + ")");
   return s;
 }
 

@@ -13,6 +13,7 @@
 #include "kernels/core/atomic_file.h"
 #include "tools/common/detector.h"
 #include "tools/common/device.h"
+#include "tools/common/device_check.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/log.h"
 #include "tools/common/progress.h"
@@ -30,6 +31,7 @@ struct InferSettings {
   std::string weights, json = "-", annotations, precision = "f32";
   double threshold = 0.5;
   int batch = 8;
+  bool check = false;
 };
 
 double milliseconds_since(std::chrono::steady_clock::time_point t) {
@@ -179,15 +181,38 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--threshold", s.threshold, "probability from which an image counts as fake")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
+  app.add_flag("--check", s.check,
+               "no verdicts: run the first images on this device and on another, and name the first node that differs");
   app.add_option("--precision", s.precision, "of activations; tf32 on CUDA only")
       ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
   app.add_option("--batch", s.batch, "images at once")->check(CLI::Range(1, 4096))->capture_default_str();
 }
 
+/// --check: the first readable images through the net on both devices. Returns the exit code.
+int check(const InferSettings& s, const std::vector<std::string>& paths, Stream& stream) {
+  Stream second = other_device(stream);
+  const Detector::Settings settings{.batch = int(std::min(paths.size(), size_t(s.batch)))};
+  Detector a(s.weights, stream, settings), b(s.weights, second, settings);
+  std::vector<uint8_t> pixels;
+  int count = 0;
+  for (const std::string& path : paths) {
+    const Input in = read_input(path, a.image_size());
+    if (!in.error.empty()) continue;
+    pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
+    if (++count == a.batch()) break;
+  }
+  TT_CHECK(count > 0, DataError, "none of ", paths.size(), " files could be read");
+  for (Detector* d : {&a, &b}) d->run(pixels, count);
+  return report_check(compare_programs(a.program(), b.program(), a.logits(), nullptr, {}, {},
+                                       check_tolerance(a.program().options().compute)),
+                      stream, second);
+}
+
 int infer(const InferSettings& s, const CommonOptions& common) {
   const std::vector<std::string> paths = images_named(s.paths);
   Stream stream = open_device(common);
+  if (s.check) return check(s, paths, stream);
   const int batch = int(std::min(paths.size(), size_t(s.batch)));
   Detector detector(s.weights, stream, {.batch = batch, .compute = precision_of(s.precision, stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));

@@ -2,6 +2,8 @@
 #include <nlohmann/json.hpp>
 
 #include "tools/common/device.h"
+#include "tools/common/log.h"
+#include "tools/train/check.h"
 #include "tools/train/trainer.h"
 
 namespace telltale {
@@ -57,6 +59,8 @@ struct AddFlag {
 
 int train(TrainSettings& settings, const std::string& recipe_file, int accumulate, nlohmann::json overrides) {
   if (!recipe_file.empty()) apply_recipe(settings.recipe, read_recipe(recipe_file), recipe_file);
+  const bool choose_batch = overrides.value("batch", -1) == 0;  // "auto"
+  if (choose_batch) overrides.erase("batch");
   apply_recipe(settings.recipe, overrides, "command line");
   if (accumulate > 0) {
     const int batch = settings.recipe.batch;
@@ -66,6 +70,11 @@ int train(TrainSettings& settings, const std::string& recipe_file, int accumulat
   check_recipe(settings.recipe);
   const Dataset dataset = Dataset::open(settings.data);
   Stream stream = open_device(settings.common);
+  if (settings.check) return check_training(settings, stream, dataset);
+  if (choose_batch) {
+    settings.recipe.batch = fitting_batch(settings, stream, dataset);
+    spdlog::info("--batch auto: {} images a step", settings.recipe.batch);
+  }
   Trainer(settings, stream, dataset).run();
   return 0;
 }
@@ -87,6 +96,8 @@ int main(int argc, char** argv) {
     app.add_option("--init", settings.init, "weights to start from (safetensors, torchvision's names), or none")
         ->capture_default_str();
     app.add_flag("--resume", settings.resume, "continue from the run folder's last checkpoint");
+    app.add_flag("--check", settings.check,
+                 "train nothing: run one step on this device and on another, and name the first node that differs");
     app.add_option("--checkpoint-minutes", settings.checkpoint_minutes,
                    "save that often besides after every epoch; 0: after every step")
         ->check(CLI::NonNegativeNumber)
@@ -96,6 +107,8 @@ int main(int argc, char** argv) {
     app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
     for (const RecipeField& field : recipe_fields()) std::visit(AddFlag{app, overrides, field}, field.member);
+    app.get_option("--batch")->transform(
+        CLI::Transformer(std::map<std::string, std::string>{{"auto", "0"}}).description("or auto: what fits the memory"));
   };
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
                   [&](const CommonOptions& common) {

@@ -8,7 +8,7 @@ namespace telltale {
 struct TrainSettings {
   Recipe recipe;
   std::string data, out, init = "none";
-  bool resume = false;
+  bool resume = false, check = false;
   double checkpoint_minutes = 10;
   int workers = 0;
   int cache_mb = 0;

@@ -4,6 +4,7 @@
 #include "nets/nets.h"
 #include "tools/common/device.h"
 #include "tools/common/log.h"
+#include "tools/train/check.h"
 #include "tools/train/trainer.h"
 #include "weights/names.h"
 #include "weights/weights_file.h"
@@ -67,7 +68,10 @@ void Trainer::build_programs() {
     try {
       program_ = std::make_unique<Program>(net_.graph, *stream_, options);
     } catch (const DeviceError& e) {
-      if (fixed || !stream_->is_cuda() || micro_batch_ == 1) throw;
+      if (!stream_->is_cuda()) throw;
+      if (fixed || micro_batch_ == 1) {
+        throw DeviceError(cat(e.what(), "; ", fitting_batch(settings_, *stream_, *dataset_), " images a pass would fit"));
+      }
       spdlog::info("a pass over {} images does not fit ({})", micro_batch_, e.what());
       micro_batch_ = divisor(recipe_.batch, micro_batch_ - 1);
     }
@@ -78,6 +82,9 @@ void Trainer::build_programs() {
   target_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, DType::f32);
   losses_ = OwnedTensor(stream_->place(), {samples, 1, 1, loss_->terms()}, DType::f32);
   slopes_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute);
+  pixels_upload_.emplace(*stream_, program_->tensor(net_.pixels).bytes());
+  flip_upload_.emplace(*stream_, program_->tensor(net_.flip).bytes());
+  target_upload_.emplace(*stream_, size_t(micro_batch_) * 5 * sizeof(float));
 
   LoaderOptions o;
   o.batch = std::min(recipe_.batch, rows);

@@ -21,12 +21,10 @@ int count_positives(const float* targets, int samples) {
 }
 
 /// Sums of a loss tensor's columns over its first `samples` rows: classification, box.
-std::array<double, 2> sum_losses(Stream& s, Tensor losses, int samples) {
-  losses.shape.n = samples;
-  const std::vector<float> values = download_f32(s, losses);
+std::array<double, 2> sum_losses(const float* losses, int samples) {
   std::array<double, 2> sums{};
   for (int i = 0; i < samples; ++i) {
-    for (size_t k = 0; k < 2; ++k) sums[k] += double(values[size_t(i) * 3 + 1 + k]);
+    for (size_t k = 0; k < 2; ++k) sums[k] += double(losses[size_t(i) * 3 + 1 + k]);
   }
   return sums;
 }
@@ -65,22 +63,20 @@ void Trainer::train_epoch() {
   const LoaderStats before = loader_->stats();
   const Clock::time_point start = Clock::now();
   const int64_t samples_before = progress_.samples;
+  settled_ = start;
   while (progress_.batch < loader_->batches()) {
     stop_if_interrupted();
-    const Clock::time_point step_start = Clock::now();
     const Batch* batch = loader_->next();
     TT_CHECK(batch && batch->epoch == progress_.epoch && batch->index == progress_.batch, Error,
              "the loader is out of step with the run");
     // A tail smaller than a micro-batch sits this epoch out; the next shuffle brings other images there.
     const int used = used_of(batch->count);
-    if (used > 0) {
-      const std::array<double, 2> losses = step(*batch, used);
-      log_step(losses, seconds_since(step_start), used);
-    }
+    if (used > 0) step(*batch, used);
     bar_->advance(batch->count);
     ++progress_.batch;
     checkpoint_if_due();
   }
+  settle();
   const double seconds = seconds_since(start);
   if (progress_.samples == samples_before) return;  // only validation was left
   const double waited = (loader_->stats().wait_seconds - before.wait_seconds) / seconds;
@@ -91,8 +87,7 @@ void Trainer::train_epoch() {
                recipe_.epochs, rate, 100 * waited);
 }
 
-std::array<double, 2> Trainer::step(const Batch& batch, int used) {
-  Stream& s = *stream_;
+void Trainer::step(const Batch& batch, int used) {
   const int positives = count_positives(batch.targets.data(), used);
   const size_t image = size_t(batch.size) * size_t(batch.size) * 3;
   StepState state{.step = progress_.step + 1,
@@ -101,38 +96,66 @@ std::array<double, 2> Trainer::step(const Batch& batch, int used) {
                   .samples = float(used),
                   .positives = float(positives)};
   const Tensor target = first_rows(target_, micro_batch_), losses = first_rows(losses_, micro_batch_);
-  std::array<double, 2> total{};
-  for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch) {
+  std::vector<Downloader>& readback = readback_[size_t(state.step % 2)];
+  size_t pass = 0;
+  for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch, ++pass) {
     program_->set_state(state);
-    upload(s, program_->tensor(net_.pixels), batch.pixels.data() + size_t(first) * image);
-    upload(s, program_->tensor(net_.flip), batch.flip.data() + first);
-    upload(s, target, batch.targets.data() + size_t(first) * 5);
-    program_->gradients(net_.logits, *loss_, target, losses, /*accumulate=*/first > 0);
-    const std::array<double, 2> sums = sum_losses(s, losses, micro_batch_);
-    for (size_t k = 0; k < 2; ++k) total[k] += sums[k];
+    pixels_upload_->send(program_->tensor(net_.pixels), batch.pixels.data() + size_t(first) * image);
+    flip_upload_->send(program_->tensor(net_.flip), batch.flip.data() + first);
+    target_upload_->send(target, batch.targets.data() + size_t(first) * 5);
+    (first > 0 ? later_pass_ : first_pass_).run([&] {
+      program_->gradients(net_.logits, *loss_, target, losses, /*accumulate=*/first > 0);
+    });
+    if (pass == readback.size()) readback.emplace_back(*stream_, losses.bytes());
+    readback[pass].request(losses);
   }
-  TT_CHECK(std::isfinite(total[0] + total[1]), Error, "the loss is no longer finite at epoch ", progress_.epoch + 1,
-           ", step ", progress_.step + 1, " (learning rate ", state.lr,
-           "): start anew with a lower --lr; the last checkpoint stays");
-  program_->update(Adam());
+  update_.run([&] { program_->update(optimizer_); });
+  say_how_steps_run();
+  settle();
+  enqueued_ = {state.step, progress_.epoch, used, positives, pass};
   ++progress_.step;
   progress_.samples += used;
   progress_.positives += positives;
-  progress_.loss_sums[0] += total[0] * used;
-  progress_.loss_sums[1] += total[1] * positives;
-  return total;
 }
 
-void Trainer::log_step(const std::array<double, 2>& losses, double seconds, int used) {
-  folder_.log_step({{"epoch", progress_.epoch + 1},
-                    {"step", progress_.step},
-                    {"lr", schedule_.at(progress_.step)},
+void Trainer::settle() {
+  if (!enqueued_) return;
+  const Enqueued e = *enqueued_;
+  enqueued_.reset();
+  std::array<double, 2> total{};
+  for (size_t pass = 0; pass < e.passes; ++pass) {
+    const void* losses = readback_[size_t(e.step % 2)][pass].take();
+    const std::array<double, 2> sums = sum_losses(static_cast<const float*>(losses), micro_batch_);
+    for (size_t k = 0; k < 2; ++k) total[k] += sums[k];
+  }
+  TT_CHECK(std::isfinite(total[0] + total[1]), Error, "the loss is no longer finite at epoch ", e.epoch + 1, ", step ",
+           e.step, " (learning rate ", float(schedule_.at(e.step)),
+           "): start anew with a lower --lr; the last checkpoint stays");
+  progress_.loss_sums[0] += total[0] * e.used;
+  progress_.loss_sums[1] += total[1] * e.positives;
+  log_step(e, total, seconds_since(settled_));
+  settled_ = Clock::now();
+}
+
+void Trainer::say_how_steps_run() {
+  if (!stream_->is_cuda() || said_how_steps_run_) return;
+  if (!first_pass_.replays() && first_pass_.why_eager().empty()) return;  // not settled yet
+  said_how_steps_run_ = true;
+  if (first_pass_.replays()) return;
+  clear_progress_line();
+  spdlog::warn("steps run kernel by kernel, not as a graph: {}", first_pass_.why_eager());
+}
+
+void Trainer::log_step(const Enqueued& step, const std::array<double, 2>& losses, double seconds) {
+  folder_.log_step({{"epoch", step.epoch + 1},
+                    {"step", step.step},
+                    {"lr", schedule_.at(step.step)},
                     {"loss", losses[0] + losses[1]},
                     {"classification", losses[0]},
                     {"box", losses[1]},
                     {"seconds", seconds},
-                    {"images_per_second", used / seconds}});
-  bar_->advance(0, cat("epoch ", progress_.epoch + 1, "/", recipe_.epochs, "  loss ", losses[0] + losses[1]));
+                    {"images_per_second", step.used / seconds}});
+  bar_->advance(0, cat("epoch ", step.epoch + 1, "/", recipe_.epochs, "  loss ", losses[0] + losses[1]));
 }
 
 Trainer::Validation Trainer::validate() {
@@ -152,7 +175,7 @@ Trainer::Validation Trainer::validate() {
     upload(*stream_, target, batch.targets.data());
     loss_->eval(*stream_, first_rows(net.tensor(detector_->logits()), batch.count), target, losses,
                 first_rows(slopes_, batch.count), static_cast<const StepState*>(state.data()));
-    const std::array<double, 2> sums = sum_losses(*stream_, losses, batch.count);
+    const std::array<double, 2> sums = sum_losses(download_f32(*stream_, losses).data(), batch.count);
     v.classification += sums[0];
     v.box += sums[1];
   };
@@ -207,11 +230,14 @@ void Trainer::checkpoint() {
 }
 
 void Trainer::checkpoint_if_due() {
-  if (seconds_since(saved_) >= settings_.checkpoint_minutes * 60) checkpoint();
+  if (seconds_since(saved_) < settings_.checkpoint_minutes * 60) return;
+  settle();
+  checkpoint();
 }
 
 void Trainer::stop_if_interrupted() {
   if (!interrupted()) return;
+  settle();
   checkpoint();
   const bool resumes = settings_.resume;
   throw Error(cat("stopped in epoch ", progress_.epoch + 1, " after step ", progress_.step,

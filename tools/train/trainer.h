@@ -1,9 +1,12 @@
 #pragma once
 // The training loop: epochs of optimiser steps, validation, checkpoints.
+#include <array>
 #include <chrono>
 #include <memory>
+#include <optional>
 
 #include "data/loader.h"
+#include "engine/capture.h"
 #include "tools/common/checkpoint.h"
 #include "tools/common/prediction.h"
 #include "tools/common/progress.h"
@@ -32,14 +35,24 @@ class Trainer {
     double loss() const { return classification + box; }
   };
 
+  /// A step whose losses have not been read.
+  struct Enqueued {
+    int64_t step;
+    int epoch, used, positives;
+    size_t passes;
+  };
+
   void build_programs();
   void take_initial_weights();
   nlohmann::ordered_json describe() const;
   void start_or_continue();
   void train_epoch();
-  /// The step's losses: classification and box, each a mean over the batch.
-  std::array<double, 2> step(const Batch& batch, int used);
-  void log_step(const std::array<double, 2>& losses, double seconds, int used);
+  /// Enqueues a step on the batch's first `used` samples, then settles the one before, while the device works on this.
+  void step(const Batch& batch, int used);
+  /// Reads the losses of the step that was enqueued last, if that was not done: checks, adds up and logs them.
+  void settle();
+  void say_how_steps_run();
+  void log_step(const Enqueued& step, const std::array<double, 2>& losses, double seconds);
   void finish_epoch();
   Validation validate();
   void save_best(const Validation&);
@@ -62,13 +75,19 @@ class Trainer {
   std::unique_ptr<Program> program_;
   std::unique_ptr<Detector> detector_;  ///< the same net for inference, fused
   std::unique_ptr<Loss> loss_;
+  Capture first_pass_{*stream_}, later_pass_{*stream_}, update_{*stream_};
+  Adam optimizer_;
+  std::optional<Uploader> pixels_upload_, flip_upload_, target_upload_;
+  std::array<std::vector<Downloader>, 2> readback_;  ///< of odd and even steps: losses, one for each pass
+  std::optional<Enqueued> enqueued_;
   OwnedTensor target_, losses_, slopes_;  ///< slopes_: what validation throws away
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Progress> bar_;
   Schedule schedule_;
   RunProgress progress_;
   std::string init_sha256_;
-  Clock::time_point saved_ = Clock::now();
+  bool said_how_steps_run_ = false;
+  Clock::time_point saved_ = Clock::now(), settled_ = Clock::now();
 };
 
 }  // namespace telltale

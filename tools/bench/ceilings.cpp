@@ -1,0 +1,100 @@
+#include "tools/bench/ceilings.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/core/buffer.h"
+#include "kernels/core/host_values.h"
+#include "kernels/core/philox.h"
+#include "kernels/matmul.h"
+#include "tools/bench/bench.h"
+
+namespace telltale {
+namespace {
+
+double copy_bandwidth(Stream& s) {
+  const int64_t elements = s.is_cuda() ? int64_t(1) << 28 : int64_t(1) << 26;  // many times the caches
+  const Shape shape{1, 1, int(elements >> 20), 1 << 20};
+  const OwnedTensor from(s.place(), shape, DType::f32), to(s.place(), shape, DType::f32);
+  fill_zero(s, from);
+  double best = 0;
+  for (int i = 0; i < 6; ++i) {
+    s.sync();
+    const double start = now();
+    if (s.is_cuda()) {
+      copy(s, to, from);
+    } else {
+      const int parts = s.threads();
+#pragma omp parallel for num_threads(parts)
+      for (int p = 0; p < parts; ++p) {
+        const size_t part = from.tensor.bytes() / size_t(parts);
+        std::memcpy(to.tensor.as<char>() + size_t(p) * part, from.tensor.as<char>() + size_t(p) * part, part);
+      }
+    }
+    s.sync();
+    best = std::max(best, 2.0 * double(from.tensor.bytes()) / (now() - start));
+  }
+  return best;
+}
+
+double multiply_add_rate(const Stream& s) {
+  constexpr int kLanes = 256, kRounds = 2000000;
+  double best = 0;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    float sink = 0;
+    const double start = now();
+#pragma omp parallel num_threads(s.threads()) reduction(+ : sink)
+    {
+      float a[kLanes];
+      for (int i = 0; i < kLanes; ++i) a[i] = float(i);
+      for (int r = 0; r < kRounds; ++r) {
+#pragma omp simd
+        for (int i = 0; i < kLanes; ++i) a[i] = a[i] * 0.999f + 0.5f;
+      }
+      for (float v : a) sink += v;
+    }
+    const double seconds = now() - start;
+    if (sink != 0) best = std::max(best, 2.0 * kLanes * kRounds * s.threads() / seconds);
+  }
+  return best;
+}
+
+double matrix_rate(Stream& s, DType type, int n) {
+  const Shape square{n, 1, 1, n};
+  const OwnedTensor x(s.place(), square, type), w(s.place(), square, type), y(s.place(), square, type);
+  Random random(1);
+  std::vector<double> v(size_t(square.numel()));
+  for (double& e : v) e = random.uniform(-1, 1);  // never zeros: a matrix unit runs faster on them
+  set_values(s, x, v);
+  set_values(s, w, v);
+  double best = 0;
+  for (int i = 0; i < 8; ++i) {
+    s.sync();
+    const double start = now();
+    linear_forward(s, {.x = x, .w = w, .y = y});
+    s.sync();
+    if (i > 1) best = std::max(best, 2.0 * double(n) * n * n / (now() - start));
+  }
+  return best;
+}
+
+}  // namespace
+
+double Ceilings::roof(double bytes, double operations) const {
+  return std::max(copy_bytes > 0 ? bytes / copy_bytes : 0, flop > 0 ? operations / flop : 0);
+}
+
+Ceilings measure_ceilings(Stream& s, DType type) {
+  Ceilings c{.copy_bytes = copy_bandwidth(s), .flop = 0, .flop_of = {}};
+  if (s.is_cuda()) {
+    constexpr int kSide = 8192;
+    c.flop = matrix_rate(s, type, kSide);
+    c.flop_of = cat("matrix product ", kSide, " ", name_of(type));
+  } else {
+    c.flop = multiply_add_rate(s);
+    c.flop_of = "multiply-add f32";
+  }
+  return c;
+}
+
+}  // namespace telltale
