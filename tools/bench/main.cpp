@@ -1,4 +1,4 @@
-// bench: how fast kernels, nets and the data path are, beside what the machine can do.
+// bench: how fast kernels, nets and the data path are, beside what the machine can do; and what losses are like.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 
 #include "kernels/core/atomic_file.h"
 #include "tools/bench/bench.h"
+#include "tools/bench/losses.h"
 #include "tools/common/device.h"
 
 namespace telltale {
@@ -40,9 +41,10 @@ int main(int argc, char** argv) {
   KernelBenchOptions kernels;
   NetBenchOptions nets;
   PipelineBenchOptions pipeline;
-  CLI::App *kernels_command = nullptr, *nets_command = nullptr;
+  LossBenchOptions losses;
+  CLI::App *kernels_command = nullptr, *nets_command = nullptr, *losses_command = nullptr;
   return run_tool(
-      {"bench", "Time kernels, nets and the data path."}, argc, argv,
+      {"bench", "Time kernels, nets and the data path; look into losses."}, argc, argv,
       [&](CLI::App& app) {
         app.require_subcommand(1);
         app.fallthrough();  // --device and --threads may stand behind the subcommand
@@ -50,7 +52,8 @@ int main(int argc, char** argv) {
             app.add_subcommand("kernels", "every op's bench case: time, GB/s, GFLOP/s, share of the machine's limits");
         kernels_command->add_option("--filter", kernels.filter, "regular expression on \"op size\"")
             ->capture_default_str();
-        kernels_command->add_option("--precision", kernels.precision, "f32, f64, bf16 or f16")->capture_default_str();
+        kernels_command->add_option("--precision", kernels.precision, "f32, tf32, f64, bf16 or f16")
+            ->capture_default_str();
         kernels_command->add_option("--json", kernels.json, "also write the figures here");
         nets_command = app.add_subcommand("nets", "inference or a training step of whole nets");
         nets_command->add_option("--net", nets.nets, "alexnet, vgg11, resnet18, resnet50, deepfill_v2")
@@ -60,7 +63,7 @@ int main(int argc, char** argv) {
         nets_command->add_option("--mode", nets.mode, "infer or train")
             ->check(CLI::IsMember({"infer", "train"}))
             ->capture_default_str();
-        nets_command->add_option("--precision", nets.precision, "f32, f64, bf16 or f16")->capture_default_str();
+        nets_command->add_option("--precision", nets.precision, "f32, tf32, f64, bf16 or f16")->capture_default_str();
         nets_command->add_option("--size", nets.size, "height and width of the images")->capture_default_str();
         nets_command->add_option("--width", nets.width, "deepfill_v2's first channels")->capture_default_str();
         nets_command->add_option("--seconds", nets.seconds, "how long to time each")->capture_default_str();
@@ -75,10 +78,23 @@ int main(int argc, char** argv) {
         pipe->add_option("--workers", pipeline.workers, "decoding threads, 0: every core")->capture_default_str();
         pipe->add_option("--seconds", pipeline.seconds, "how long to load")->capture_default_str();
         pipe->add_option("--json", pipeline.json, "also write the figures here");
+        losses_command = app.add_subcommand(
+            "losses", "slopes checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
+        losses_command->add_option("--losses", losses.losses, "NAME or NAME:SETTING=VALUE; default: all")
+            ->delimiter(',');
+        losses_command->add_option("--loss-file", losses.files, "also the loss of this file (docs/losses.md)");
+        losses_command->add_option("--out", losses.out, "folder for tables and pictures")->required();
+        losses_command->add_option("--starts", losses.starts, "places that simulated boxes start from, 343 each")
+            ->check(CLI::Range(1, 100000))
+            ->capture_default_str();
+        losses_command->add_option("--rows", losses.rows, "boxes in the batch that is timed")
+            ->check(CLI::Range(1, 1 << 26))
+            ->capture_default_str();
       },
       [&](const CommonOptions& common) {
         if (kernels_command->parsed()) return bench_kernels(common, kernels);
         if (nets_command->parsed()) return bench_nets(common, nets);
+        if (losses_command->parsed()) return bench_losses(common, losses);
         return bench_pipeline(common, pipeline);
       });
 }
