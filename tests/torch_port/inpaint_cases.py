@@ -37,7 +37,7 @@ def picture(n, h, w):
 
 
 # Gradients are kept of every bias, of filters as small as these, and of two that are dilated or lead to the attention.
-SMALL_FILTER = 300
+SMALL_FILTER = 100
 ALSO = ("coarse.9.", "refine_atten_1.5.")
 
 
