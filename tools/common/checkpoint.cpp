@@ -38,10 +38,6 @@ RunProgress from_json(const nlohmann::json& j) {
   return p;
 }
 
-void append(StateDict& to, StateDict part) {
-  to.insert(to.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
-}
-
 nlohmann::json to_json(const LossScale& s) {
   return {{"scale", s.scale}, {"good_steps", s.good_steps}, {"skipped", s.skipped}};
 }
@@ -65,16 +61,37 @@ void load_moment(Stream& stream, const StateDict& dict, const Param& p, Tensor t
 
 }  // namespace
 
-void save_checkpoint(const std::string& path, const Program& program, const RunProgress& progress, Metadata metadata) {
+void append(StateDict& to, StateDict part) {
+  to.insert(to.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
+}
+
+StateDict training_state(const Program& program, const std::string& prefix) {
   Stream& s = program.stream();
-  StateDict dict = params_dict(s, program.params(), ParamPart::value, kModel);
-  append(dict, params_dict(s, program.params(), ParamPart::first_moment, kFirstMoment));
-  append(dict, params_dict(s, program.params(), ParamPart::second_moment, kSecondMoment));
+  StateDict dict = params_dict(s, program.params(), ParamPart::value, prefix + kModel);
+  append(dict, params_dict(s, program.params(), ParamPart::first_moment, prefix + kFirstMoment));
+  append(dict, params_dict(s, program.params(), ParamPart::second_moment, prefix + kSecondMoment));
+  return dict;
+}
+
+void restore_training_state(const StateDict& dict, Program& program, const std::string& prefix) {
+  Stream& s = program.stream();
+  load_params(s, program.params(), under_prefix(dict, prefix + kModel));
+  const StateDict first = under_prefix(dict, prefix + kFirstMoment),
+                  second = under_prefix(dict, prefix + kSecondMoment);
+  for (const Param& p : program.params().all()) {
+    if (!p.trainable) continue;
+    load_moment(s, first, p, p.m);
+    load_moment(s, second, p, p.v);
+  }
+  program.params_changed();
+}
+
+void save_checkpoint(const std::string& path, const Program& program, const RunProgress& progress, Metadata metadata) {
   metadata["kind"] = "checkpoint";
   nlohmann::json json = to_json(progress);
   if (program.options().dynamic_loss_scale) json["loss_scale"] = to_json(program.loss_scale());
   metadata["progress"] = json.dump();
-  write_safetensors(path, dict, metadata);
+  write_safetensors(path, training_state(program), metadata);
 }
 
 RunProgress load_checkpoint(const std::string& path, Program& program) {
@@ -84,17 +101,8 @@ RunProgress load_checkpoint(const std::string& path, Program& program) {
   try {
     const nlohmann::json json = nlohmann::json::parse(text->second);
     const RunProgress progress = from_json(json);
+    restore_training_state(file.state_dict(), program);
     if (program.options().dynamic_loss_scale) program.set_loss_scale(loss_scale_of(json.at("loss_scale")));
-    const StateDict dict = file.state_dict();
-    Stream& s = program.stream();
-    load_params(s, program.params(), under_prefix(dict, kModel));
-    const StateDict first = under_prefix(dict, kFirstMoment), second = under_prefix(dict, kSecondMoment);
-    for (const Param& p : program.params().all()) {
-      if (!p.trainable) continue;
-      load_moment(s, first, p, p.m);
-      load_moment(s, second, p, p.v);
-    }
-    program.params_changed();
     return progress;
   } catch (const nlohmann::json::exception& e) {
     throw DataError(cat(path, ": its \"progress\" is broken: ", e.what()));

@@ -24,6 +24,14 @@ struct RunProgress {
   bool operator==(const RunProgress&) const = default;
 };
 
+/// Everything an optimiser step changes: parameters and statistics under prefix + "model.", Adam's moments under prefix
+/// + "adam.m." and "adam.v.", all by their torchvision names. The program must outlive it.
+StateDict training_state(const Program& program, const std::string& prefix = "");
+/// Fills a training program of the same net from that, bit by bit. Throws DataError.
+void restore_training_state(const StateDict& dict, Program& program, const std::string& prefix = "");
+/// Joins two.
+void append(StateDict& to, StateDict part);
+
 /// Writes parameters and statistics under "model.", Adam's moments under "adam.m." and "adam.v.", all by their
 /// torchvision names; whole or not at all.
 void save_checkpoint(const std::string& path, const Program& program, const RunProgress& progress, Metadata metadata);

@@ -1,11 +1,9 @@
 #pragma once
-// Hyper-parameters by name: one table serves recipe files, command-line flags and config.json.
-#include <nlohmann/json_fwd.hpp>
+// A detector's hyper-parameters.
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "losses/loss.h"
+#include "tools/common/hyperparameters.h"
 
 namespace telltale {
 
@@ -33,23 +31,8 @@ struct Recipe {
   int limit = 0;  ///< train on that many images only; 0: all
 };
 
-/// One hyper-parameter: its name in JSON (the flag is "--" and the same with dashes), where it lies and what it may be.
-struct RecipeField {
-  using Member =
-      std::variant<std::string Recipe::*, double Recipe::*, int Recipe::*, bool Recipe::*, LossSettings Recipe::*>;
-  const char* name;
-  const char* help;
-  Member member;
-  double low = 0, high = 0;               ///< of numbers, both included
-  std::vector<std::string> choices = {};  ///< of strings; empty: any
-};
-const std::vector<RecipeField>& recipe_fields();
-
-/// Sets the fields that `json` names and leaves the others. Throws UsageError, beginning with `where`, on an unknown
-/// name (listing the known ones), a wrong type, a value out of range or not among the choices.
-void apply_recipe(Recipe& to, const nlohmann::json& json, const std::string& where);
-/// A recipe file: one JSON object. Throws UsageError naming the file.
-nlohmann::json read_recipe(const std::string& path);
+/// Where each field lies, its name and its range.
+std::vector<Hyperparameter> hyperparameters(Recipe&);
 /// What must hold between fields: a net is named, the micro-batch divides the batch, the loss compares boxes. Throws
 /// UsageError.
 void check_recipe(const Recipe&);

@@ -16,18 +16,6 @@ constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kTiming = "timing.csv";
 constexpr const char* kTimingHeader = "epoch,seconds,images_per_second,loader_wait_share\n";
 
-/// What must be the same when a run goes on: name → value.
-ordered_json binding_settings(const ordered_json& config) {
-  ordered_json settings = config.at("recipe");
-  for (const char* name : {"description", "micro_batch"}) settings.erase(name);
-  if (config.at("recipe").at("schedule") == "constant") settings.erase("epochs");
-  settings["seed"] = config.at("seed");
-  settings["init"] = config.at("init").at("path");
-  settings["dataset"] = config.at("dataset").at("labels_sha256");
-  settings["dataset's inpainter"] = config.at("dataset").at("weights_sha256");
-  return settings;
-}
-
 /// Keeps the lines for which keep(line) holds.
 template <class F>
 void filter_lines(const std::string& path, F&& keep) {
@@ -64,7 +52,7 @@ RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
   continues_ = fs::exists(checkpoint());
 }
 
-ordered_json RunFolder::begin(const ordered_json& config) {
+ordered_json RunFolder::begin(const ordered_json& config, Binding binding) {
   std::error_code error;
   fs::create_directories(dir_, error);
   TT_CHECK(fs::is_directory(dir_), DataError, dir_, ": cannot make this folder: ", error.message());
@@ -77,7 +65,7 @@ ordered_json RunFolder::begin(const ordered_json& config) {
   try {
     std::ifstream stream(file);
     old = ordered_json::parse(stream);
-    const ordered_json before = binding_settings(old), now = binding_settings(config);
+    const ordered_json before = binding(old), now = binding(config);
     for (const auto& [name, value] : now.items()) {
       TT_CHECK(before.contains(name) && before.at(name) == value, UsageError, dir_, ": this run began with ", name, " ",
                before.value(name, ordered_json()).dump(), ", not ", value.dump(),
@@ -86,8 +74,9 @@ ordered_json RunFolder::begin(const ordered_json& config) {
   } catch (const ordered_json::exception& e) {
     throw DataError(cat(file, ": not the config of a run: ", e.what()));
   }
-  if (old.at("recipe").at("epochs") != config.at("recipe").at("epochs")) {
-    old["recipe"]["epochs"] = config.at("recipe").at("epochs");
+  for (const char* length : {"epochs", "steps"}) {
+    if (!config.at("recipe").contains(length) || old["recipe"][length] == config.at("recipe").at(length)) continue;
+    old["recipe"][length] = config.at("recipe").at(length);
     write_atomically(file, old.dump(2) + "\n");
   }
   return old;

@@ -19,10 +19,12 @@ class RunFolder {
   /// Whether there is a checkpoint to continue from.
   bool continues() const { return continues_; }
 
-  /// Starts a run by making the folder and writing config.json; or checks that a continued one has the settings it
-  /// began with, naming the first that differs (UsageError). `epochs` may differ under a constant schedule. Returns the
-  /// config in force.
-  nlohmann::ordered_json begin(const nlohmann::ordered_json& config);
+  /// What a run is bound to, by the names that users know, taken from its config.
+  using Binding = nlohmann::ordered_json (*)(const nlohmann::ordered_json& config);
+  /// Starts a run by making the folder and writing config.json; or checks that a continued one is bound to the same
+  /// settings, naming the first that differs (UsageError), and takes over the recipe's length (`epochs` or `steps`),
+  /// where that is not bound. Returns the config in force.
+  nlohmann::ordered_json begin(const nlohmann::ordered_json& config, Binding binding);
   /// Cuts the logs to the first `step` steps and `epochs` epochs, and makes results.csv `results`.
   void rewind(int64_t step, int epochs, const std::string& results);
 

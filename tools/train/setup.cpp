@@ -28,6 +28,18 @@ int64_t count_fakes(const Dataset& data, const std::vector<int>& rows) {
   return std::count_if(rows.begin(), rows.end(), [&](int row) { return data.labels()[size_t(row)].fake; });
 }
 
+/// What must be the same when a run goes on: name → value.
+nlohmann::ordered_json binding_settings(const nlohmann::ordered_json& config) {
+  nlohmann::ordered_json settings = config.at("recipe");
+  for (const char* name : {"description", "micro_batch"}) settings.erase(name);
+  if (config.at("recipe").at("schedule") == "constant") settings.erase("epochs");
+  settings["seed"] = config.at("seed");
+  settings["init"] = config.at("init").at("path");
+  settings["dataset"] = config.at("dataset").at("labels_sha256");
+  settings["dataset's inpainter"] = config.at("dataset").at("weights_sha256");
+  return settings;
+}
+
 }  // namespace
 
 Trainer::Trainer(const TrainSettings& settings, Stream& stream, const Dataset& dataset)
@@ -41,8 +53,12 @@ Trainer::Trainer(const TrainSettings& settings, Stream& stream, const Dataset& d
       info_{recipe_.net, 5, recipe_.width, recipe_.size, recipe_.box_unit} {
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
   const int size = dataset.info().size;
-  loss_ = make_detection_loss(
-      recipe_.loss, {recipe_.alpha, recipe_.beta, box_unit_of(recipe_.box_unit), size, size, recipe_.loss_settings});
+  loss_ = make_detection_loss(recipe_.loss, {.alpha = recipe_.alpha,
+                                             .beta = recipe_.beta,
+                                             .box_unit = box_unit_of(recipe_.box_unit),
+                                             .width = size,
+                                             .height = size,
+                                             .box_settings = recipe_.loss_settings});
   build_programs();
   start_or_continue();
 }
@@ -147,7 +163,7 @@ nlohmann::ordered_json Trainer::describe() const {
 
 void Trainer::start_or_continue() {
   if (!folder_.continues()) take_initial_weights();
-  config_ = folder_.begin(describe());
+  config_ = folder_.begin(describe(), binding_settings);
   if (folder_.continues()) {
     init_sha256_ = config_.at("init").at("sha256").get<std::string>();
     TT_CHECK(config_.at("micro_batch") == micro_batch_, UsageError, folder_.path("config.json"),
