@@ -71,12 +71,16 @@ struct NormaliseEight {
     const bool mirrored = flip && flip[divide(row, h)];
     const int64_t source = mirrored ? 2 * row * w + w - kChunk - start : start;
     A bytes[kNumbers];
+#ifdef __CUDA_ARCH__
 #pragma unroll
+#endif
     for (int part = 0; part < kColours; ++part) {
       const auto c = load_chunk(x + source * kColours + part * kChunk, kChunk, aligned);
       each_in_chunk([&](int k) { bytes[part * kChunk + k] = A(c[k]); });
     }
+#ifdef __CUDA_ARCH__
 #pragma unroll
+#endif
     for (int part = 0; part < kColours; ++part) {
       Chunk<A> out;
       each_in_chunk([&](int k) {
