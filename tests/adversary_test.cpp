@@ -181,7 +181,7 @@ TEST(PatchGan, DeviceBodiesAgreeWithTheCpu) {
   }
   const Disagreement d = compare_programs(a, b, net.scores, nullptr, {}, {}, 1e-4);
   EXPECT_FALSE(d.found) << d.text;
-  EXPECT_EQ(d.nodes_compared, 12);
+  EXPECT_EQ(d.tensors_compared, 12);
 }
 
 }  // namespace
