@@ -1,4 +1,5 @@
 // Pictures of several panels: curves, maps and intervals.
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/core/check.h"
@@ -25,15 +26,27 @@ std::string begin(int width, int height, size_t rows, size_t columns, const std:
 std::string labels(const std::string& title, const std::string& x, const std::string& y) {
   return cat("set title ", quoted(title), "\nset xlabel ", quoted(x), "\nset ylabel ", quoted(y), "\n");
 }
+/// Room for names, in pixels.
+int room_for(size_t characters) { return 90 + int(9 * characters); }
+/// The part of the picture that a panel draws in, so that long names take no panel's place.
+std::string between(int left, int right, int width) {
+  return cat("set lmargin at screen ", double(left) / width, "\nset rmargin at screen ", double(right) / width, "\n");
+}
 /// gnuplot's word for a gap is a missing number.
 std::string number(double v) { return std::isfinite(v) ? cat(v) : "NaN"; }
 
 }  // namespace
 
 bool plot_curves(const std::string& path, const std::vector<CurvePanel>& panels) {
-  std::string script = begin(int(620 * panels.size()), 520, 1, panels.size());
-  script += "set grid lt 1 lc rgb '#e4e4e4'\nset key samplen 2 spacing 1.1\n";
+  constexpr int kPanel = 560;
+  size_t longest = 0;
+  for (const Curve& c : panels.back().curves) longest = std::max(longest, c.name.size());
+  const int width = kPanel * int(panels.size()) + room_for(longest);
+  std::string script = begin(width, 500, 1, panels.size());
+  script += "set grid lt 1 lc rgb '#e4e4e4'\nset key samplen 2 spacing 1.1 Left reverse\n";
   for (const CurvePanel& panel : panels) {
+    const int left = kPanel * int(&panel - panels.data());
+    script += between(left + 95, left + kPanel - 10, width);
     std::string data, lines;
     for (size_t i = 0; i < panel.curves.size(); ++i) {
       const Curve& c = panel.curves[i];
@@ -44,8 +57,11 @@ bool plot_curves(const std::string& path, const std::vector<CurvePanel>& panels)
           cat(i ? ", " : "plot ", "$curve", i, " with ", c.x.size() > 1 ? "lines lw 2" : "points pt 7", " dt ",
               1 + i / std::size(kColours), " lc rgb '", kColours[i % std::size(kColours)], "' title ", quoted(c.name));
     }
-    script += cat(data, labels(panel.title, panel.x, panel.y), panel.log_y ? "set logscale y\n" : "unset logscale y\n",
-                  &panel == &panels.back() ? "set key outside right top\n" : "unset key\n", lines, "\n");
+    script +=
+        cat(data, labels(panel.title, panel.x, panel.y), panel.log_y ? "set logscale y\n" : "unset logscale y\n",
+            &panel == &panels.back() ? cat("set key at screen ", double(left + kPanel) / width, ",0.92 left top\n")
+                                     : "unset key\n",
+            lines, "\n");
   }
   return draw_with_gnuplot(path, script + "unset multiplot\n");
 }
@@ -73,20 +89,27 @@ bool plot_maps(const std::string& path, const std::string& title, const std::vec
 }
 
 bool plot_intervals(const std::string& path, const std::vector<BarPanel>& panels) {
-  size_t most = 0;
-  for (const BarPanel& p : panels) most = std::max(most, p.bars.size());
-  std::string script = begin(int(460 * panels.size()), int(150 + 34 * most), 1, panels.size());
+  constexpr int kPanel = 400;
+  size_t most = 0, longest = 0;
+  for (const BarPanel& p : panels) {
+    most = std::max(most, p.bars.size());
+    for (const Bar& b : p.bars) longest = std::max(longest, b.name.size());
+  }
+  const int names_width = room_for(longest), width = names_width + kPanel * int(panels.size());
+  std::string script = begin(width, int(150 + 34 * most), 1, panels.size());
   script += "unset key\nset grid x lt 1 lc rgb '#e4e4e4'\n";
   for (const BarPanel& panel : panels) {
+    const size_t n = panel.bars.size(), place = size_t(&panel - panels.data());
+    const int left = names_width + kPanel * int(place);
+    script += between(left, left + kPanel - 30, width);
     std::string data = "$bars << end\n", names;
-    const size_t n = panel.bars.size();
     for (size_t i = 0; i < n; ++i) {
       const Bar& b = panel.bars[i];
       data += cat(number(b.value), " ", n - i, " ", number(b.low), " ", number(b.high), "\n");
-      names += cat(i ? ", " : "", quoted(b.name), " ", n - i);
+      names += cat(i ? ", " : "", quoted(place == 0 ? b.name : ""), " ", n - i);
     }
-    script += cat(data, "end\n", labels(panel.title, "95 % interval", ""), "set ytics (", names,
-                  ")\nset yrange [0.4:", double(n) + 0.6,
+    script += cat(data, "end\n", labels(panel.title, "95 % interval", ""),
+                  "set xtics autofreq rotate by -45\nset ytics (", names, ")\nset yrange [0.4:", double(n) + 0.6,
                   "]\nplot $bars using 1:2:3:4 with xerrorbars pt 7 ps 1.2 lw 2 lc rgb '#1f6fb2'\n");
   }
   return draw_with_gnuplot(path, script + "unset multiplot\n");

@@ -1,6 +1,8 @@
 #include "tools/common/recipe.h"
 
 #include "kernels/core/check.h"
+#include "losses/audit.h"
+#include "losses/loss_file.h"
 #include "nets/nets.h"
 
 namespace telltale {
@@ -31,8 +33,11 @@ std::vector<Hyperparameter> hyperparameters(Recipe& r) {
       {.name = "lr", .help = "Adam's learning rate", .value = &r.lr, .low = 0, .high = 1e6},
       {.name = "schedule", .help = "of the learning rate", .value = &r.schedule, .choices = {"constant", "cosine"}},
       {.name = "warmup", .help = "steps of linear rise", .value = &r.warmup, .low = 0, .high = kMany},
-      {.name = "loss", .help = "of the box", .value = &r.loss, .choices = box_loss_names()},
-      {.name = "loss_settings", .help = "the loss's own numbers", .value = &r.loss_settings},
+      {.name = "loss", .help = "of the box; help describes them all", .value = &r.loss, .choices = box_loss_names()},
+      {.name = "loss_file", .help = "take the box loss from this file (docs/losses.md)", .value = &r.loss_file},
+      {.name = "loss_set", .help = "the box loss's own numbers", .value = &r.loss_settings},
+      {.name = "class_loss", .help = "of the label", .value = &r.class_loss, .choices = class_loss_names()},
+      {.name = "class_loss_set", .help = "the label loss's own numbers", .value = &r.class_settings},
       {.name = "alpha", .help = "weight of the classification", .value = &r.alpha, .low = 0, .high = kMany},
       {.name = "beta", .help = "weight of the box", .value = &r.beta, .low = 0, .high = kMany},
       {.name = "box_unit",
@@ -50,17 +55,45 @@ std::vector<Hyperparameter> hyperparameters(Recipe& r) {
   };
 }
 
+void read_into(Recipe& r, const std::string& recipe_file, nlohmann::json command_line) {
+  nlohmann::json recipe = nlohmann::json::object();
+  if (!recipe_file.empty()) recipe = read_recipe(recipe_file);
+  // Before anything is checked: the file's loss is one of the known ones then. The one who names it names the loss.
+  for (nlohmann::json* from : {&recipe, &command_line}) {
+    if (!from->is_object() || !from->contains("loss_file") || !from->at("loss_file").is_string()) continue;
+    if (from == &recipe && command_line.contains("loss_file")) continue;
+    const std::string file = from->at("loss_file");
+    if (file.empty()) continue;
+    const std::string name = load_loss_file(file);
+    if (!from->contains("loss")) (*from)["loss"] = name;
+  }
+  // A recipe's settings are its own loss's.
+  if (recipe.is_object() && command_line.contains("loss") &&
+      command_line["loss"] != recipe.value("loss", nlohmann::json(r.loss))) {
+    recipe.erase("loss_set");
+  }
+  apply(hyperparameters(r), recipe, recipe_file);
+  apply(hyperparameters(r), command_line, "command line");
+  if (!r.loss_file.empty()) require_right_slope(r.loss, r.loss_settings);
+}
+
+DetectionSettings detection_settings(const Recipe& r, int size) {
+  return {.alpha = r.alpha,
+          .beta = r.beta,
+          .box_unit = box_unit_of(r.box_unit),
+          .width = size,
+          .height = size,
+          .box_settings = r.loss_settings,
+          .class_loss = r.class_loss,
+          .class_settings = r.class_settings};
+}
+
 void check_recipe(const Recipe& r) {
   TT_CHECK(!r.net.empty(), UsageError, "no net: give --net (", joined(net_names()), ") or a --recipe that names one");
   TT_CHECK(r.micro_batch == 0 || r.batch % r.micro_batch == 0, UsageError, "the micro-batch ", r.micro_batch,
            " does not divide the batch ", r.batch);
-  const LossSettings known = default_settings(r.loss);
-  for (const auto& [name, value] : r.loss_settings) {
-    std::vector<std::string> names;
-    for (const auto& [k, unused] : known) names.push_back(k);
-    TT_CHECK(known.count(name), UsageError, "the loss ", r.loss, " has no setting \"", name, "\"; it has ",
-             names.empty() ? "none" : joined(names));
-  }
+  make_loss(r.loss, r.loss_settings);
+  make_loss(r.class_loss, r.class_settings);
 }
 
 nlohmann::ordered_json to_json(const Recipe& recipe) {

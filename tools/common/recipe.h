@@ -21,7 +21,10 @@ struct Recipe {
   std::string schedule = "constant";
   int warmup = 0;  ///< steps of linear rise
   std::string loss = "smooth_l1";
+  std::string loss_file;  ///< where `loss` is compiled from; empty: it is built in
   LossSettings loss_settings;
+  std::string class_loss = "bce";
+  LossSettings class_settings;
   double alpha = 100, beta = 0.8;
   std::string box_unit = "pixel";
   double dropout = 0.5;
@@ -33,9 +36,14 @@ struct Recipe {
 
 /// Where each field lies, its name and its range.
 std::vector<Hyperparameter> hyperparameters(Recipe&);
-/// What must hold between fields: a net is named, the micro-batch divides the batch, the loss compares boxes. Throws
-/// UsageError.
+/// Reads a recipe file (empty: none) and the command line's values over it; both are checked. A loss file is compiled,
+/// becomes the loss, and its slope is checked at the recipe's settings: UsageError with the worst point if it is wrong.
+void read_into(Recipe&, const std::string& recipe_file, nlohmann::json command_line);
+/// What must hold between fields: a net is named, the micro-batch divides the batch, the losses have their settings.
+/// Throws UsageError.
 void check_recipe(const Recipe&);
+/// What the detection loss of size × size images is made from.
+DetectionSettings detection_settings(const Recipe&, int size);
 /// Every field, in the table's order.
 nlohmann::ordered_json to_json(const Recipe&);
 

@@ -72,12 +72,7 @@ int check_training(const TrainSettings& settings, Stream& stream, const Dataset&
   Stream second = other_device(stream);
   Half a(stream, settings, batch), b(second, settings, batch);
   const int size = dataset.info().size;
-  const auto loss = make_detection_loss(r.loss, {.alpha = r.alpha,
-                                                 .beta = r.beta,
-                                                 .box_unit = box_unit_of(r.box_unit),
-                                                 .width = size,
-                                                 .height = size,
-                                                 .box_settings = r.loss_settings});
+  const auto loss = make_detection_loss(r.loss, detection_settings(r, size));
   return report_check(compare_programs(a.program, b.program, a.net.logits, loss.get(), a.target, b.target,
                                        check_tolerance(compute_type(r))),
                       stream, second);

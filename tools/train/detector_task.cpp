@@ -1,18 +1,30 @@
 // train --task detect: a detector from a dataset folder.
+#include "losses/loss_file.h"
 #include "tools/common/device.h"
 #include "tools/common/log.h"
 #include "tools/train/check.h"
+#include "tools/train/study.h"
 #include "tools/train/tasks.h"
 #include "tools/train/trainer.h"
 
 namespace telltale {
 namespace {
 
-int train(TrainSettings& settings, const std::string& recipe_file, int accumulate, nlohmann::json overrides) {
-  if (!recipe_file.empty()) apply(hyperparameters(settings.recipe), read_recipe(recipe_file), recipe_file);
+/// `--loss help` prints them all, that of --loss-file among them, and needs nothing else.
+void describe_on_request(CLI::App& app) {
+  app.get_option("--loss")->each([&app](const std::string& name) {
+    if (name != "help") return;
+    const CLI::Option* file = app.get_option("--loss-file");
+    if (file->count() > 0) load_loss_file(file->results().back());
+    throw CLI::CallForVersion(describe_losses(), int(CLI::ExitCodes::Success));  // its text is all that is printed
+  });
+}
+
+int train(TrainSettings& settings, const StudyOptions& study, const std::string& recipe_file, int accumulate,
+          nlohmann::json overrides) {
   const bool choose_batch = overrides.value("batch", -1) == 0;  // "auto"
   if (choose_batch) overrides.erase("batch");
-  apply(hyperparameters(settings.recipe), overrides, "command line");
+  read_into(settings.recipe, recipe_file, overrides);
   if (accumulate > 0) {
     const int batch = settings.recipe.batch;
     TT_CHECK(batch % accumulate == 0, UsageError, "--accumulate ", accumulate, " does not divide the batch ", batch);
@@ -26,6 +38,7 @@ int train(TrainSettings& settings, const std::string& recipe_file, int accumulat
     settings.recipe.batch = fitting_batch(settings, stream, dataset);
     spdlog::info("--batch auto: {} images a step", settings.recipe.batch);
   }
+  if (study.asked()) return run_study(settings, study, stream, dataset);
   Trainer(settings, stream, dataset).run();
   return 0;
 }
@@ -34,6 +47,7 @@ int train(TrainSettings& settings, const std::string& recipe_file, int accumulat
 
 int train_detector(int argc, char** argv) {
   TrainSettings settings;
+  StudyOptions study;
   std::string recipe_file, task;
   int accumulate = 0;
   nlohmann::json overrides = nlohmann::json::object();
@@ -56,14 +70,16 @@ int train_detector(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
+    add_study_flags(app, study);
     add_flags(app, hyperparameters(settings.recipe), overrides);
     app.get_option("--batch")->transform(
         CLI::Transformer(std::map<std::string, std::string>{{"auto", "0"}}).description("or auto: what fits the memory"));
+    describe_on_request(app);
   };
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
                   [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, recipe_file, accumulate, overrides);
+                    return train(settings, study, recipe_file, accumulate, overrides);
                   });
 }
 

@@ -35,6 +35,7 @@ nlohmann::ordered_json binding_settings(const nlohmann::ordered_json& config) {
   if (config.at("recipe").at("schedule") == "constant") settings.erase("epochs");
   settings["seed"] = config.at("seed");
   settings["init"] = config.at("init").at("path");
+  if (config.contains("loss_file_sha256")) settings["the loss file's hash"] = config.at("loss_file_sha256");
   settings["dataset"] = config.at("dataset").at("labels_sha256");
   settings["dataset's inpainter"] = config.at("dataset").at("weights_sha256");
   return settings;
@@ -53,12 +54,7 @@ Trainer::Trainer(const TrainSettings& settings, Stream& stream, const Dataset& d
       info_{recipe_.net, 5, recipe_.width, recipe_.size, recipe_.box_unit} {
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
   const int size = dataset.info().size;
-  loss_ = make_detection_loss(recipe_.loss, {.alpha = recipe_.alpha,
-                                             .beta = recipe_.beta,
-                                             .box_unit = box_unit_of(recipe_.box_unit),
-                                             .width = size,
-                                             .height = size,
-                                             .box_settings = recipe_.loss_settings});
+  loss_ = make_detection_loss(recipe_.loss, detection_settings(recipe_, size));
   build_programs();
   start_or_continue();
 }
@@ -139,6 +135,7 @@ nlohmann::ordered_json Trainer::describe() const {
   const DatasetInfo& data = dataset_->info();
   nlohmann::ordered_json j;
   j["recipe"] = to_json(recipe_);
+  if (!recipe_.loss_file.empty()) j["loss_file_sha256"] = sha256_file(recipe_.loss_file);
   j["seed"] = settings_.common.seed;
   j["init"] = {{"path", settings_.init}, {"sha256", init_sha256_}};
   j["dataset"] = {{"path", dataset_->dir()},
