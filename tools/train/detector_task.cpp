@@ -72,8 +72,8 @@ int train_detector(int argc, char** argv) {
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
     add_study_flags(app, study);
     add_flags(app, hyperparameters(settings.recipe), overrides);
-    app.get_option("--batch")->transform(
-        CLI::Transformer(std::map<std::string, std::string>{{"auto", "0"}}).description("or auto: what fits the memory"));
+    app.get_option("--batch")->transform(CLI::Transformer(std::map<std::string, std::string>{{"auto", "0"}})
+                                             .description("or auto: what fits the memory"));
     describe_on_request(app);
   };
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,

@@ -67,10 +67,8 @@ void Trainer::build_programs() {
   micro_batch_ = fixed ? recipe_.micro_batch
                        : divisor(recipe_.batch, std::min(rows, stream_->is_cuda() ? recipe_.batch : kHostMicroBatch));
   const DType compute = precision_of(recipe_.precision, *stream_);
-  const Options options{.compute = compute,
-                        .training = true,
-                        .seed = settings_.common.seed,
-                        .dynamic_loss_scale = compute == DType::f16};
+  const Options options{
+      .compute = compute, .training = true, .seed = settings_.common.seed, .dynamic_loss_scale = compute == DType::f16};
   while (!program_) {
     net_ = detector_graph(info_, micro_batch_, size, float(recipe_.dropout));
     if (recipe_.freeze_backbone) {
@@ -82,7 +80,8 @@ void Trainer::build_programs() {
     } catch (const DeviceError& e) {
       if (!stream_->is_cuda()) throw;
       if (fixed || micro_batch_ == 1) {
-        throw DeviceError(cat(e.what(), "; ", fitting_batch(settings_, *stream_, *dataset_), " images a pass would fit"));
+        throw DeviceError(
+            cat(e.what(), "; ", fitting_batch(settings_, *stream_, *dataset_), " images a pass would fit"));
       }
       spdlog::info("a pass over {} images does not fit ({})", micro_batch_, e.what());
       micro_batch_ = divisor(recipe_.batch, micro_batch_ - 1);
