@@ -132,7 +132,7 @@ TEST_F(Infer, RefusesInOneLine) {
   for (const Case& c : std::initializer_list<Case>{
            {a + " --weights " + (dir_ / "none.safetensors"), 1, "none.safetensors"},
            {a + " --weights " + (dir_ / "text.safetensors"), 1, "text.safetensors"},
-           {a + " --weights " + (dir_ / "other.safetensors"), 1, "metadata"},
+           {a + " --weights " + (dir_ / "other.safetensors"), 1, "not a detector"},
            {a + " --weights " + (dir_ / "wide.safetensors"), 1, "not the weights of a resnet18"},
            {(dir_ / "empty") + " --weights " + weights(), 1, "empty"},
            {"'" + (dir_ / "*.gif") + "' --weights " + weights(), 1, "no file matches"},

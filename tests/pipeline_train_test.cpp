@@ -111,9 +111,9 @@ class TrainPipeline : public testing::Test {
 
   static std::string binary(const std::string& tool) { return cat(TT_BIN_DIR, "/", tool); }
   /// Runs a tool to its end.
-  static Outcome run(const std::string& tool, const std::string& arguments) {
+  static Outcome run(const std::string& tool, const std::string& arguments, const std::string& shell_before = "") {
     const std::string out = path("stdout.txt"), err = path("stderr.txt");
-    const int status = std::system(cat(binary(tool), " ", arguments, " >", out, " 2>", err).c_str());
+    const int status = std::system(cat(shell_before, binary(tool), " ", arguments, " >", out, " 2>", err).c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
   }
   /// Starts train, waits until it logged `steps` steps, sends the signal and returns its exit status.
@@ -236,6 +236,25 @@ TEST_F(TrainPipeline, InterruptSavesAndSaysHowToContinue) {
   expect_same_run(unbroken, stopped);
 }
 
+/// A checkpoint that does not fit: the one before stays, nothing half-written does, and with room again the run goes
+/// on.
+TEST_F(TrainPipeline, AFullDiskKeepsTheLastCheckpoint) {
+  const std::string unbroken = path("roomy"), cramped = path("cramped");
+  ASSERT_EQ(run("train", small(unbroken)).code, 0);
+  ASSERT_EQ(run("train", small(cramped, "--epochs 1")).code, 0);
+  const std::string last = content(cramped + "/last.safetensors");
+  // A limit on file size fails write() as a full disk does; the signal is ignored so that write() itself fails.
+  const Outcome o = run("train", small(cramped, "--resume --quiet"), "trap '' XFSZ; ulimit -f 64; ");
+  EXPECT_EQ(o.code, 1) << o.err;
+  EXPECT_EQ(lines(o.err).size(), 1u) << o.err;
+  EXPECT_NE(o.err.find("File too large"), std::string::npos) << o.err;
+  EXPECT_TRUE(last == content(cramped + "/last.safetensors"));
+  for (const auto& entry : fs::directory_iterator(cramped))
+    EXPECT_EQ(entry.path().string().find(".part-"), std::string::npos) << entry.path();
+  ASSERT_EQ(run("train", small(cramped, "--resume")).code, 0);
+  expect_same_run(unbroken, cramped);
+}
+
 TEST_F(TrainPipeline, MicroBatchesAddUpToTheBatch) {
   const std::string net =
       " --net alexnet --dropout 0 --epochs 2 --micro-batch ";  // no batch norm: exact but for rounding
@@ -290,13 +309,13 @@ TEST_F(TrainPipeline, RecipeIsReadAndFlagsOverrideIt) {
   std::ofstream(path("recipe.json")) << R"({"net": "resnet18", "width": 0.125, "size": 64, "epochs": 9, "batch": 16,
     "loss": "giou", "box_unit": "normalised", "alpha": 2, "beta": 1})";
   const Outcome o = run("train", cat("--data ", data(), " --out ", path("recipe"), " --recipe ", path("recipe.json"),
-                                     " --epochs 1 --loss smooth_l1 --loss-settings smooth_l1_beta=0.5 --device cpu"));
+                                     " --epochs 1 --loss smooth_l1 --loss-set smooth_l1_beta=0.5 --device cpu"));
   ASSERT_EQ(o.code, 0) << o.err;
   const json recipe = json::parse(content(path("recipe/config.json"))).at("recipe");
   EXPECT_EQ(recipe.at("epochs"), 1);
   EXPECT_EQ(recipe.at("batch"), 16);
   EXPECT_EQ(recipe.at("loss"), "smooth_l1");
-  EXPECT_EQ(recipe.at("loss_settings").at("smooth_l1_beta"), 0.5);
+  EXPECT_EQ(recipe.at("loss_set").at("smooth_l1_beta"), 0.5);
 }
 
 TEST_F(TrainPipeline, MistakesEndInOneClearLine) {
@@ -327,7 +346,7 @@ TEST_F(TrainPipeline, MistakesEndInOneClearLine) {
       {small(path("x"), "--recipe " + path("missing.json")), 2, "missing.json"},
       {small(path("x"), "--net resnet34"), 2, "resnet34"},
       {small(path("x"), "--loss l0"), 2, "l0"},
-      {small(path("x"), "--loss-settings gamma=1"), 2, "gamma"},
+      {small(path("x"), "--loss-set gamma=1"), 2, "gamma"},
       {small(path("x"), "--batch 0"), 2, "batch"},
       {small(path("x"), "--micro-batch 3"), 2, "does not divide"},
       {small(path("x"), "--batch 512 --micro-batch 64"), 2, "48 training images"},
@@ -360,7 +379,7 @@ TEST_F(TrainPipeline, EvalRefusesWhatIsNoDetector) {
                     {{"net", "transformer"}, {"outputs", "5"}, {"width", "1"}, {"size", "64"}, {"box_unit", "pixel"}});
   for (const auto& [file, says] :
        {std::pair("missing.safetensors", "missing.safetensors"), std::pair("text.safetensors", "text.safetensors"),
-        std::pair("alien.safetensors", "no \"net\""), std::pair("shapes.safetensors", "conv1.weight"),
+        std::pair("alien.safetensors", "not a detector"), std::pair("shapes.safetensors", "conv1.weight"),
         std::pair("net.safetensors", "transformer")}) {
     const Outcome o = run(
         "eval", cat("--data ", data(), " --weights ", path(file), " --out ", path("refused"), " --device cpu --quiet"));

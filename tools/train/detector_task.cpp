@@ -20,9 +20,11 @@ void describe_on_request(CLI::App& app) {
   });
 }
 
+constexpr int kAutoBatch = -1;  // what --batch auto becomes: no batch that a user could mean
+
 int train(TrainSettings& settings, const StudyOptions& study, const std::string& recipe_file, int accumulate,
           nlohmann::json overrides) {
-  const bool choose_batch = overrides.value("batch", -1) == 0;  // "auto"
+  const bool choose_batch = overrides.value("batch", 1) == kAutoBatch;
   if (choose_batch) overrides.erase("batch");
   read_into(settings.recipe, recipe_file, overrides);
   if (accumulate > 0) {
@@ -72,8 +74,9 @@ int train_detector(int argc, char** argv) {
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
     add_study_flags(app, study);
     add_flags(app, hyperparameters(settings.recipe), overrides);
-    app.get_option("--batch")->transform(CLI::Transformer(std::map<std::string, std::string>{{"auto", "0"}})
-                                             .description("or auto: what fits the memory"));
+    app.get_option("--batch")->transform(
+        CLI::Transformer(std::map<std::string, std::string>{{"auto", std::to_string(kAutoBatch)}})
+            .description("or auto: what fits the memory"));
     describe_on_request(app);
   };
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
