@@ -122,10 +122,10 @@ TEST(PatchGan, GradientsInDouble) {
   const Objective objective{p, net, random_numbers(p.tensor(net.scores), 2)};
   converge(p);
   objective.backward();
-  EXPECT_LT(worst_slope_error(objective, p.tensor(net.x), values_of(s, p.gradient(net.x)), 24), 1e-6);
+  EXPECT_LT(worst_slope_error(objective, p.tensor(net.x), values_of(s, p.gradient(net.x)), 12), 1e-6);
   for (const Param& q : p.params().all()) {
     if (!q.trainable) continue;
-    EXPECT_LT(worst_slope_error(objective, q.value, values_of(s, q.grad), 6), 1e-6) << q.spec.names[0];
+    EXPECT_LT(worst_slope_error(objective, q.value, values_of(s, q.grad), 3), 1e-6) << q.spec.names[0];
   }
 }
 

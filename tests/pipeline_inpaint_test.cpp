@@ -48,7 +48,7 @@ class InpaintPipeline : public ::testing::Test {
   std::string line(const std::string& run, const std::string& more = "") const {
     return cat("train --task inpaint --photos ", photos(), " --out ", dir_ / run,
                " --width 4 --adversary-width 4 --size 32 --batch 4 --lr 0.002 --steps 8 --report-steps 4"
-               " --warmup-l1-steps 3 --validation-photos 4 --device cpu --threads 2 --seed 3 ",
+               " --warmup-l1-steps 3 --validation-photos 4 --device cpu --threads 1 --seed 3 ",
                more);
   }
   Outcome run(const std::string& command) const { return Running(command, dir_ / "run").wait(); }
@@ -63,14 +63,14 @@ class InpaintPipeline : public ::testing::Test {
 };
 
 TEST_F(InpaintPipeline, LearnsAndSynthPaintsWithIt) {
-  const Outcome trained = run(line("learns", "--steps 150 --report-steps 50 --warmup-l1-steps 100"));
+  const Outcome trained = run(line("learns", "--steps 90 --report-steps 30 --warmup-l1-steps 60"));
   ASSERT_EQ(trained.code, 0) << trained.err;
   const auto rows = table(in("learns", "results.csv"));
   ASSERT_EQ(rows.size(), 3u);
   EXPECT_LT(rows[1][2], 0.7 * rows[0][2]) << "the refined image's absolute error falls";
   EXPECT_EQ(rows[1][4], 0) << "no discriminator in the first steps";
   EXPECT_GT(rows[2][4], 0);
-  const Image sheet = read_image(in("learns", "samples/step_0000150.png"));
+  const Image sheet = read_image(in("learns", "samples/step_0000090.png"));
   EXPECT_GT(sheet.width, 4 * 32);
 
   const Safetensors best = Safetensors::open(in("learns", "best.safetensors"));
@@ -167,10 +167,19 @@ TEST_F(InpaintPipeline, MistakesEndInOneClearLine) {
   EXPECT_FALSE(fs::exists(dir_ / "x")) << "a refused command leaves nothing";
 }
 
-TEST_F(InpaintPipeline, DivergenceEndsInOneLineAndKeepsTheCheckpoint) {
-  const Outcome o = run(line("diverges", "--lr 1 --l1-weight 1e9 --steps 400 --checkpoint-minutes 0 --quiet"));
-  if (o.code == 0) GTEST_SKIP() << "this net survives it";
+TEST_F(InpaintPipeline, DivergenceEndsInOneLine) {
+  ASSERT_EQ(run(line("sound", "--steps 1 --adversarial-weight 0")).code, 0);
+  const Safetensors sound = Safetensors::open(in("sound", "best.safetensors"));
+  StateDict huge;
+  for (const StateTensor& t : sound.state_dict()) {
+    std::vector<double> values = t.read();
+    for (double& v : values) v *= 1e20;
+    huge.push_back(state_tensor(t.info.name, t.info.shape, values));
+  }
+  write_safetensors(dir_ / "huge.safetensors", huge);
+  const Outcome o = run(line("diverges", "--quiet --init " + (dir_ / "huge.safetensors")));
   EXPECT_EQ(o.code, 1);
+  EXPECT_EQ(o.err_lines(), 1) << o.err;
   EXPECT_NE(o.err.find("no longer finite"), std::string::npos) << o.err;
 }
 
