@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "data/mask.h"
 #include "data/scenes.h"
+#include "data/sha256.h"
 #include "engine/program.h"
 #include "nets/nets.h"
 #include "tests/data_fixture.h"
@@ -257,6 +258,13 @@ TEST_F(Synth, RefusesInOneLineAndLeavesNothing) {
     EXPECT_NE(r.err.find(c.says), std::string::npos) << r.err;
     EXPECT_FALSE(fs::exists(dir_ / "set")) << c.line;
   }
+}
+
+TEST_F(Synth, TheShippedGeneratorPaintsByDefault) {
+  const Outcome r = run("synth --scenes 2 --out " + (dir_ / "set") + " --size 64 --split 1,1,0 --device cpu");
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(Dataset::open(dir_ / "set").info().weights_sha256,
+            sha256_file(cat(TT_BIN_DIR, "/../../weights/deepfill_v2.safetensors")));
 }
 
 TEST_F(Synth, AFolderIsOnlyContinuedAsItWasBegun) {

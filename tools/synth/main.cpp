@@ -8,6 +8,7 @@
 #include "tools/common/interrupt.h"
 #include "tools/common/log.h"
 #include "tools/common/progress.h"
+#include "tools/common/shipped.h"
 #include "tools/synth/produce.h"
 
 namespace telltale {
@@ -32,6 +33,7 @@ void stop_if_interrupted() { TT_CHECK(!interrupted(), Error, "stopped; run the s
 
 int synth(SynthSettings s, const CommonOptions& common) {
   s.seed = common.seed;
+  if (s.weights.empty()) s.weights = shipped_weights(kShippedGenerator, "--weights FILE or --weights random:SEED");
   if (s.random_weights() && s.family.empty()) s.family = "csqiangwen";
   check(s);
   const std::string generator = generator_name(s);

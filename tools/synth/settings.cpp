@@ -18,7 +18,8 @@ void add_options(CLI::App& app, SynthSettings& s) {
       ->check(CLI::Range(1, 1'000'000))
       ->excludes(photos);
   app.add_option("--out", s.out, "dataset folder to make or to continue")->required();
-  app.add_option("--weights", s.weights, "generator: a safetensors file, or random:SEED (untrained)")->required();
+  app.add_option("--weights", s.weights,
+                 "generator: a safetensors or .pth file, or random:SEED (untrained); default: the one that ships");
   std::vector<std::string> families;
   for (const GeneratorNet& net : generator_nets()) families.push_back(net.name);
   app.add_option("--family", s.family, "which DeepFillv2 a random generator is; a file is recognised")

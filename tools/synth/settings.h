@@ -9,11 +9,14 @@
 
 namespace telltale {
 
+/// In weights/: the generator that Telltale trained itself.
+inline constexpr const char* kShippedGenerator = "deepfill_v2.safetensors";
+
 struct SynthSettings {
   std::string photos;  ///< folder of photographs; empty when scenes are drawn
   int scenes = 0;      ///< procedural photographs to draw into OUT/photos instead
   std::string out;
-  std::string weights;  ///< a safetensors file, or "random:SEED"
+  std::string weights;  ///< a weights file, or "random:SEED"; empty: kShippedGenerator
   std::string family;   ///< of the generator; empty: what the file holds, or csqiangwen
   int width = 48;       ///< channels of a random generator's first convolution
   std::string boxes;    ///< CSV that gives ids, labels, boxes and row order; empty: drawn by law
