@@ -10,6 +10,7 @@
 #include "kernels/core/host_values.h"
 #include "kernels/reduce.h"
 #include "losses/loss.h"
+#include "tools/common/device.h"
 
 namespace telltale {
 namespace {
@@ -57,7 +58,7 @@ void InpaintModel::build_generator(uint64_t seed) {
   complete_ = g.add<Blend>("complete", {image_, net_.refined, mask_});
   judged_ = g.add<Concat>("judged", {complete_, mask_});
   for (Value v : {complete_, judged_}) g.output(v);
-  const DType compute = recipe_.precision == "bf16" ? DType::bf16 : DType::f32;
+  const DType compute = precision_of(recipe_.precision, *stream_);
   generator_ = std::make_unique<Program>(g, *stream_, Options{.compute = compute, .training = true, .seed = seed});
   // A gate halves what passes at first. Filters √2 larger keep its second moment through seventeen of them.
   for (const Param& p : generator_->params().all()) {

@@ -79,7 +79,10 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .value = &r.validation_photos,
        .low = 1,
        .high = 100000},
-      {.name = "precision", .help = "of activations", .value = &r.precision, .choices = {"f32", "bf16"}},
+      {.name = "precision",
+       .help = "of activations; tf32 on CUDA only",
+       .value = &r.precision,
+       .choices = {"f32", "tf32", "bf16"}},
       {.name = "limit", .help = "train on that many photographs only; 0: all", .value = &r.limit, .high = kMany},
   };
 }
