@@ -63,14 +63,14 @@ class InpaintPipeline : public ::testing::Test {
 };
 
 TEST_F(InpaintPipeline, LearnsAndSynthPaintsWithIt) {
-  const Outcome trained = run(line("learns", "--steps 90 --report-steps 30 --warmup-l1-steps 60"));
+  const Outcome trained = run(line("learns", "--steps 80 --report-steps 30 --warmup-l1-steps 50"));
   ASSERT_EQ(trained.code, 0) << trained.err;
   const auto rows = table(in("learns", "results.csv"));
-  ASSERT_EQ(rows.size(), 3u);
-  EXPECT_LT(rows[1][2], 0.7 * rows[0][2]) << "the refined image's absolute error falls";
+  ASSERT_EQ(rows.size(), 4u);  // after steps 30, 50 (the discriminator joins), 60 and 80
+  EXPECT_LT(rows[1][2], 0.75 * rows[0][2]) << "the refined image's absolute error falls";
   EXPECT_EQ(rows[1][4], 0) << "no discriminator in the first steps";
-  EXPECT_GT(rows[2][4], 0);
-  const Image sheet = read_image(in("learns", "samples/step_0000090.png"));
+  EXPECT_GT(rows[2][4], 0.5);
+  const Image sheet = read_image(in("learns", "samples/step_0000080.png"));
   EXPECT_GT(sheet.width, 4 * 32);
 
   const Safetensors best = Safetensors::open(in("learns", "best.safetensors"));

@@ -48,7 +48,9 @@ void InpaintTrainer::run() {
   while (progress_.step < recipe_.steps) {
     stop_if_interrupted();
     step();
-    const bool due = progress_.step % recipe_.report_steps == 0 || progress_.step == recipe_.steps;
+    // Also where the discriminator joins, so that no report's means mix both phases.
+    const bool joins = recipe_.adversarial_weight > 0 && progress_.step == recipe_.warmup_l1_steps;
+    const bool due = progress_.step % recipe_.report_steps == 0 || progress_.step == recipe_.steps || joins;
     if (due) report();
     if (due || seconds_since(saved_) >= settings_.checkpoint_minutes * 60) checkpoint();
   }
