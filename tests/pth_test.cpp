@@ -267,6 +267,19 @@ TEST_F(PthTest, NamesWhatIsNoWeightsFile) {
   refuse("hello, these are no weights", "not a safetensors file");
 }
 
+/// The length that a safetensors file begins with may look like a pickle's, a zip's or gzip's first bytes.
+TEST_F(PthTest, TellsSafetensorsByItsBrace) {
+  for (const size_t length : {0x80, 0x280, 0x4b50, 0x8b1f, 0x13c}) {
+    std::string header = R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})";
+    header.resize(length, ' ');
+    const std::string bytes = {char(length & 255), char(length >> 8), 0, 0, 0, 0, 0, 0};
+    put(bytes + header + std::string(4, '\0'));
+    const WeightsFile file = WeightsFile::open(path());
+    EXPECT_STREQ(file.form(), "safetensors") << length;
+    EXPECT_EQ(file.state_dict().size(), 1u) << length;
+  }
+}
+
 TEST_F(PthTest, WritesWhatItReads) {
   const StateDict dict = {state_tensor("a.weight", {2, 3}, {0, 1, -2, 3.5, 1e-30, 5}),
                           state_tensor("scalar", {}, {-7}, FileDType::i64),

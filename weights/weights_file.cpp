@@ -33,7 +33,9 @@ WeightsFile WeightsFile::open(const std::string& path, const std::string& key) {
       }
     }();
     if (Pth::begins(file.bytes())) return WeightsFile(Pth::open(path, key));
-    refuse_strangers(path, text_of(file.bytes()));
+    // A safetensors file begins with a length, whose bytes may be anything's first: its brace is what tells.
+    const std::string_view text = text_of(file.bytes());
+    if (text.size() <= 8 || text[8] != '{') refuse_strangers(path, text);
   }
   return WeightsFile(Safetensors::open(path));
 }
