@@ -13,9 +13,9 @@ AttentionArgs args_of(CaseRun& r, const AttentionSizes& s, double amplitude) {
   a.x = r.input(s.x, -amplitude, amplitude);
   a.mask = r.from({s.x.n, s.x.h, s.x.w, 1}, r.dtype, mask_of(s));
   a.y = r.output(s.x);
-  // Poisoned, so that nothing of scratch is read before it is written.
+  // Poisoned, so that nothing of scratch is read before it is written; doubles, so that it suits every accumulator.
   const size_t bytes = attention_scratch_bytes(r.stream, s.x, r.dtype);
-  a.scratch = r.output({1, 1, 1, int(bytes)}, DType::u8);
+  a.scratch = {r.output({1, 1, 1, int((bytes + 7) / 8)}, DType::f64).data, {1, 1, 1, int(bytes)}, DType::u8};
   return a;
 }
 
