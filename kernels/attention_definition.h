@@ -7,6 +7,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/core/check.h"
+#include "kernels/core/op_case.h"
 
 namespace telltale {
 
@@ -27,6 +28,25 @@ struct AttentionSizes {
 /// The two forms of the family official.
 constexpr AttentionForm kTensorFlow = {.fused = false, .clamped = true, .aligned = true};
 constexpr AttentionForm kTorch = {.fused = true, .clamped = true, .aligned = false};
+
+/// What both passes are tested on: no hole, all hole, odd channels, places in one row, several samples, none.
+inline const std::vector<AttentionSizes> kAwkwardSizes = {{{1, 2, 2, 1}, {0, 0, 0, 0}},
+                                                          {{1, 2, 8, 3}, {0, 2, 2, 4}},
+                                                          {{2, 10, 6, 5}, {3, 2, 6, 4}},
+                                                          {{3, 6, 14, 8}, {0, 5, 3, 8}},
+                                                          {{1, 16, 16, 7}, {5, 4, 9, 12}},
+                                                          {{2, 8, 8, 4}, {0, 0, 8, 8}},
+                                                          {{1, 10, 10, 17}, {0, 0, 0, 0}},
+                                                          {{0, 8, 8, 4}, {0, 0, 2, 2}},
+                                                          {{2, 10, 6, 5}, {3, 2, 6, 4}, kTensorFlow},
+                                                          {{1, 2, 8, 3}, {0, 2, 2, 4}, kTensorFlow},
+                                                          {{2, 8, 12, 5}, {3, 2, 6, 4}, kTorch}};
+
+/// Scratch of a case: poisoned, so that nothing of it is read before it is written; of doubles, so that views one
+/// element off still suit every accumulator.
+inline Tensor scratch_of(CaseRun& r, size_t bytes) {
+  return {r.output({1, 1, 1, int((bytes + 7) / 8)}, DType::f64).data, {1, 1, 1, int(bytes)}, DType::u8};
+}
 
 inline std::vector<double> mask_of(const AttentionSizes& s) {
   std::vector<double> mask;

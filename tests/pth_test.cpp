@@ -1,4 +1,4 @@
-// PyTorch's files: what the reader takes and refuses, byte by byte, and what the writer writes. tests/convert_torch.py
+// PyTorch's files: what the reader takes and refuses, byte by byte, and what the writer writes. tests/check_pth.py
 // does the same with PyTorch at the other end.
 #include "weights/pth.h"
 

@@ -37,7 +37,7 @@ part_kernels() {
 
 part_tests() {
   local failed='' n=0 test log filter
-  for test in golden_layers_test golden_nets_test losses_test losses_detection_test losses_golden_test engine_test capture_test; do
+  for test in golden_layers_test golden_nets_test losses_test losses_detection_test losses_golden_test losses_file_test engine_test capture_test cudnn_plan_test; do
     [[ -x $tests/$test ]] || continue
     n=$((n + 1))
     log=$work/$test.log
