@@ -55,7 +55,7 @@ struct Spec {
   size_t backward_scratch = 0;  ///< bytes needed only during backward
   uint32_t keep_x = 0;          ///< bit i: backward reads x[i]
   bool keep_y = false;          ///< backward reads y
-  bool inplace = false;         ///< y may lie where x[0] lay, when nothing else needs x[0]
+  int inplace = -1;             ///< y may lie where x[inplace] lay, when nothing else needs that; -1: nowhere
 };
 
 /// What the program hands back, already placed. Pointers stay fixed for the program's life.

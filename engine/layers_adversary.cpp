@@ -111,7 +111,7 @@ Spec LeakyRelu::plan(const PlanContext& c, std::span<const Shape> x) const {
   Spec spec;
   spec.y = x[0];
   spec.keep_y = c.backward;
-  spec.inplace = true;
+  spec.inplace = 0;
   return spec;
 }
 

@@ -39,7 +39,7 @@ Spec BatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
   }
   if (c.backward && batch_statistics) spec.keep_x = 1;
   spec.keep_y = c.backward && s_.act != Act::none;
-  spec.inplace = !batch_statistics;
+  if (!batch_statistics) spec.inplace = 0;
   return spec;
 }
 
@@ -164,6 +164,7 @@ Spec ConvBatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
   spec.params.back().keep_f32 = true;
   if (conv_.bias) spec.params.push_back(bias_spec({conv_name_ + ".bias"}, w.n, {}));
   for (ParamSpec& p : BatchNorm::parameters(norm_name_, w.n)) spec.params.push_back(std::move(p));
+  if (norm_.residual) spec.inplace = 1;  // summed where it lies: no copy
   spec.packed = Folded(nullptr, w, c.compute, conv_packed_bytes(c.stream, args(x[0], spec.y, c.compute))).bytes;
   return spec;
 }

@@ -41,7 +41,7 @@ Spec Activation::plan(const PlanContext& c, std::span<const Shape> x) const {
   Spec spec;
   spec.y = x[0];
   spec.keep_y = c.backward;
-  spec.inplace = true;
+  spec.inplace = 0;
   return spec;
 }
 void Activation::forward(Stream& s, const Io& io) const { activation_forward(s, io.x[0], io.y, act); }
@@ -54,7 +54,7 @@ Spec Add::plan(const PlanContext&, std::span<const Shape> x) const {
   TT_CHECK(x[0] == x[1], ShapeError, name, ": adds ", to_string(x[1]), " to ", to_string(x[0]));
   Spec spec;
   spec.y = x[0];
-  spec.inplace = true;
+  spec.inplace = 0;
   return spec;
 }
 void Add::forward(Stream& s, const Io& io) const { add_forward(s, io.x[0], io.x[1], io.y); }
@@ -241,7 +241,7 @@ Spec Dropout::plan(const PlanContext&, std::span<const Shape> x) const {
   check_inputs(name, x, 1);
   Spec spec;
   spec.y = x[0];
-  spec.inplace = true;
+  spec.inplace = 0;
   return spec;
 }
 void Dropout::forward(Stream& s, const Io& io) const {

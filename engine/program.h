@@ -97,6 +97,8 @@ class Program {
   void plan();
   std::vector<Shape> infer(std::vector<std::pair<ParamSpec, bool>>& params);
   Layout lay_out(const std::vector<Shape>& shapes);
+  /// Whether nothing but its lifetime keeps y from lying where this input lies.
+  static bool can_replace(const Graph::Node&, int input, const Layout&, const std::vector<Shape>& shapes);
   void bind(const std::vector<Shape>& shapes, const Layout&);
   size_t packed_bytes() const;
   void bind_params();

@@ -116,6 +116,13 @@ std::vector<Shape> Program::infer(std::vector<std::pair<ParamSpec, bool>>& param
   return shapes;
 }
 
+bool Program::can_replace(const Graph::Node& node, int input, const Layout& l, const std::vector<Shape>& shapes) {
+  const size_t x = size_t(node.x[size_t(input)].id), y = size_t(node.y.id);
+  // A layer that takes the same value twice may read it as the other input after it wrote y there.
+  const auto uses = std::count_if(node.x.begin(), node.x.end(), [&](Value v) { return size_t(v.id) == x; });
+  return uses == 1 && !l.fixed[x] && shapes[x] == shapes[y];
+}
+
 Program::Layout Program::lay_out(const std::vector<Shape>& shapes) {
   const auto& nodes = graph_.nodes();
   const Clock clock{int(nodes.size())};
@@ -153,11 +160,10 @@ Program::Layout Program::lay_out(const std::vector<Shape>& shapes) {
 
   for (size_t i = 0; i < nodes.size(); ++i) {
     const Spec& spec = bound_[i].spec;
-    const size_t y = size_t(nodes[i].y.id), x0 = nodes[i].x.empty() ? y : size_t(nodes[i].x[0].id);
-    const bool in_place = spec.inplace && x0 != y && !l.fixed[x0] && last[x0] == clock.forward(i) &&
-                          shapes[x0] == shapes[y] && tenants[l.value_at[x0]].last == clock.forward(i);
-    if (in_place) {
-      l.value_at[y] = l.value_at[x0];
+    const size_t y = size_t(nodes[i].y.id);
+    const size_t place = spec.inplace < 0 ? kNone : l.value_at[size_t(nodes[i].x[size_t(spec.inplace)].id)];
+    if (place != kNone && can_replace(nodes[i], spec.inplace, l, shapes) && tenants[place].last == clock.forward(i)) {
+      l.value_at[y] = place;
       tenants[l.value_at[y]].last = last[y];
     } else {
       l.value_at[y] = tenants.add(size_t(spec.y.numel()) * compute_size, clock.forward(i), last[y]);

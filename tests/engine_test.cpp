@@ -93,6 +93,32 @@ TEST(Fusion, ChangesNoResult) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5 * (1 + std::abs(a[i])));
 }
 
+TEST(Fusion, SumsWhereADyingResidualLies) {
+  Graph g;
+  const Value x = g.input({2, 8, 8, 8});
+  const Value a = g.add<Activation>("start", {x}, Act::relu);
+  Value b = g.add<Conv>("conv1", {a}, Conv::Settings{4, 1, {}, false});
+  b = g.add<Conv>("conv2", {g.add<BatchNorm>("bn1", {b})}, Conv::Settings{8, 3, {1, 1, 1}, false});
+  b = g.add<Add>("add1", {g.add<BatchNorm>("bn2", {b}), a});
+  Value c = g.add<Conv>("conv3", {b}, Conv::Settings{8, 3, {1, 1, 1}, false});
+  const Value y = g.add<Add>("add2", {g.add<BatchNorm>("bn3", {c}), b});
+  Stream s = Stream::cpu();
+  Program plain(g, s, {.fuse = false, .seed = 3}), fused(g, s, {.seed = 3});
+  fused.params().copy_from(s, plain.params());
+  std::vector<std::pair<std::string, bool>> sums;  // and whether in place
+  fused.observe([&](Program::Step, const Layer& layer, const Io& io) {
+    if (io.x.size() == 2) sums.emplace_back(layer.name, io.y.data == io.x[1].data);
+  });
+  for (Program* p : {&plain, &fused}) {
+    fill<float>(s, p->tensor(x), 5);
+    p->forward();
+  }
+  // conv3 convolves the very value that it adds: it must not write over what it reads.
+  EXPECT_EQ(sums, (std::vector<std::pair<std::string, bool>>{{"conv2", true}, {"conv3", false}}));
+  const auto want = read<float>(s, plain.tensor(y)), got = read<float>(s, fused.tensor(y));
+  for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-5 * (1 + std::abs(want[i])));
+}
+
 TEST(Shapes, ErrorsNameTheLayer) {
   Graph g;
   const Value x = g.input({1, 4, 4, 3});
