@@ -9,6 +9,7 @@
 #include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -170,9 +171,12 @@ TEST(PatchGan, NormalisedFiltersHaveNoLargerSingularValueThanOne) {
   EXPECT_LE(norm, 4 + 1e-4);
 }
 
-TEST(PatchGan, DeviceBodiesAgreeWithTheCpu) {
+class PatchGanBodies : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, PatchGanBodies, device_bodies(), device_label);
+
+TEST_P(PatchGanBodies, AgreeWithTheCpu) {
   const Net net = discriminator(2, 32, 3);
-  Stream cpu = Stream::cpu(), device = Stream::emulated();
+  Stream cpu = Stream::cpu(), device = stream();
   Program a(net.graph, cpu, {.training = true, .seed = 1}), b(net.graph, device, {.training = true, .seed = 1});
   for (Program* p : {&a, &b}) {
     set_values(p->stream(), p->tensor(net.x), random_numbers(p->tensor(net.x), 2));

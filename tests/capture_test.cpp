@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <cstring>
 
 #include "engine/program.h"
@@ -12,6 +11,7 @@
 #include "kernels/core/philox.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -132,20 +132,13 @@ TEST(CaptureOnTheHost, RunsEagerlyAndSaysWhy) {
   EXPECT_EQ(capture.why_eager(), "only a GPU replays graphs");
 }
 
-class CaptureCuda : public testing::Test {
- protected:
-  void SetUp() override {
-    const std::string reason = cuda_unavailable_reason();
-    if (reason.empty()) return;
-    if (std::getenv("TT_REQUIRE_GPU")) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
-    GTEST_SKIP() << reason;
-  }
-};
+class Captured : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, Captured, testing::Values("cuda"), device_label);
 
-TEST_F(CaptureCuda, ReplayGivesTheBitsOfEagerRuns) {
+TEST_P(Captured, ReplayGivesTheBitsOfEagerRuns) {
   for (const char* net : {"resnet18", "resnet50", "alexnet", "vgg11"}) {
     for (DType type : {DType::f32, DType::bf16, DType::f16}) {
-      Stream s = Stream::cuda();
+      Stream s = stream();
       Training eager(s, net, type, 0.5f), captured(s, net, type, 0.5f);
       Capture capture(s);
       for (int i = 0; i < 10; ++i) {
@@ -160,8 +153,8 @@ TEST_F(CaptureCuda, ReplayGivesTheBitsOfEagerRuns) {
   }
 }
 
-TEST_F(CaptureCuda, AWorkspaceThatGrewIsNoticed) {
-  Stream s = Stream::cuda();
+TEST_P(Captured, AWorkspaceThatGrewIsNoticed) {
+  Stream s = stream();
   Training eager(s, "resnet18", DType::f32, 0), captured(s, "resnet18", DType::f32, 0);
   Capture capture(s);
   for (int i = 0; i < 8; ++i) {
@@ -174,8 +167,8 @@ TEST_F(CaptureCuda, AWorkspaceThatGrewIsNoticed) {
   EXPECT_EQ(eager.bits(), captured.bits());
 }
 
-TEST_F(CaptureCuda, WorkThatCannotBeRecordedRunsEagerlyAndIsNamed) {
-  Stream s = Stream::cuda();
+TEST_P(Captured, WorkThatCannotBeRecordedRunsEagerlyAndIsNamed) {
+  Stream s = stream();
   const OwnedTensor t(s.place(), {1, 1, 1, 4}, DType::f32);
   Capture capture(s);
   int ran = 0;

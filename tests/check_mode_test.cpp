@@ -8,6 +8,7 @@
 #include "kernels/core/philox.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -44,11 +45,14 @@ Disagreement compare(Side& a, Side& b, double tolerance) {
   return compare_programs(*a.program, *b.program, a.y, loss.get(), a.target, b.target, tolerance);
 }
 
-TEST(CheckMode, EveryDetectorsBackwardAgreesOnBothDevices) {
+class CheckMode : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, CheckMode, device_bodies(), device_label);
+
+TEST_P(CheckMode, EveryDetectorsBackwardAgreesWithTheCpus) {
   for (const DetectorNet& net : detector_nets()) {
     for (DType type : {DType::f32, DType::bf16}) {
       if (type == DType::bf16 && net.name != std::string("resnet18")) continue;  // one stands for all
-      Side a(Stream::cpu(), net.name, type), b(Stream::emulated(), net.name, type);
+      Side a(Stream::cpu(), net.name, type), b(stream(), net.name, type);
       const Disagreement d = compare(a, b, type == DType::f32 ? 1e-3 : 3e-2);
       EXPECT_FALSE(d.found) << net.name << " " << name_of(type) << ": " << d.text;
       EXPECT_GT(d.tensors_compared, 20) << net.name;
@@ -56,8 +60,8 @@ TEST(CheckMode, EveryDetectorsBackwardAgreesOnBothDevices) {
   }
 }
 
-TEST(CheckMode, ADifferenceInBackwardIsNamedAtItsNode) {
-  Side a(Stream::cpu(), "resnet18", DType::f32), b(Stream::emulated(), "resnet18", DType::f32);
+TEST_P(CheckMode, ADifferenceInBackwardIsNamedAtItsNode) {
+  Side a(Stream::cpu(), "resnet18", DType::f32), b(stream(), "resnet18", DType::f32);
   fill(b.stream, b.target, 0.3, 0.6);
   const Disagreement d = compare(a, b, 1e-3);
   EXPECT_TRUE(d.found);

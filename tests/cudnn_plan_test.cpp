@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -14,6 +13,7 @@
 #include "kernels/core/atomic_file.h"
 #include "kernels/core/shared_library.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 #if TT_CUDNN
 #include "kernels/conv_cudnn_plan.h"
@@ -235,12 +235,11 @@ TEST(Libraries, AnAbsentOneIsOneClearLine) {
   EXPECT_THROW(SharedLibrary("libc.so.6").bind(function, "telltale_absent"), DeviceError);
 }
 
-TEST(CudnnDevice, DescribesTheGpuAtHand) {
-  if (const std::string reason = cuda_unavailable_reason(); !reason.empty()) {
-    if (std::getenv("TT_REQUIRE_GPU")) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
-    GTEST_SKIP() << reason;
-  }
-  Stream s = Stream::cuda();
+class CudnnDevice : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, CudnnDevice, testing::Values("cuda"), device_label);
+
+TEST_P(CudnnDevice, DescribesTheGpuAtHand) {
+  Stream s = stream();
   const std::string description = describe_device(s);
   EXPECT_TRUE(nlohmann::json::accept(description)) << description;
   std::printf("%s\n", description.c_str());  // for bench/h200_deviceprop.json

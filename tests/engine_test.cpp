@@ -7,8 +7,10 @@
 #include "engine/check_mode.h"
 #include "engine/layers.h"
 #include "engine/program.h"
+#include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -252,9 +254,12 @@ TEST(Statistics, TrainingCountsItsBatches) {
   EXPECT_EQ(read<float>(s, p.params().find("bn2.num_batches_tracked")->value)[0], 3.0f);
 }
 
-TEST(CheckMode, DeviceBodiesAgreeWithTheCpuAndAPlantedErrorIsNamed) {
+class CheckMode : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, CheckMode, device_bodies(), device_label);
+
+TEST_P(CheckMode, AgreesWithTheCpuAndAPlantedErrorIsNamed) {
   const SmallNet net = residual_net();
-  Stream cpu = Stream::cpu(), device = Stream::emulated();
+  Stream cpu = Stream::cpu(), device = stream();
   Program a(net.graph, cpu, {.training = true, .seed = 1}), b(net.graph, device, {.training = true, .seed = 1});
   for (Program* p : {&a, &b}) {
     fill<float>(p->stream(), p->tensor(net.x), 2);
@@ -264,8 +269,10 @@ TEST(CheckMode, DeviceBodiesAgreeWithTheCpuAndAPlantedErrorIsNamed) {
   Disagreement d = compare_programs(a, b, net.y, nullptr, {}, {}, 1e-4);
   EXPECT_FALSE(d.found) << d.text;
   EXPECT_EQ(d.tensors_compared, 6);
-  Tensor w = b.params().find("conv2.weight")->value;
-  w.as<float>()[5] += 0.5f;
+  const Tensor w = b.params().find("conv2.weight")->value;
+  std::vector<double> planted = values_of(device, w);
+  planted[5] += 0.5;
+  set_values(device, w, planted);
   d = compare_programs(a, b, net.y, nullptr, {}, {}, 1e-4);
   EXPECT_TRUE(d.found);
   EXPECT_EQ(d.text.rfind("node 2, conv2 forward y[", 0), 0u) << d.text;

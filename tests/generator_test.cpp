@@ -7,6 +7,7 @@
 #include "kernels/core/host_values.h"
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -141,15 +142,20 @@ TEST_P(Generator, GradientsInDouble) {
   EXPECT_GT(alive, int(probes.size()) / 2) << "the check needs slopes worth comparing";
 }
 
-TEST_P(Generator, DeviceBodiesGiveTheSameGradients) {
-  Stream cpu = Stream::cpu(), device = Stream::emulated();
-  TinyGenerator a(cpu, DType::f64, GetParam(), {2, 32, 24, 3}), b(device, DType::f64, GetParam(), {2, 32, 24, 3});
-  a.backward();
-  b.backward();
-  const std::vector<double> x = values_of(cpu, a.program.params().arena().grad),
-                            y = values_of(device, b.program.params().arena().grad);
-  ASSERT_EQ(x.size(), y.size());
-  for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], y[i], 1e-10 * (1 + std::abs(x[i])));
+class GeneratorBodies : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, GeneratorBodies, device_bodies(), device_label);
+
+TEST_P(GeneratorBodies, GiveTheSameGradients) {
+  for (const GeneratorNet& family : generator_nets()) {
+    Stream cpu = Stream::cpu(), device = stream();
+    TinyGenerator a(cpu, DType::f64, family, {2, 32, 24, 3}), b(device, DType::f64, family, {2, 32, 24, 3});
+    a.backward();
+    b.backward();
+    const std::vector<double> x = values_of(cpu, a.program.params().arena().grad),
+                              y = values_of(device, b.program.params().arena().grad);
+    ASSERT_EQ(x.size(), y.size());
+    for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], y[i], 1e-10 * (1 + std::abs(x[i]))) << family.name;
+  }
 }
 
 }  // namespace

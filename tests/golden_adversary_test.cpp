@@ -2,6 +2,7 @@
 #include "kernels/reduce.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
+#include "tests/devices.h"
 #include "tests/golden_case.h"
 
 namespace telltale {
@@ -68,13 +69,14 @@ void replay(Stream& s, DType type) {
   EXPECT_EQ(compared, 24);
 }
 
-TEST(GoldenAdversary, EqualsPyTorch) {
-  Stream cpu = Stream::cpu(), device = Stream::emulated();
-  for (Stream* s : {&cpu, &device}) {
-    for (DType type : {DType::f32, DType::f64}) {
-      SCOPED_TRACE(cat(s->description(), " ", name_of(type)));
-      replay(*s, type);
-    }
+class GoldenAdversary : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenAdversary, every_device(), device_label);
+
+TEST_P(GoldenAdversary, EqualsPyTorch) {
+  Stream s = stream();
+  for (DType type : {DType::f32, DType::f64}) {
+    SCOPED_TRACE(name_of(type));
+    replay(s, type);
   }
 }
 

@@ -4,6 +4,7 @@
 #include "engine/layers.h"
 #include "kernels/adam.h"
 #include "kernels/resample.h"
+#include "tests/devices.h"
 #include "tests/golden_case.h"
 
 namespace telltale {
@@ -178,23 +179,16 @@ void check_all(Stream& s, DType compute) {
   EXPECT_EQ(ops.size(), 13u) << "an op has lost its golden cases";
 }
 
-TEST(GoldenLayers, CpuInSingle) {
-  Stream s = Stream::cpu();
+class GoldenLayersOn : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenLayersOn, every_device(), device_label);
+
+TEST_P(GoldenLayersOn, InSingle) {
+  Stream s = stream();
   check_all(s, DType::f32);
 }
 TEST(GoldenLayers, CpuInDouble) {
   Stream s = Stream::cpu();
   check_all(s, DType::f64);
-}
-TEST(GoldenLayers, DeviceBodiesOnTheHost) {
-  Stream s = Stream::emulated();
-  check_all(s, DType::f32);
-}
-TEST(GoldenLayers, Cuda) {
-  const std::string reason = cuda_unavailable_reason();
-  if (!reason.empty() && !std::getenv("TT_REQUIRE_GPU")) GTEST_SKIP() << reason;
-  Stream s = Stream::cuda();
-  check_all(s, DType::f32);
 }
 
 }  // namespace

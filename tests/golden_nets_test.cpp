@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "kernels/core/check.h"
+#include "tests/devices.h"
 #include "tools/common/parity_case.h"
 
 namespace telltale {
@@ -35,23 +36,16 @@ void replay_all(Stream& s, DType compute) {
   }
 }
 
-TEST(GoldenNets, CpuInSingle) {
-  Stream s = Stream::cpu();
+class GoldenNetsOn : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, GoldenNetsOn, every_device(), device_label);
+
+TEST_P(GoldenNetsOn, InSingle) {
+  Stream s = stream();
   replay_all(s, DType::f32);
 }
 TEST(GoldenNets, CpuInDouble) {
   Stream s = Stream::cpu();
   replay_all(s, DType::f64);
-}
-TEST(GoldenNets, DeviceBodiesOnTheHost) {
-  Stream s = Stream::emulated();
-  replay_all(s, DType::f32);
-}
-TEST(GoldenNets, Cuda) {
-  const std::string reason = cuda_unavailable_reason();
-  if (!reason.empty() && !std::getenv("TT_REQUIRE_GPU")) GTEST_SKIP() << reason;
-  Stream s = Stream::cuda();
-  replay_all(s, DType::f32);
 }
 
 TEST(GoldenNets, AWrongExpectationFails) {

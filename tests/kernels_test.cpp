@@ -9,6 +9,7 @@
 
 #include "kernels/core/cuda_api.h"
 #include "kernels/core/op_case.h"
+#include "tests/devices.h"
 #include "tests/gpu_ledger.h"
 
 namespace telltale {
@@ -45,7 +46,7 @@ TEST_P(Kernel, MatchesReference) {
   if (on == On::cuda) {
     const std::string reason = cuda_unavailable_reason();
     if (!reason.empty()) {
-      if (std::getenv("TT_REQUIRE_GPU")) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
+      if (gpu_required()) FAIL() << "TT_REQUIRE_GPU is set, but: " << reason;
       GTEST_SKIP() << reason;
     }
     ++on_gpu()[c.op].run;

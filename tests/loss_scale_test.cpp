@@ -1,5 +1,5 @@
 // Training in f16: slopes that f16 alone would lose reach the optimiser, and a step that overflows changes nothing but
-// the scale. On the CPU and on device bodies emulated there.
+// the scale.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -7,6 +7,7 @@
 #include "engine/layers.h"
 #include "engine/program.h"
 #include "kernels/core/host_values.h"
+#include "tests/devices.h"
 
 namespace telltale {
 namespace {
@@ -19,7 +20,9 @@ class Incline : public Loss {
   int pred_width() const override { return 3; }
   int target_width() const override { return 3; }
   void eval(Stream& s, Tensor, Tensor, Tensor, Tensor dpred, const StepState* state) const override {
-    set_values(s, dpred, std::vector<double>(size_t(dpred.shape.numel()), double(slope_) * double(state->loss_scale)));
+    StepState now;
+    download(s, &now, {const_cast<StepState*>(state), {1, 1, 1, int(sizeof now)}, DType::u8});
+    set_values(s, dpred, std::vector<double>(size_t(dpred.shape.numel()), double(slope_) * double(now.loss_scale)));
   }
   double worst_gradient_error(uint64_t) const override { return 0; }
 
@@ -29,12 +32,12 @@ class Incline : public Loss {
 
 /// A net of two layers and what it needs to take steps.
 struct Training {
-  Stream stream;
+  Stream& stream;
   Value y;
   std::unique_ptr<Program> program;
   int64_t step = 0;
 
-  Training(const char* device, DType compute, bool scaled) : stream(Stream::open(device, 1)) {
+  Training(Stream& s, DType compute, bool scaled) : stream(s) {
     Graph graph;
     const Value x = graph.input({2, 4, 4, 8});
     y = graph.add<Linear>("fc", {graph.add<Conv>("conv", {x}, Conv::Settings{8, 3, {1, 1, 1, 0}})},
@@ -55,12 +58,12 @@ struct Training {
   std::vector<double> first_moment() { return values_of(stream, program->params().find("conv.weight")->m); }
 };
 
-class LossScaling : public testing::TestWithParam<const char*> {};
+class LossScaling : public OnDevice {};
 
 TEST_P(LossScaling, KeepsSlopesThatF16AloneLoses) {
   const Incline faint(1e-8f);  // below half of f16's smallest number
-  Training reference(GetParam(), DType::f32, false), bare(GetParam(), DType::f16, false),
-      scaled(GetParam(), DType::f16, true);
+  Stream s = stream();
+  Training reference(s, DType::f32, false), bare(s, DType::f16, false), scaled(s, DType::f16, true);
   for (Training* t : {&reference, &bare, &scaled}) t->take_step(faint);
   const std::vector<double> expected = reference.first_moment(), got = scaled.first_moment();
   double scale = 0, error = 0;
@@ -76,7 +79,8 @@ TEST_P(LossScaling, KeepsSlopesThatF16AloneLoses) {
 
 TEST_P(LossScaling, SkipsStepsThatOverflowUntilTheScaleFits) {
   const Incline steep(16);  // f16 ends at 65504
-  Training t(GetParam(), DType::f16, true);
+  Stream s = stream();
+  Training t(s, DType::f16, true);
   const std::vector<double> before = t.weights();
   t.program->set_loss_scale({.scale = 262144});
   const float scales[] = {131072, 65536, 32768, 16384, 8192, 4096};
@@ -98,7 +102,8 @@ TEST_P(LossScaling, SkipsStepsThatOverflowUntilTheScaleFits) {
 
 TEST_P(LossScaling, GoesOnFromASavedScaleBitForBit) {
   const Incline loss(0.5f);
-  Training one(GetParam(), DType::f16, true), other(GetParam(), DType::f16, true);
+  Stream s = stream();
+  Training one(s, DType::f16, true), other(s, DType::f16, true);
   one.program->set_loss_scale({.scale = 1024, .good_steps = 1999, .skipped = 4});
   other.program->set_loss_scale(one.program->loss_scale());
   for (int i = 0; i < 2; ++i) {
@@ -111,8 +116,7 @@ TEST_P(LossScaling, GoesOnFromASavedScaleBitForBit) {
   EXPECT_EQ(one.weights(), other.weights());
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, LossScaling, testing::Values("cpu", "emulated"),
-                         [](const auto& info) { return std::string(info.param); });
+INSTANTIATE_TEST_SUITE_P(Devices, LossScaling, every_device(), device_label);
 
 }  // namespace
 }  // namespace telltale

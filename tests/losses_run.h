@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "kernels/core/half.h"
 #include "kernels/core/host_values.h"
 #include "losses/loss.h"
+#include "tests/devices.h"
 
 namespace telltale {
 
@@ -87,7 +87,7 @@ inline void compare_devices(const Loss& loss, const Numbers& pred, const Numbers
   streams.push_back(Stream::emulated());
   streams.push_back(Stream::emulated(true));
   const std::string reason = cuda_unavailable_reason();
-  if (reason.empty() || std::getenv("TT_REQUIRE_GPU")) {
+  if (reason.empty() || gpu_required()) {
     streams.push_back(Stream::cuda());
   } else {
     std::printf("%s NOT verified on CUDA: %s\n", loss.name().c_str(), reason.c_str());
