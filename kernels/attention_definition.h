@@ -45,7 +45,8 @@ inline const std::vector<AttentionSizes> kAwkwardSizes = {{{1, 2, 2, 1}, {0, 0, 
 /// Scratch of a case: poisoned, so that nothing of it is read before it is written; of doubles, so that views one
 /// element off still suit every accumulator.
 inline Tensor scratch_of(CaseRun& r, size_t bytes) {
-  return {r.output({1, 1, 1, int((bytes + 7) / 8)}, DType::f64).data, {1, 1, 1, int(bytes)}, DType::u8};
+  const int rows = int((bytes + 63) / 64);
+  return {r.output({1, 1, rows, 8}, DType::f64).data, {1, 1, rows, 64}, DType::u8};
 }
 
 inline std::vector<double> mask_of(const AttentionSizes& s) {

@@ -82,20 +82,24 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
   to.push_back({"cast",
                 "[16777216] f32 to bf16",
                 {DType::f32},
-                [](CaseRun& run) { convert(run, 1 << 24, DType::bf16); },
+                [](CaseRun& run) {
+                  convert(run, run.sized({1, 1, 1, 1 << 24}).n << 24, DType::bf16);
+                },
                 true,
                 false});
   to.push_back({"cast",
                 "[16777216] bf16 to f32",
                 {DType::bf16},
-                [](CaseRun& run) { convert(run, 1 << 24, DType::f32); },
+                [](CaseRun& run) {
+                  convert(run, run.sized({1, 1, 1, 1 << 24}).n << 24, DType::f32);
+                },
                 true,
                 false});
   to.push_back({"layout",
                 "[64,256,256,3]",
                 {DType::f32},
                 [](CaseRun& run) {
-                  layouts(run, {64, 256, 256, 3}, DType::f32);
+                  layouts(run, run.sized({64, 256, 256, 3}), DType::f32);
                 },
                 true,
                 false});

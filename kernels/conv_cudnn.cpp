@@ -29,7 +29,8 @@ using cudnn::Plan;
 using Kind = ConvOp::Kind;
 
 constexpr int kTimed = 10;                      // plans that are timed for each operation
-constexpr int kCompiled = 2;                    // of them, those that take cuDNN seconds to compile
+constexpr int kCompiled = 2;                    // of them, those that take cuDNN seconds to compile,
+constexpr double kWorthCompiling = 1e8;         // for operations of this many FLOP, or when there is nothing else
 constexpr size_t kWorkspace = size_t(1) << 30;  // the most that one convolution may ask for
 
 constexpr size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
@@ -96,7 +97,9 @@ class ConvPlans {
       if (const std::optional<cudnn::Engine> known = file_->find(op.key())) {
         if (std::optional<Plan> plan = graph->plan(*known)) return Entry{std::move(*graph), std::move(*plan)};
       }
-      plans = graph->candidates(kTimed, kWorkspace, kCompiled);
+      const double flops = 2.0 * double(op.y.numel()) * op.w.h * op.w.w * op.x.c;
+      plans = graph->candidates(kTimed, kWorkspace, flops < kWorthCompiling ? 0 : kCompiled);
+      if (plans.empty()) plans = graph->candidates(1, kWorkspace, 1);
     } catch (const DeviceError& e) {
       std::fprintf(stderr, "%s\n", e.what());
     }

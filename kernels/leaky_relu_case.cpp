@@ -54,7 +54,7 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
   to.push_back({"leaky_relu_forward",
                 to_string(large),
                 {DType::f32, DType::bf16},
-                [=](CaseRun& run) { forward(run, large, true); },
+                [=](CaseRun& run) { forward(run, run.sized(large), true); },
                 true,
                 false});
 });

@@ -27,7 +27,7 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
                 "16 M",
                 {DType::f32},
                 [](CaseRun& run) {
-                  average(run, {1, 1, 1, 1 << 24}, 0.999);
+                  average(run, run.sized({1, 1, 1, 1 << 24}), 0.999);
                 },
                 true,
                 false});

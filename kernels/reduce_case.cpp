@@ -87,10 +87,12 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
   }
   const Shape big{24, 112, 112, 64};
   const std::vector<DType> types = {DType::f32, DType::bf16};
-  to.push_back({"column_sums", to_string(big), types, [=](CaseRun& run) { columns(run, big, GradMode::overwrite); },
-                true, false});
-  to.push_back({"sum_of_squares", to_string(big), types, [=](CaseRun& run) { squares(run, big); }, true, false});
-  to.push_back({"finite_check", to_string(big), types, [=](CaseRun& run) { finite(run, big, 0); }, true, false});
+  to.push_back({"column_sums", to_string(big), types,
+                [=](CaseRun& run) { columns(run, run.sized(big), GradMode::overwrite); }, true, false});
+  to.push_back(
+      {"sum_of_squares", to_string(big), types, [=](CaseRun& run) { squares(run, run.sized(big)); }, true, false});
+  to.push_back(
+      {"finite_check", to_string(big), types, [=](CaseRun& run) { finite(run, run.sized(big), 0); }, true, false});
 });
 
 }  // namespace

@@ -124,16 +124,27 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
   const auto add = [&](const Sizes& s, bool bench) {
     // Nearest copies, so forward is exact; backward sums at most (Ho/H+1)·(Wo/W+1) slopes, here 21. Bilinear weights
     // carry three roundings each and sum to one. 16-bit types round once, at the end.
-    const auto put = [&](const char* op, auto run) { to.push_back({op, s.name(), kAllFloats, run, bench, !bench}); };
-    put("nearest_forward", [s](CaseRun& r) { check_forward(r, s, nearest_forward, nearest_axis, 0); });
+    const auto put = [&](const char* op, auto run) {
+      const auto on_size = [=](CaseRun& r) {
+        Sizes sized = s;
+        sized.x = r.sized(s.x);
+        run(r, sized);
+      };
+      to.push_back({op, s.name(), kAllFloats, on_size, bench, !bench});
+    };
+    put("nearest_forward", [](CaseRun& r, const Sizes& z) { check_forward(r, z, nearest_forward, nearest_axis, 0); });
     put("nearest_backward",
-        [s](CaseRun& r) { check_backward(r, s, nearest_forward, nearest_backward, nearest_axis, 5); });
-    put("nearest_aligned_forward", [s](CaseRun& r) { check_forward(r, s, nearest_aligned_forward, aligned_axis, 0); });
-    put("nearest_aligned_backward",
-        [s](CaseRun& r) { check_backward(r, s, nearest_aligned_forward, nearest_aligned_backward, aligned_axis, 5); });
-    put("bilinear_forward", [s](CaseRun& r) { check_forward(r, s, bilinear_forward, bilinear_axis, 4); });
-    put("bilinear_backward",
-        [s](CaseRun& r) { check_backward(r, s, bilinear_forward, bilinear_backward, bilinear_axis, 8); });
+        [](CaseRun& r, const Sizes& z) { check_backward(r, z, nearest_forward, nearest_backward, nearest_axis, 5); });
+    put("nearest_aligned_forward",
+        [](CaseRun& r, const Sizes& z) { check_forward(r, z, nearest_aligned_forward, aligned_axis, 0); });
+    put("nearest_aligned_backward", [](CaseRun& r, const Sizes& z) {
+      check_backward(r, z, nearest_aligned_forward, nearest_aligned_backward, aligned_axis, 5);
+    });
+    put("bilinear_forward",
+        [](CaseRun& r, const Sizes& z) { check_forward(r, z, bilinear_forward, bilinear_axis, 4); });
+    put("bilinear_backward", [](CaseRun& r, const Sizes& z) {
+      check_backward(r, z, bilinear_forward, bilinear_backward, bilinear_axis, 8);
+    });
   };
   for (const Sizes& s : test_sizes) add(s, false);
   for (const Sizes& s : bench_sizes) add(s, true);

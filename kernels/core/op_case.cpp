@@ -80,7 +80,7 @@ CaseRun::CaseRun(Stream& stream, DType dtype, Mode mode, uint64_t seed)
 Tensor CaseRun::guarded(Shape shape, DType type) {
   const size_t bytes = size_t(shape.numel()) * size_of(type);
   const size_t padded = (bytes + 2 * kGuard + 63) / 64 * 64 + kGuard;
-  owned_.emplace_back(stream.place(), Shape{1, 1, 1, int(padded)}, DType::u8);
+  owned_.emplace_back(stream.place(), Shape{1, 1, int(padded / 64), 64}, DType::u8);
   if (is_test()) {
     const std::vector<unsigned char> fill(padded, kGuardByte);
     upload(stream, owned_.back().tensor, fill.data());
@@ -116,6 +116,11 @@ Shape CaseRun::sized(Shape shape) const {
   const int64_t enough = (int64_t(256) << 20) / int64_t(size_of(dtype));
   if (is_test() || !stream.is_cuda() || shape.numel() == 0) return shape;
   shape.n *= int((enough + shape.numel() - 1) / shape.numel());
+  return shape;
+}
+
+Shape CaseRun::batched(Shape shape, int n) const {
+  if (!is_test() && stream.is_cuda()) shape.n = n;
   return shape;
 }
 

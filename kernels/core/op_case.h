@@ -45,6 +45,8 @@ class CaseRun {
   /// A bench on a GPU: the shape with its batch multiplied until a tensor of it fills 256 MB, several times the L2.
   /// Anywhere else as it is.
   Shape sized(Shape shape) const;
+  /// A bench on a GPU: the shape with a batch of `n`, as the nets run there. Anywhere else as it is.
+  Shape batched(Shape shape, int n) const;
   /// The values of a tensor as doubles.
   std::vector<double> values(Tensor t);
   void assign(Tensor t, const std::vector<double>& values);
