@@ -69,6 +69,7 @@ Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
     enliven(stream, program_->params(), *net_);
   }
   program_->params_changed();
+  forward_ = std::make_unique<Capture>(stream);
 }
 
 std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photos, const std::vector<Grey>& masks) {
@@ -90,8 +91,11 @@ std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photo
   };
   send(image_, image);
   send(mask_, mask);
-  program_->forward();
-  cast(stream, program_->tensor(painted_.refined), staging_);
+  program_->make_ready();
+  forward_->run([&] {
+    program_->forward();
+    cast(stream, program_->tensor(painted_.refined), staging_);
+  });
   download(stream, image.data(), staging_);
   for (float& v : image) v = (v - black) / span;
   std::vector<std::vector<float>> fills;

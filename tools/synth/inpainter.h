@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/image.h"
+#include "engine/capture.h"
 #include "engine/program.h"
 #include "nets/nets.h"
 #include "tools/synth/settings.h"
@@ -37,6 +38,7 @@ class Inpainter {
   const GeneratorNet* net_ = nullptr;
   Inpainted painted_;
   std::unique_ptr<Program> program_;
+  std::unique_ptr<Capture> forward_;
 };
 
 }  // namespace telltale
