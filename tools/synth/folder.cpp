@@ -28,12 +28,22 @@ constexpr const char* kJournalHeader = "id,psnr_db\n";
 
 /// synth.json is the first file of all, so a folder with anything else and without it is not ours.
 void check_ours(const std::string& dir) {
-  if (fs::exists(dir + "/" + kSettings)) return;
+  std::string foreign;
   for (const auto& entry : fs::directory_iterator(dir)) {
     const std::string name = entry.path().filename().string();
-    TT_CHECK(name.rfind(std::string(kSettings) + ".part-", 0) == 0, DataError, dir, ": holds ", name,
-             ", which synth did not make; give an empty or a new folder");
+    if (name.rfind(std::string(kSettings) + ".part-", 0) != 0) foreign = name;
   }
+  // Looked for last: what another shard makes meanwhile comes after its synth.json.
+  TT_CHECK(foreign.empty() || fs::exists(dir + "/" + kSettings), DataError, dir, ": holds ", foreign,
+           ", which synth did not make; give an empty or a new folder");
+}
+
+/// Whole lines only: a torn last line never happened.
+std::string whole_lines(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  text.erase(text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);
+  return text;
 }
 
 /// What AtomicFile leaves when the process is killed between creating and renaming.
@@ -47,21 +57,23 @@ void remove_temporaries(const std::string& dir) {
 
 }  // namespace
 
-Folder::Folder(const std::string& dir, const json& settings) : dir_(dir) {
+Folder::Folder(const std::string& dir, const json& settings, std::optional<Shard> shard) : dir_(dir) {
   std::error_code error;
   fs::create_directories(dir, error);
   TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
            ": cannot make the folder: ", error ? error.message() : "a file of that name is there");
   lock_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  TT_CHECK(lock_ >= 0 && ::flock(lock_, LOCK_EX | LOCK_NB) == 0, DataError, dir, ": another synth is at work in it");
+  TT_CHECK(lock_ >= 0 && ::flock(lock_, (shard ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0, DataError, dir,
+           ": another synth is at work in it");
   check_ours(dir);
-  remove_temporaries(dir);
+  if (!shard) remove_temporaries(dir);  // a live shard's are no debris
   claim(settings);
   for (const char* name : {"/images", "/masks"}) {
     fs::create_directory(dir + name, error);
     TT_CHECK(!error, DataError, dir, name, ": cannot make the folder: ", error.message());
   }
-  read_journal();
+  open_journal(shard);
+  read_journals();
 }
 
 Folder::~Folder() {
@@ -87,22 +99,40 @@ void Folder::claim(const json& settings) {
   ending_ = merged.value("format", "jpg");
 }
 
-void Folder::read_journal() {
-  const std::string path = dir_ + "/" + kJournal;
-  std::ifstream in(path, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(in), {}};
-  text.erase(text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);  // a torn last line never happened
-  if (text.empty()) text = kJournalHeader;
-  write_atomically(path, text);
-  std::istringstream lines(text);
-  std::string line;
-  std::getline(lines, line);
-  while (std::getline(lines, line)) {
-    const size_t comma = line.rfind(',');
-    if (comma != std::string::npos) psnr_[line.substr(0, comma)] = line.substr(comma + 1);
+void Folder::open_journal(std::optional<Shard> shard) {
+  journal_path_ = dir_ + "/" + (shard ? cat("psnr-", shard->index, "-of-", shard->count, ".csv") : kJournal);
+  journal_ = std::fopen(journal_path_.c_str(), "ae");
+  TT_CHECK(journal_, DataError, journal_path_, ": cannot open: ", std::strerror(errno));
+  TT_CHECK(::flock(fileno(journal_), LOCK_EX | LOCK_NB) == 0, DataError, journal_path_,
+           ": another synth makes this shard");
+  const std::string text = whole_lines(journal_path_);
+  const bool ready = ::ftruncate(fileno(journal_), off_t(text.size())) == 0 &&
+                     (!text.empty() || (std::fputs(kJournalHeader, journal_) >= 0 && std::fflush(journal_) == 0));
+  TT_CHECK(ready, DataError, journal_path_, ": cannot write: ", std::strerror(errno));
+}
+
+std::vector<std::string> Folder::shard_journals() const {
+  std::vector<std::string> paths;
+  for (const auto& entry : fs::directory_iterator(dir_)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("psnr-") && name.ends_with(".csv")) paths.push_back(entry.path().string());
   }
-  journal_ = std::fopen(path.c_str(), "ae");
-  TT_CHECK(journal_, DataError, path, ": cannot open: ", std::strerror(errno));
+  return paths;
+}
+
+/// What any run finished, this one need not make again.
+void Folder::read_journals() {
+  std::vector<std::string> paths = shard_journals();
+  paths.push_back(dir_ + "/" + kJournal);
+  for (const std::string& path : paths) {
+    std::istringstream lines(whole_lines(path));
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) {
+      const size_t comma = line.rfind(',');
+      if (comma != std::string::npos) psnr_[line.substr(0, comma)] = line.substr(comma + 1);
+    }
+  }
 }
 
 bool Folder::done(const Row& r) const {
@@ -121,7 +151,7 @@ void Folder::finished(const Row& r, const std::string& psnr) {
   const std::lock_guard lock(mutex_);
   const std::string line = r.label.id + "," + psnr + "\n";
   // One write per line: a kill leaves whole lines but for the last.
-  TT_CHECK(std::fputs(line.c_str(), journal_) >= 0 && std::fflush(journal_) == 0, DataError, dir_, "/", kJournal,
+  TT_CHECK(std::fputs(line.c_str(), journal_) >= 0 && std::fflush(journal_) == 0, DataError, journal_path_,
            ": cannot write: ", std::strerror(errno));
   psnr_[r.label.id] = psnr;
 }
@@ -170,6 +200,7 @@ std::vector<Row> Folder::complete(const Plan& plan, const SynthSettings& s, cons
   info.fakes = std::count_if(rows.begin(), rows.end(), [](const Row& r) { return r.label.fake; });
   for (const Skipped& x : skipped_) info.skipped.push_back(x.reason);
   write_dataset_info(dir_, info);
+  for (const std::string& path : shard_journals()) fs::remove(path);
   return rows;
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,14 @@ namespace telltale {
 
 /// OUT with images/, masks/, synth.json (settings) and psnr.csv. While synth runs, psnr.csv is a journal: a line is
 /// appended once an image is whole on disk, so whatever lacks its line is made again, and a run killed at any moment
-/// can be continued. Not for two processes at once: the second is refused.
+/// can be continued. A shard keeps a journal of its own, psnr-I-of-N.csv, which the run that finishes the dataset
+/// reads and removes. Shards may work in it side by side; a whole run suffers no other.
 class Folder {
  public:
-  /// Makes the folder, or continues one; removes temporary files that a killed run left; claims it with `settings`.
-  /// DataError when it holds anything that synth did not make, or another synth is at work in it.
-  Folder(const std::string& dir, const nlohmann::json& settings);
+  /// Makes the folder, or continues one; claims it with `settings`. A whole run (no shard) removes the temporary files
+  /// that killed runs left. DataError when it holds anything that synth did not make, or another synth is at work in
+  /// it.
+  Folder(const std::string& dir, const nlohmann::json& settings, std::optional<Shard> = std::nullopt);
   ~Folder();
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
@@ -34,12 +37,15 @@ class Folder {
   void skip(const Row&, const std::string& reason);
   /// In row order once complete() has run.
   const std::vector<Skipped>& skipped() const { return skipped_; }
-  /// Writes labels.csv and psnr.csv in plan order, and dataset.json last of all; returns the rows that made it.
+  /// Writes labels.csv and psnr.csv in plan order, then dataset.json; removes the shards' journals; returns the rows
+  /// that made it. For whole runs.
   std::vector<Row> complete(const Plan&, const SynthSettings&, const std::string& weights_sha256);
 
  private:
-  void read_journal();
-  std::string dir_, ending_;
+  void open_journal(std::optional<Shard>);
+  void read_journals();
+  std::vector<std::string> shard_journals() const;
+  std::string dir_, ending_, journal_path_;
   int lock_ = -1;
   FILE* journal_ = nullptr;
   std::map<std::string, std::string> psnr_;  ///< by id, of finished rows

@@ -10,11 +10,18 @@
 #include "tools/common/progress.h"
 #include "tools/common/shipped.h"
 #include "tools/synth/produce.h"
+#include "tools/synth/sheet.h"
 
 namespace telltale {
 namespace {
 
 constexpr int kCpuBatch = 4, kGpuBatch = 16;
+
+void say_painted(const ProduceReport& r) {
+  if (r.painted > 0)
+    spdlog::info("painted {} in {} ({:.2f} images/s); the generator ran {:.0f} % of the time", r.painted,
+                 duration(r.seconds), double(r.painted) / r.seconds, 100 * r.generator_seconds / r.seconds);
+}
 
 void say_result(const ProduceReport& r, const std::vector<Row>& rows, const std::string& out) {
   std::array<std::array<int64_t, 2>, 4> count{};
@@ -23,13 +30,21 @@ void say_result(const ProduceReport& r, const std::vector<Row>& rows, const std:
     const auto& [real, fake] = count[size_t(split)];
     spdlog::info("{}: {} real, {} fake", name_of(split), real, fake);
   }
-  if (r.painted > 0)
-    spdlog::info("painted {} in {} ({:.2f} images/s); the generator ran {:.0f} % of the time", r.painted,
-                 duration(r.seconds), double(r.painted) / r.seconds, 100 * r.generator_seconds / r.seconds);
+  say_painted(r);
   spdlog::info("{}: {} images", out, rows.size());
 }
 
 void stop_if_interrupted() { TT_CHECK(!interrupted(), Error, "stopped; run the same command again to continue"); }
+
+int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan& plan, const Folder& folder) {
+  say_painted(report);
+  spdlog::info("{}: shard {} has its {} images; when all have, the same command without --shard finishes the dataset",
+               s.out, s.shard, report.rows - int64_t(folder.skipped().size()));
+  const size_t skipped = plan.skipped.size() + folder.skipped().size();
+  if (skipped == 0) return 0;
+  spdlog::error("{} photographs were skipped", skipped);
+  return 1;
+}
 
 int synth(SynthSettings s, const CommonOptions& common) {
   s.seed = common.seed;
@@ -48,17 +63,22 @@ int synth(SynthSettings s, const CommonOptions& common) {
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);
 
-  Folder folder(s.out, settings);
+  Folder folder(s.out, settings, s.part());
   if (!plan) {
     draw_scenes(s.out + "/photos", s, pool);
     stop_if_interrupted();
     plan = make_plan(s, s.out + "/photos", pool);
   }
-  folder.claim({{"photographs", plan->sha256()}});
+  // All of them again: two shards begun in the same moment with different settings both took the folder for empty.
+  nlohmann::json all = settings;
+  all["photographs"] = plan->sha256();
+  folder.claim(all);
   const ProduceReport report = produce(*plan, s, folder, inpainter, pool);
   stop_if_interrupted();
+  if (s.part()) return end_of_shard(s, report, *plan, folder);
   const std::vector<Row> rows = folder.complete(*plan, s, generator);
   say_result(report, rows, s.out);
+  if (!s.sheet.empty()) write_sheet(s.sheet, rows, s, folder);
   if (folder.skipped().empty()) return 0;
   spdlog::error("{} of {} photographs were skipped; {}/dataset.json lists them", folder.skipped().size(),
                 rows.size() + folder.skipped().size(), s.out);

@@ -1,5 +1,6 @@
 #include "tools/synth/produce.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -48,7 +49,7 @@ class Producer {
   }
 
   ProduceReport run() {
-    Progress progress("made", int64_t(plan_.rows.size()), "images", int64_t(plan_.rows.size()) - missing_);
+    Progress progress("made", report_.rows, "images", report_.rows - missing_);
     progress_ = &progress;
     const auto start = Clock::now();
     size_t next = 0;
@@ -84,23 +85,29 @@ class Producer {
   }
 
   void arrange() {
+    const Shard shard = s_.part().value_or(Shard{});
     Rows group;
-    bool wanted = false;
+    size_t groups = 0, reals = 0;
+    const auto missing = [&](const Row* r) { return !folder_.done(*r); };
     const auto close = [&] {
-      if (wanted) groups_.push_back(group);
+      if (shard.has(groups++)) {
+        const auto lacking = std::count_if(group.begin(), group.end(), missing);
+        if (lacking > 0) groups_.push_back(group);
+        missing_ += lacking;
+        report_.rows += int64_t(group.size());
+      }
       group.clear();
-      wanted = false;
     };
     for (const Row& r : plan_.rows) {
-      const bool missing = !folder_.done(r);
-      missing_ += missing;
-      if (!r.label.fake) {
-        if (missing) reals_.push_back(&r);
-        continue;
+      if (r.label.fake) {
+        group.push_back(&r);
+        if (group.size() == size_t(inpainter_.batch())) close();
+      } else if (shard.has(reals++)) {
+        ++report_.rows;
+        if (!missing(&r)) continue;
+        ++missing_;
+        reals_.push_back(&r);
       }
-      group.push_back(&r);
-      wanted |= missing;
-      if (group.size() == size_t(inpainter_.batch())) close();
     }
     close();
   }

@@ -1,5 +1,7 @@
 #include "tools/synth/settings.h"
 
+#include <charconv>
+
 #include "data/sha256.h"
 #include "nets/nets.h"
 
@@ -10,6 +12,18 @@ uint64_t SynthSettings::weights_seed() const {
   TT_CHECK(!digits.empty() && digits.size() < 19 && digits.find_first_not_of("0123456789") == std::string::npos,
            UsageError, "--weights ", weights, ": after random: stands a whole number, the seed");
   return std::stoull(digits);
+}
+
+std::optional<Shard> SynthSettings::part() const {
+  if (shard.empty()) return std::nullopt;
+  Shard part{0, 0};
+  const char *slash = shard.data() + shard.find('/'), *end = shard.data() + shard.size();
+  const bool fits = shard.find('/') != std::string::npos &&
+                    std::from_chars(shard.data(), slash, part.index) == std::from_chars_result{slash, std::errc{}} &&
+                    std::from_chars(slash + 1, end, part.count) == std::from_chars_result{end, std::errc{}};
+  TT_CHECK(fits && part.index >= 1 && part.index <= part.count, UsageError, "--shard ", shard,
+           ": must be I/N with I from 1 to N, such as 1/3");
+  return part;
 }
 
 void add_options(CLI::App& app, SynthSettings& s) {
@@ -45,6 +59,10 @@ void add_options(CLI::App& app, SynthSettings& s) {
   app.add_option("--precision", s.precision, "of the generator's activations; tf32 on CUDA only")
       ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
+  auto* sheet = app.add_option("--sheet", s.sheet, "PNG or JPEG to show the first fakes in: original, masked, painted");
+  app.add_option("--shard", s.shard,
+                 "I/N: make only the I-th of N parts; the command without it finishes what N such runs made")
+      ->excludes(sheet);
   app.add_option("--batch", s.batch, "images painted at once; default 4, on a GPU 16")->check(CLI::Range(1, 1024));
 }
 
@@ -58,6 +76,9 @@ void check(const SynthSettings& s) {
     s.weights_seed();
   }
   s.split_plan();
+  s.part();
+  TT_CHECK(s.sheet.empty() || s.sheet.ends_with(".png") || s.sheet.ends_with(".jpg") || s.sheet.ends_with(".jpeg"),
+           UsageError, "--sheet ", s.sheet, ": must end in .png, .jpg or .jpeg");
 }
 
 nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sha256, bool cuda) {
