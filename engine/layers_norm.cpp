@@ -1,4 +1,5 @@
 // Batch norm, trained or frozen, and its folded form.
+#include <algorithm>
 #include <cmath>
 
 #include "engine/layer_parts.h"
@@ -169,28 +170,41 @@ Spec ConvBatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
   return spec;
 }
 
+namespace {
+/// Tensor of the filters [first, first + count) of w.
+Tensor filters_of(Tensor w, int first, int count) {
+  w.data = static_cast<char*>(w.data) + size_t(first) * w.bytes() / size_t(w.shape.n);
+  w.shape.n = count;
+  return w;
+}
+}  // namespace
+
 void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
   const size_t norm = conv_.bias ? 2 : 1;
-  std::vector<double> w = values_of(s, io.w[0]);
-  const std::vector<double> gamma = values_of(s, io.w[norm]), beta = values_of(s, io.w[norm + 1]);
+  std::vector<double> scale = values_of(s, io.w[norm]), bias = values_of(s, io.w[norm + 1]);
   const std::vector<double> mean = values_of(s, io.w[norm + 2]), var = values_of(s, io.w[norm + 3]);
-  std::vector<double> bias(gamma.size(), 0.0);
-  if (conv_.bias) bias = values_of(s, io.w[1]);
+  const std::vector<double> old = conv_.bias ? values_of(s, io.w[1]) : std::vector<double>(mean.size(), 0.0);
   // gamma·(w*x + b − mean)/sqrt(var + eps) + beta is a convolution again.
-  const size_t per_filter = w.size() / gamma.size();
-  for (size_t k = 0; k < gamma.size(); ++k) {
-    const double scale = gamma[k] / std::sqrt(var[k] + double(norm_.eps));
-    for (size_t i = 0; i < per_filter; ++i) w[k * per_filter + i] *= scale;
-    bias[k] = (bias[k] - mean[k]) * scale + beta[k];
+  for (size_t k = 0; k < scale.size(); ++k) {
+    scale[k] /= std::sqrt(var[k] + double(norm_.eps));
+    bias[k] += (old[k] - mean[k]) * scale[k];
   }
   ConvArgs a = args(io.x[0].shape, io.y.shape, io.y.dtype);
   const size_t packed_bytes = conv_packed_bytes(s, a);
   const Folded f(io.packed.data, a.w.shape, io.y.dtype, packed_bytes);
   set_values(s, f.bias, bias);
-  if (!packed_bytes) return set_values(s, f.w, w);
-  const OwnedTensor plain(s.place(), a.w.shape, a.w.dtype);
-  set_values(s, plain, w);
-  a.w = plain;
+  OwnedTensor plain;
+  if (packed_bytes) plain = OwnedTensor(s.place(), a.w.shape, a.w.dtype);
+  a.w = packed_bytes ? plain.tensor : f.w;
+  constexpr int kTogether = 64;  // filters: their doubles are a small part of a net
+  for (int first = 0; first < a.w.shape.n; first += kTogether) {
+    const int count = std::min(kTogether, a.w.shape.n - first);
+    std::vector<double> w = values_of(s, filters_of(io.w[0], first, count));
+    const size_t per_filter = w.size() / size_t(count);
+    for (size_t i = 0; i < w.size(); ++i) w[i] *= scale[size_t(first) + i / per_filter];
+    set_values(s, filters_of(a.w, first, count), w);
+  }
+  if (!packed_bytes) return;
   a.bias = f.bias;
   conv_pack(s, a, f.packed);
   s.sync();

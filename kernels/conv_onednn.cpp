@@ -17,30 +17,19 @@ ConvProblem problem_of(Kind kind, const Shape& x, const Shape& w, const ConvGeom
   return {kind, x, w, conv_output(x, w, g), g.stride, g.dilation, g.pad, g.pad};
 }
 
-ConvProblem forward_problem(const ConvArgs& a) {
+ConvProblem forward_problem(const ConvArgs& a, bool packed) {
   ConvProblem p = problem_of(Kind::forward, a.x.shape, a.w.shape, a.geometry);
   p.act = a.act;
   p.bias = bool(a.bias);
   p.add = bool(a.residual);
-  return p;
-}
-
-/// dx by a stride of 1 is a convolution of dy with the filter turned round, and forward kernels are the faster ones.
-ConvProblem input_grad_problem(const ConvGradArgs& a) {
-  ConvProblem p = problem_of(Kind::input_grad, a.x.shape, a.w.shape, a.geometry);
-  p.add = a.dx_mode == GradMode::accumulate;
-  const int pad_h = p.dilation * (p.w.h - 1) - p.pad_h, pad_w = p.dilation * (p.w.w - 1) - p.pad_w;
-  if (p.stride != 1 || pad_h < 0 || pad_w < 0) return p;
-  p.kind = Kind::forward;
-  p.turned = true;
-  std::swap(p.x, p.y);
-  p.pad_h = pad_h;
-  p.pad_w = pad_w;
+  p.packed = packed;
   return p;
 }
 
 void input_grad(Stream& s, ConvPlans& plans, const ConvGradArgs& a) {
-  ConvPlan& plan = plans.find(input_grad_problem(a), s.threads());
+  ConvProblem p = problem_of(Kind::input_grad, a.x.shape, a.w.shape, a.geometry);
+  p.add = a.dx_mode == GradMode::accumulate;
+  ConvPlan& plan = plans.find(p, s.threads());
   F32Copies f32(s, {a.dy, a.w, a.dx}, plan.bytes);
   const Tensor dx = a.dx_mode == GradMode::accumulate ? f32.values(a.dx) : f32.room(a.dx);
   plan.run(plans.stream(), f32.extra(), f32.values(a.dy).data, f32.values(a.w).data, dx.data);
@@ -61,7 +50,7 @@ void conv_forward(Stream& s, const ConvArgs& a) {
   check(a);
   if (a.x.dtype == DType::f64 || a.y.shape.numel() == 0) return ref::conv_forward(s, a);
   auto& plans = s.resource<ConvPlans>();
-  ConvPlan& plan = plans.find(forward_problem(a), s.threads());
+  ConvPlan& plan = plans.find(forward_problem(a, bool(a.packed)), s.threads());
   const bool packed = a.packed && plan.second.differs;
   F32Copies f32(s, {a.x, packed ? Tensor{} : a.w, a.y}, plan.bytes);
   const Tensor y = f32.room(a.y);
@@ -85,14 +74,14 @@ void conv_backward(Stream& s, const ConvGradArgs& a) {
 
 size_t conv_packed_bytes(Stream& s, const ConvArgs& a) {
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return 0;
-  const ConvPlan& plan = s.resource<ConvPlans>().find(forward_problem(a), s.threads());
+  const ConvPlan& plan = s.resource<ConvPlans>().find(forward_problem(a, true), s.threads());
   return plan.second.differs ? plan.second.inner.get_desc().get_size() : 0;
 }
 
 void conv_pack(Stream& s, const ConvArgs& a, Tensor packed) {
   if (cpu::conv_packed_bytes(s, a) == 0) return;
   auto& plans = s.resource<ConvPlans>();
-  ConvPlan& plan = plans.find(forward_problem(a), s.threads());
+  ConvPlan& plan = plans.find(forward_problem(a, true), s.threads());
   F32Copies f32(s, {a.w});
   plan.second.plain.set_data_handle(f32.values(a.w).data);
   plan.second.inner.set_data_handle(packed.data);

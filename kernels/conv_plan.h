@@ -20,6 +20,8 @@ struct ConvProblem {
   Act act = Act::none;
   bool bias = false;
   bool add = false;  ///< to what the result holds: before the activation, or to the gradient
+  /// forward only: the filter is packed once for many calls, so that the form it takes may cost something.
+  bool packed = false;
   /// forward only: the filter lies as {C,R,S,K} of the convolution whose input gradient this is, to be read with in and
   /// out swapped and its taps turned round.
   bool turned = false;
@@ -39,12 +41,15 @@ struct ConvOperand {
   dnnl::reorder copy;
   dnnl::memory from, to;
   std::vector<std::pair<size_t, size_t>> parts;  ///< byte offsets into source and target: one copy for each
+  /// A filter that Winograd transforms ahead comes from this order only; empty for everything else.
+  dnnl::memory::desc stopover;
 };
 
 /// A primitive with its memory objects: result = f(first, second). Forward: x, filter → y. Input gradient: dy, filter →
 /// dx. Filter gradient: x, dy → dw.
 struct ConvPlan {
   ConvOperand first, second, result;
+  ConvOperand addend;  ///< what a forward result is added to, if result lies elsewhere: its memory, its layouts
   dnnl::memory bias, scratchpad;
   size_t bytes = 0;              ///< of scratch a call needs, aligned to 64
   size_t scratchpad_offset = 0;  ///< of oneDNN's own part
@@ -55,6 +60,9 @@ struct ConvPlan {
   void run(dnnl::stream& stream, char* scratch, void* first_data, void* second_data, void* result_data,
            bool packed = false);
 };
+
+/// Chooses algorithm and layouts, by shape alone; places nothing yet. Throws dnnl::error.
+ConvPlan build_plan(const ConvProblem& problem, const dnnl::engine& engine);
 
 /// The plans of one stream.
 class ConvPlans {

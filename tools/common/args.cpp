@@ -1,5 +1,6 @@
 #include "tools/common/args.h"
 
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <cstdio>
@@ -45,6 +46,8 @@ int fail(const ToolInfo& tool, const std::string& text, int code) {
 
 int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
              const std::function<int(const CommonOptions&)>& run) {
+  // Large blocks go back to the system when they are freed; glibc would soon keep those of up to 32 MiB.
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   CommonOptions common;
   CLI::App app(tool.description, tool.name);
   try {
