@@ -67,6 +67,28 @@ TEST_F(GpuCheck, AFailingPartStopsNoOther) {
   EXPECT_EQ(verdicts().at("capture"), "passed");
 }
 
+TEST_F(GpuCheck, APackHoldsWhatFitsAndRunsWhereItIsUnpacked) {
+  const std::string fake = dir_ + "/fake", pack = dir_ + "/pack";
+  const std::string programs =
+      "bash -c 'source tools/gpu_programs.sh; mkdir -p \"$0\"/bin \"$0\"/tests; "
+      "for p in ${gpu_programs[@]}; do cp /bin/true \"$0\"/bin/$p; done; "
+      "for t in ${gpu_tests[@]}; do cp /bin/true \"$0\"/tests/$t; done' ";
+  ASSERT_EQ(std::system(("cd " TT_SOURCE_DIR " && " + programs + fake).c_str()), 0);
+  std::string photos;
+  for (const char* name : {"a", "b", "c"}) {
+    photos += " " + dir_ + "/" + name + ".jpg";
+    std::ofstream(dir_ + "/" + name + ".jpg") << std::string(400'000, '.');
+  }
+  const std::string line = "--pack " + pack + " --build " + fake + photos;
+  EXPECT_EQ(run(line + " --limit 0"), 1) << "not even the programs fit";
+  EXPECT_FALSE(fs::exists(pack + "/pack.tar"));
+  ASSERT_EQ(run(line + " --limit 1"), 0) << said();
+  EXPECT_NE(said().find("2 of 3 photographs"), std::string::npos) << said();
+  EXPECT_LE(fs::file_size(pack + "/pack.tar"), 1u << 20);
+  EXPECT_EQ(run("--dry-run --programs " + pack + "/pack.tar --only tests,capture"), 0) << said();
+  for (const char* part : {"tests", "capture"}) EXPECT_EQ(verdicts().at(part), "passed") << part << "\n" << said();
+}
+
 TEST_F(GpuCheck, RefusesWhatItDoesNotKnow) {
   EXPECT_EQ(run("--only kernals"), 2);
   EXPECT_NE(said().find("no part is called kernals"), std::string::npos);
