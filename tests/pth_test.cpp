@@ -11,6 +11,7 @@
 
 #include "kernels/core/check.h"
 #include "tests/pth_builder.h"
+#include "weights/byte_reader.h"
 #include "weights/weights_file.h"
 
 namespace telltale {
@@ -302,6 +303,42 @@ TEST_F(PthTest, WritesWhatItReads) {
   EXPECT_THROW(write_weights(path("twice.pth"), {dict[0], dict[0]}), DataError);
   EXPECT_THROW(write_weights(path("t.onnx"), dict), UsageError);
   EXPECT_EQ(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()), 1);
+}
+
+/// Beyond 4 GiB, or 65 534 members, an archive needs zip64: here as if 4 GiB were `narrow_end`.
+TEST_F(PthTest, WritesZip64WhereItMust) {
+  for (const uint64_t narrow_end : {0, 30, 150, 250, 300, 1 << 20}) {
+    {
+      AtomicFile file(path());
+      ZipWriter writer(file, narrow_end);
+      for (int i = 0; i < 4; ++i) writer.add(cat("a/", i), std::string(size_t(i) * 20, char('p' + i)));
+      writer.finish();
+      file.commit();
+    }
+    const MappedFile file(path());
+    const auto archive = file.bytes();
+    EXPECT_EQ(text_of(archive).find("PK\x06\x06") != std::string_view::npos, narrow_end < 1000) << narrow_end;
+    const std::vector<ZipMember> members = read_zip(archive);
+    ASSERT_EQ(members.size(), 4u) << narrow_end;
+    for (int i = 0; i < 4; ++i) {
+      const ZipMember& m = members[size_t(i)];
+      EXPECT_EQ(text_of(m.bytes), std::string(size_t(i) * 20, char('p' + i))) << narrow_end;
+      EXPECT_EQ(crc32_of(m.bytes), m.crc32);
+      EXPECT_EQ((m.bytes.data() - archive.data()) % 64, 0);
+    }
+    for (size_t size = 0; size < archive.size(); ++size)
+      EXPECT_THROW(read_zip(archive.first(size)), DataError) << narrow_end << ": " << size;
+  }
+
+  const int many = 70'000;
+  {
+    AtomicFile file(path());
+    ZipWriter writer(file);
+    for (int i = 0; i < many; ++i) writer.add(std::to_string(i), "");
+    writer.finish();
+    file.commit();
+  }
+  EXPECT_EQ(read_zip(MappedFile(path()).bytes()).size(), size_t(many));
 }
 
 /// Reading and writing look at one tensor at a time: stored ones take no memory at all.

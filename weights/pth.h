@@ -48,7 +48,7 @@ class Pth {
 
 /// Writes what torch.load(weights_only=True) and load_state_dict take: a zip with an OrderedDict of contiguous tensors
 /// under their names, in order, and the metadata beside it. All or nothing, one tensor in memory at a time; the same
-/// input gives the same bytes. Throws DataError on duplicate names, above 4 GiB, and when writing fails.
+/// input gives the same bytes. Throws DataError on duplicate names and when writing fails.
 void write_pth(const std::string& path, const StateDict& dict, const Metadata& metadata = {});
 
 }  // namespace telltale

@@ -146,6 +146,7 @@ std::vector<ZipMember> read_zip(Bytes file) {
   TT_CHECK(entries.size() == directory.members, DataError, "the directory lists ", entries.size(), " members and says ",
            directory.members);
   std::vector<ZipMember> members;
+  members.reserve(entries.size());
   for (const Entry& e : entries) members.push_back(e.member);
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.begin < b.begin; });
   for (size_t i = 1; i < entries.size(); ++i)
@@ -166,9 +167,16 @@ std::string packed(T... numbers) {
   return s;
 }
 
-constexpr uint16_t kVersion = 20, kNoTime = 0, kFirstDay = 0x21;  // 1980-01-01: the same input gives the same bytes
+// One date for all: the same input gives the same bytes.
+constexpr uint16_t kVersion = 20, kVersion64 = 45, kNoTime = 0, kFirstDay = 0x21;  // 1980-01-01
 constexpr uint16_t kPaddingExtra = 0x4246, kStored = 0, kNoFlags = 0;
 constexpr uint64_t kAlignment = 64;
+
+/// A zip64 extra field.
+template <class... T>
+std::string zip64_extra(T... values) {
+  return packed(kZip64Extra, uint16_t(8 * sizeof...(T)), values...);
+}
 
 }  // namespace
 
@@ -178,18 +186,22 @@ void ZipWriter::write(std::string_view bytes) {
 }
 
 void ZipWriter::add(const std::string& name, Bytes bytes) {
-  TT_CHECK(at_ + bytes.size() + name.size() + (1 << 16) < kAll32, DataError, "\"", name,
-           "\" would take the archive past 4 GiB: write .safetensors instead");
-  TT_CHECK(members_ < kAll16 - 1, DataError, "more than ", kAll16 - 1, " tensors: write .safetensors instead");
-  const uint64_t begin = at_, values = begin + kLocalBytes + name.size() + 4;
+  const uint64_t begin = at_, size = bytes.size();
+  const bool wide = begin >= narrow_end_ || size >= narrow_end_;
+  const std::string local_extra = wide ? zip64_extra(size, size) : "",
+                    extra = wide ? zip64_extra(size, size, begin) : "";
+  const uint64_t values = begin + kLocalBytes + name.size() + local_extra.size() + 4;
   const auto padding = uint16_t((kAlignment - values % kAlignment) % kAlignment);
-  const auto size = uint32_t(bytes.size());
-  const std::string sizes = packed(crc32_of(bytes), size, size, uint16_t(name.size()));
-  write(packed(kLocal, kVersion, kNoFlags, kStored, kNoTime, kFirstDay) + sizes + packed(uint16_t(padding + 4)) + name +
+  const uint32_t size32 = wide ? kAll32 : uint32_t(size), begin32 = wide ? kAll32 : uint32_t(begin);
+  const uint16_t version = wide ? kVersion64 : kVersion;
+  const std::string fields =
+      packed(version, kNoFlags, kStored, kNoTime, kFirstDay, crc32_of(bytes), size32, size32, uint16_t(name.size()));
+  write(packed(kLocal) + fields + packed(uint16_t(local_extra.size() + padding + 4)) + name + local_extra +
         packed(kPaddingExtra, padding) + std::string(padding, '\0'));
   write(text_of(bytes));
-  directory_ += packed(kCentral, kVersion, kVersion, kNoFlags, kStored, kNoTime, kFirstDay) + sizes +
-                packed(uint16_t(0), uint16_t(0), uint16_t(0), uint16_t(0), uint32_t(0), uint32_t(begin)) + name;
+  directory_ += packed(kCentral, version) + fields +
+                packed(uint16_t(extra.size()), uint16_t(0), uint16_t(0), uint16_t(0), uint32_t(0), begin32) + name +
+                extra;
   ++members_;
 }
 
@@ -198,10 +210,18 @@ void ZipWriter::add(const std::string& name, std::string_view text) {
 }
 
 void ZipWriter::finish() {
-  const auto begin = uint32_t(at_), size = uint32_t(directory_.size());
-  const auto members = uint16_t(members_);
+  const uint64_t begin = at_, size = directory_.size();
   write(directory_);
-  write(packed(kEnd, uint16_t(0), uint16_t(0), members, members, size, begin, uint16_t(0)));
+  const bool wide = begin >= narrow_end_ || size >= narrow_end_ || members_ >= std::min<uint64_t>(narrow_end_, kAll16);
+  if (wide) {
+    const uint64_t record = at_, record_bytes = 44;  // of what follows in the record
+    const uint32_t disk = 0, disks = 1;
+    write(packed(kEnd64, record_bytes, kVersion64, kVersion64, disk, disk, members_, members_, size, begin));
+    write(packed(kLocator64, disk, record, disks));
+  }
+  const uint16_t members16 = wide ? kAll16 : uint16_t(members_);
+  const uint32_t size32 = wide ? kAll32 : uint32_t(size), begin32 = wide ? kAll32 : uint32_t(begin);
+  write(packed(kEnd, uint16_t(0), uint16_t(0), members16, members16, size32, begin32, uint16_t(0)));
 }
 
 }  // namespace telltale

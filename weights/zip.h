@@ -30,8 +30,8 @@ uint32_t crc32_of(std::span<const unsigned char> bytes, uint32_t start = 0);
 /// Writes an archive of stored members into a file, one after the other, each aligned to 64 bytes as PyTorch does.
 class ZipWriter {
  public:
-  explicit ZipWriter(AtomicFile& file) : file_(file) {}
-  /// Throws DataError when the archive would pass 4 GiB, which would need zip64.
+  /// Sizes and offsets from `narrow_end` on are written as zip64 has them. Only tests need it lower.
+  explicit ZipWriter(AtomicFile& file, uint64_t narrow_end = 0xffffffff) : file_(file), narrow_end_(narrow_end) {}
   void add(const std::string& name, std::span<const unsigned char> bytes);
   void add(const std::string& name, std::string_view text);
   /// Writes the directory; nothing may be added after it.
@@ -41,8 +41,7 @@ class ZipWriter {
   void write(std::string_view bytes);
   AtomicFile& file_;
   std::string directory_;
-  uint64_t at_ = 0;
-  int members_ = 0;
+  uint64_t narrow_end_, at_ = 0, members_ = 0;
 };
 
 }  // namespace telltale
