@@ -90,6 +90,28 @@ TEST_F(InpaintPipeline, LearnsAndSynthPaintsWithIt) {
   }
 }
 
+TEST_F(InpaintPipeline, TheOfficialFamilyLearnsToo) {
+  for (const std::string family : {"official", "official_torch"}) {
+    const std::string flags = "--family " + family + " --adversarial-weight 0 --report-steps 30 --seed 3 --steps ";
+    ASSERT_EQ(run(line(family, flags + "30")).code, 0);
+    const Outcome resumed = run(line(family, flags + "60 --resume"));
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    const auto rows = table(in(family, "results.csv"));
+    ASSERT_EQ(rows.size(), 2u);
+    EXPECT_LT(rows[1][2], 0.9 * rows[0][2]) << family << ": the refined image's absolute error falls";
+    EXPECT_GT(rows[1][7], rows[1][10] + 2) << family << ": what it paints is nearer than the mean colour, in decibels";
+    const std::string best = in(family, "best.safetensors");
+    EXPECT_EQ(Safetensors::open(best).metadata().at("family"), family);
+    const Outcome painted = run(cat("synth --scenes 2 --split 1,1,0 --out ", dir_ / family + "set", " --weights ", best,
+                                    " --size 32 --device cpu"));
+    EXPECT_EQ(painted.code, 0) << painted.err;
+    EXPECT_NE(painted.err.find(cat(": ", family, ", width 4")), std::string::npos) << painted.err;
+  }
+  const Outcome other = run(line("x", "--quiet --init " + in("official", "best.safetensors")));
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.err.find("not a generator of csqiangwen, width 4"), std::string::npos) << other.err;
+}
+
 TEST_F(InpaintPipeline, InterruptedAndKilledRunsEndByteIdentical) {
   ASSERT_EQ(run(line("whole")).code, 0);
   for (const int signal : {SIGINT, SIGKILL}) {
@@ -144,7 +166,9 @@ TEST_F(InpaintPipeline, MistakesEndInOneClearLine) {
   } mistakes[] = {
       {line("x", "--photos " + (dir_ / "nowhere")), 1, "nowhere"},
       {line("x", "--photos " + (dir_ / "none")), 1, "no photographs"},
-      {line("x", "--width 3"), 2, "even"},
+      {line("x", "--width 3"), 2, "csqiangwen takes multiples of 2"},
+      {line("x", "--family official --width 6"), 2, "official takes multiples of 4"},
+      {line("x", "--family deepfill_v3"), 2, "family"},
       {line("x", "--size 36"), 2, "multiple of 8"},
       {line("x", "--mask-law blob"), 2, "brush"},
       {line("x", "--mask-area-min 0.9"), 2, "mask_area_max"},

@@ -205,6 +205,30 @@ TEST_F(Synth, ScenesNeedNoPhotographs) {
   EXPECT_EQ(set.info().weights_sha256, "random:1");
 }
 
+TEST_F(Synth, ASheetShowsWhatWasPainted) {
+  ASSERT_EQ(run(line("set", "--format png --sheet " + (dir_ / "sheet.png"))).code, 0);
+  const Dataset set = Dataset::open(dir_ / "set");
+  const Image sheet = read_image(dir_ / "sheet.png");
+  constexpr int kPitch = kSize + 4, kHead = 12;
+  EXPECT_EQ(sheet.width, 6 * kPitch + 4);
+  EXPECT_EQ(sheet.height, kHead + kPhotos / 2 / 2 * kPitch);
+  int sample = 0;
+  for (int i = 0; i < kPhotos; ++i) {
+    if (!set.labels()[i].fake) continue;
+    const int x = 4 + sample % 2 * 3 * kPitch, y = kHead + sample / 2 * kPitch;
+    const Image before = read_image(photos() + "/" + set.labels()[i].id + ".png"),
+                after = read_image(set.image_path(i));
+    EXPECT_EQ(crop(sheet, {x, y, x + kSize, y + kSize}), before);
+    EXPECT_EQ(crop(sheet, {x + 2 * kPitch, y, x + 2 * kPitch + kSize, y + kSize}), after);
+    const Box hole = set.labels()[i].box;
+    EXPECT_EQ(*sheet.at(x + kPitch + hole.x_min, y + hole.y_min), 255);
+    ++sample;
+  }
+  const std::string first = content(dir_ / "sheet.png");
+  ASSERT_EQ(run(line("set", "--format png --sheet " + (dir_ / "again.png"))).code, 0);
+  EXPECT_TRUE(content(dir_ / "again.png") == first) << "with nothing left to paint";
+}
+
 TEST_F(Synth, RefusesInOneLineAndLeavesNothing) {
   fs::create_directory(dir_ / "empty");
   put(dir_ / "text.safetensors", "hello");
@@ -249,6 +273,8 @@ TEST_F(Synth, RefusesInOneLineAndLeavesNothing) {
            {with("--weights random:x"), 2, "random:x"},
            {with("--device tpu"), 2, "tpu"},
            {with("--mask-law circle"), 2, "mask-law"},
+           {with("--sheet fills.gif"), 2, "fills.gif: must end in .png"},
+           {with("--sheet fills.png --shard 1/2"), 2, "--sheet"},
            {"synth --out " + (dir_ / "set") + " --weights random:1", 2, "--photos"},
        }) {
     const Outcome r = run(c.line);

@@ -12,7 +12,7 @@ namespace telltale {
 
 /// What a step minimised: unweighted means over the batch.
 struct InpaintLosses {
-  double coarse_l1 = 0, refined_l1 = 0;   ///< over all pixels, image in [0,1]
+  double coarse_l1 = 0, refined_l1 = 0;   ///< over all pixels, as shares of the way from black to white
   double hole_l1 = 0;                     ///< of the composed image over all pixels: the hole's share of refined_l1
   double real_hinge = 0, fake_hinge = 0;  ///< of the discriminator; both 1 when it knows nothing, 0 when it is sure
   double judgement = 0;                   ///< −mean score of what was painted: what the generator minimises
@@ -39,6 +39,7 @@ class InpaintModel {
  private:
   enum Sum { kCoarse, kRefined, kHole, kReal, kFake, kJudgement, kSums };
   void build_generator(uint64_t seed);
+  void scale_filters();
   void build_discriminator(uint64_t seed);
   void train_discriminator(int64_t step, double lr_share);
   /// Evaluates a registered loss of single numbers between two tensors, its slope into `slope`, its sum into a place of

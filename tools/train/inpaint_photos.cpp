@@ -40,8 +40,9 @@ PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, 
   return result;
 }
 
-void write_sample(const Image& image, const Grey& mask, float* to_image, float* to_mask) {
-  std::transform(image.rgb.begin(), image.rgb.end(), to_image, [](uint8_t v) { return float(v) / 255.0f; });
+void write_sample(const Image& image, const Grey& mask, float black, float* to_image, float* to_mask) {
+  std::transform(image.rgb.begin(), image.rgb.end(), to_image,
+                 [&](uint8_t v) { return black + (1 - black) * (float(v) / 255.0f); });
   std::transform(mask.pixels.begin(), mask.pixels.end(), to_mask, [](uint8_t v) { return v >= 128 ? 1.0f : 0.0f; });
 }
 
@@ -98,7 +99,8 @@ void CropSource::cut(int64_t sample, float* image, float* mask) {
   if (side != photo.width || side != photo.height) photo = crop(photo, {x, y, x + side, y + side});
   if (side != s_.size) photo = resize(photo, s_.size, s_.size, Filter::lanczos);
   if (s_.flip && mirrored) photo = flip(photo);
-  write_sample(photo, draw_mask(s_.law, s_.size, s_.size, s_.seed, cat("training ", sample), s_.area), image, mask);
+  write_sample(photo, draw_mask(s_.law, s_.size, s_.size, s_.seed, cat("training ", sample), s_.area), s_.black, image,
+               mask);
 }
 
 Image CropSource::photograph(size_t index) {

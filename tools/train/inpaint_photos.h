@@ -27,9 +27,10 @@ struct CropSettings {
   MaskLaw law = MaskLaw::mixed;
   AreaBounds area;
   uint64_t seed = 0;
+  float black = 0;  ///< in the images that come out; white is 1
 };
 
-/// N images {N,S,S,3} in [0,1] and their masks {N,S,S,1}, 1 = hole.
+/// N images {N,S,S,3} in [black,1] and their masks {N,S,S,1}, 1 = hole.
 struct PaintBatch {
   std::vector<float> images, masks;
 };
@@ -59,7 +60,7 @@ class CropSource {
   std::set<size_t> warned_;
 };
 
-/// A photograph and a mask as the nets take them, at place i of a batch.
-void write_sample(const Image& image, const Grey& mask, float* to_image, float* to_mask);
+/// A photograph, in [black,1], and a mask as the nets take them, at place i of a batch.
+void write_sample(const Image& image, const Grey& mask, float black, float* to_image, float* to_mask);
 
 }  // namespace telltale

@@ -1,13 +1,25 @@
 #include "tools/train/inpaint_recipe.h"
 
+#include "nets/nets.h"
+
 namespace telltale {
+namespace {
+
+std::vector<std::string> family_names() {
+  std::vector<std::string> names;
+  for (const GeneratorNet& net : generator_nets()) names.push_back(net.name);
+  return names;
+}
+
+}  // namespace
 
 std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
   constexpr double kMany = 1e9;
   return {
       {.name = "description", .help = "what the recipe is for", .value = &r.description},
+      {.name = "family", .help = "of the generator", .value = &r.family, .choices = family_names()},
       {.name = "width",
-       .help = "channels of the generator's first convolution, even",
+       .help = "of the generator, 48 as published: even, for the official ones a multiple of 4",
        .value = &r.width,
        .low = 2,
        .high = 512},
@@ -88,7 +100,9 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
 }
 
 void check_recipe(const InpaintRecipe& r) {
-  TT_CHECK(r.width % 2 == 0, UsageError, "width is ", r.width, ", expected an even number");
+  const GeneratorNet& net = generator_net(r.family);
+  TT_CHECK(r.width % net.width_step == 0, UsageError, "width is ", r.width, ", ", net.name, " takes multiples of ",
+           net.width_step);
   TT_CHECK(r.size % 8 == 0, UsageError, "size is ", r.size, ", expected a multiple of 8");
   TT_CHECK(r.mask_area_min <= r.mask_area_max, UsageError, "mask_area_min ", r.mask_area_min,
            " is larger than mask_area_max ", r.mask_area_max);

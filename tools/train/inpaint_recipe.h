@@ -13,9 +13,10 @@ namespace telltale {
 /// DeepFillv2's (Yu et al. 2019), where it says.
 struct InpaintRecipe {
   std::string description;
-  int width = 48;            ///< channels of the generator's first convolution
-  int adversary_width = 64;  ///< of the discriminator's
-  int size = 256;            ///< it trains on size × size pixels
+  std::string family = "csqiangwen";  ///< of the generator: one of generator_nets()
+  int width = 48;                     ///< of the generator; 48 as published
+  int adversary_width = 64;           ///< of the discriminator's
+  int size = 256;                     ///< it trains on size × size pixels
   int batch = 16;
   int steps = 100000;                  ///< optimiser steps of the generator
   double epochs = 0;                   ///< above 0: passes over the training photographs instead of steps
@@ -25,6 +26,7 @@ struct InpaintRecipe {
   double mask_area_min = 0.02, mask_area_max = 0.6;
   double min_crop = 0.5;  ///< the shortest side of a training crop, as a share of the photograph's shorter side
   std::string augment = "flip";
+  /// Absolute errors count as shares of the way from black to white, whatever range the family's images have.
   double l1_weight = 1, hole_weight = 0, adversarial_weight = 1;
   int warmup_l1_steps = 0;
   double ema_decay = 0.999;

@@ -23,6 +23,7 @@ constexpr const char* kResultsHeader =
 ordered_json binding_settings(const ordered_json& config) {
   ordered_json settings = config.at("recipe");
   settings.erase("description");
+  if (!settings.contains("family")) settings["family"] = "csqiangwen";  // a run from before there was a choice
   if (config.at("recipe").at("schedule") == "constant") {
     settings.erase("steps");
     settings.erase("epochs");
@@ -88,7 +89,8 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
                            .flip = recipe_.augment == "flip",
                            .law = mask_law(recipe_.mask_law),
                            .area = {recipe_.mask_area_min, recipe_.mask_area_max},
-                           .seed = seed};
+                           .seed = seed,
+                           .black = generator_net(recipe_.family).black};
   model_ = std::make_unique<InpaintModel>(stream, recipe_, seed);
   validation_ = std::make_unique<InpaintValidation>(stream, recipe_, photos_.validation, seed);
   crops_ = std::make_unique<CropSource>(photos_.train, crops, pool_);
@@ -102,7 +104,8 @@ void InpaintTrainer::take_initial_weights() {
     try {
       load_params(*stream_, model_->generator().params(), file.state_dict());
     } catch (const DataError& e) {
-      throw DataError(cat(settings_.init, ": not a generator of width ", recipe_.width, ": ", e.what()));
+      throw DataError(
+          cat(settings_.init, ": not a generator of ", recipe_.family, ", width ", recipe_.width, ": ", e.what()));
     }
     model_->generator().params_changed();
   }
@@ -150,7 +153,7 @@ void InpaintTrainer::start_or_continue() {
 Metadata InpaintTrainer::metadata(const char* kind) const {
   return {{"format", "pt"},
           {"kind", kind},
-          {"family", "csqiangwen"},
+          {"family", recipe_.family},
           {"width", cat(recipe_.width)},
           {"step", cat(progress_.step)},
           {"recipe", to_json(recipe_).dump()},

@@ -4,35 +4,21 @@
 
 #include "data/codec.h"
 #include "data/compose.h"
-#include "data/draw.h"
 #include "kernels/cast.h"
 #include "kernels/core/host_values.h"
 #include "kernels/moving_average.h"
+#include "tools/common/sheet.h"
 
 namespace telltale {
 namespace {
 
 constexpr size_t kSheetRows = 8;
 
-void paste(const Image& from, Image& to, int x, int y) {
-  for (int row = 0; row < from.height; ++row) {
-    std::copy_n(from.at(0, row), size_t(from.width) * 3, to.at(x, y + row));
-  }
-}
-
-Image masked(const Image& photo, const Grey& mask) {
-  Image image = photo;
-  for (size_t i = 0; i < mask.pixels.size(); ++i) {
-    if (mask.pixels[i] >= 128) std::fill_n(image.rgb.begin() + ptrdiff_t(i * 3), 3, uint8_t(255));
-  }
-  return image;
-}
-
 }  // namespace
 
 InpaintValidation::InpaintValidation(Stream& stream, const InpaintRecipe& r, const std::vector<Photo>& photos,
                                      uint64_t seed)
-    : stream_(&stream), size_(r.size) {
+    : stream_(&stream), size_(r.size), black_(generator_net(r.family).black) {
   const size_t count = std::min(photos.size(), size_t(r.validation_photos));
   batch_ = int(std::min(count, size_t(r.batch)));
   for (size_t i = 0; i < count; ++i) {
@@ -44,7 +30,7 @@ InpaintValidation::InpaintValidation(Stream& stream, const InpaintRecipe& r, con
   Graph g;
   image_ = g.input({batch_, size_, size_, 3});
   mask_ = g.input({batch_, size_, size_, 1});
-  net_ = deepfill_v2(g, image_, mask_, r.width);
+  net_ = generator_net(r.family).build(g, image_, mask_, r.width);
   average_ = std::make_unique<Program>(g, stream, Options{});
 }
 
@@ -65,7 +51,8 @@ void InpaintValidation::paint(size_t first, size_t count) {
   const size_t pixels = size_t(size_) * size_t(size_), n = size_t(batch_);
   std::vector<float> images(n * pixels * 3), masks(n * pixels);
   for (size_t i = 0; i < count; ++i) {
-    write_sample(photos_[first + i], masks_[first + i], images.data() + i * pixels * 3, masks.data() + i * pixels);
+    write_sample(photos_[first + i], masks_[first + i], black_, images.data() + i * pixels * 3,
+                 masks.data() + i * pixels);
   }
   Stream& s = *stream_;
   upload(s, average_->tensor(image_), images.data());
@@ -73,6 +60,7 @@ void InpaintValidation::paint(size_t first, size_t count) {
   average_->forward();
   for (const Value output : {net_.coarse, net_.refined}) {
     download(s, images.data(), average_->tensor(output));
+    for (float& v : images) v = (v - black_) / (1 - black_);
     for (size_t i = 0; i < count; ++i) {
       Painted& p = painted_[first + i];
       (output.id == net_.coarse.id ? p.coarse : p.refined) =
@@ -101,21 +89,11 @@ PaintQuality InpaintValidation::evaluate() {
 }
 
 void InpaintValidation::write_sheet(const std::string& path, const std::string& caption) const {
-  constexpr int kGap = 4, kHead = 22;
-  constexpr const char* kTitles[] = {"original", "masked", "coarse", "refined"};
-  const int rows = int(std::min(kSheetRows, photos_.size())), pitch = size_ + kGap;
-  Image sheet(4 * pitch + kGap, kHead + rows * pitch);
-  std::fill(sheet.rgb.begin(), sheet.rgb.end(), uint8_t(255));
-  constexpr Colour kInk{40, 40, 40}, kPaper{255, 255, 255};
-  for (int k = 0; k < 4; ++k) draw_text(sheet, kGap + k * pitch, 2, kTitles[k], kInk, kPaper, 1);
-  draw_text(sheet, kGap, 12, caption, kInk, kPaper, 1);
-  for (int r = 0; r < rows; ++r) {
-    const size_t i = size_t(r);
-    const Image hole = masked(photos_[i], masks_[i]);
-    const Image* const cells[] = {&photos_[i], &hole, &painted_[i].coarse, &painted_[i].refined};
-    for (int k = 0; k < 4; ++k) paste(*cells[k], sheet, kGap + k * pitch, kHead + r * pitch);
+  std::vector<std::vector<Image>> rows;
+  for (size_t i = 0; i < std::min(kSheetRows, photos_.size()); ++i) {
+    rows.push_back({photos_[i], with_hole(photos_[i], masks_[i]), painted_[i].coarse, painted_[i].refined});
   }
-  write_png(path, sheet);
+  write_png(path, contact_sheet({"original", "masked", "coarse", "refined"}, rows, caption));
 }
 
 }  // namespace telltale

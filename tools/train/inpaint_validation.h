@@ -45,6 +45,7 @@ class InpaintValidation {
 
   Stream* stream_;
   int size_, batch_;
+  float black_;
   std::vector<Image> photos_;
   std::vector<Grey> masks_;
   std::vector<Painted> painted_;
