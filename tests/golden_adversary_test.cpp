@@ -43,7 +43,7 @@ void replay(Stream& s, DType type) {
   for (const Param& q : p.params().all()) {
     const StateTensor& t = require(params, q.spec.names[0]);
     // PyTorch keeps weight_v flat; the numbers run over channels, rows and columns, as a filter's do.
-    p.params().write(s, q, from_state_dict(q.spec, {t.read()}));
+    assign(s, q.spec, q.value, {&t});
   }
   p.params_changed();
   set_values(s, p.tensor(x), nhwc_of(file.read_f64("input"), shape));

@@ -7,8 +7,11 @@
 #include <numeric>
 
 #include "engine/program.h"
+#include "kernels/core/buffer.h"
 #include "kernels/core/check.h"
+#include "kernels/core/host_values.h"
 #include "nets/nets.h"
+#include "weights/elements.h"
 #include "weights/spectral_norm.h"
 
 namespace telltale {
@@ -27,11 +30,33 @@ std::vector<double> counted(int64_t n) {
   return v;
 }
 
+/// A tensor as a file holds it: elements of `dtype` from an odd address.
+StateTensor mapped(const std::vector<double>& values, FileDType dtype) {
+  std::vector<unsigned char> bytes(values.size() * size_of(dtype) + 1);
+  narrow(dtype, values, bytes.data() + 1);
+  return {{"t", dtype, {int64_t(values.size())}},
+          [values] { return values; },
+          [bytes](std::vector<unsigned char>&) { return StateTensor::Bytes(bytes).subspan(1); }};
+}
+
+/// Parts in the engine's layout, on their way through elements of `stored` into a tensor of `type`.
+std::vector<double> assigned(const ParamSpec& spec, const std::vector<std::vector<double>>& parts,
+                             FileDType stored = FileDType::f64, DType type = DType::f64) {
+  Stream s = Stream::cpu(1);
+  std::vector<StateTensor> tensors;
+  for (const auto& values : parts) tensors.push_back(mapped(values, stored));
+  std::vector<const StateTensor*> pointers;
+  for (const StateTensor& t : tensors) pointers.push_back(&t);
+  const OwnedTensor to(Place::host, spec.shape, type);
+  assign(s, spec, to, pointers);
+  return values_of(s, to);
+}
+
 TEST(NamesTest, FilterMovesChannelsLast) {
   const ParamSpec s = spec({"conv.weight"}, {2, 3, 4, 5});  // K R S C
   EXPECT_EQ(state_dict_shape(s), (std::vector<int64_t>{2, 5, 3, 4}));
   const std::vector<double> oihw = counted(2 * 3 * 4 * 5);
-  const std::vector<double> ours = from_state_dict(s, {oihw});
+  const std::vector<double> ours = assigned(s, {oihw});
   // Element k=1, r=2, c=3, in-channel 4.
   EXPECT_EQ(ours[((1 * 3 + 2) * 4 + 3) * 5 + 4], oihw[((1 * 5 + 4) * 3 + 2) * 4 + 3]);
   EXPECT_EQ(to_state_dict(s, ours), (std::vector<std::vector<double>>{oihw}));
@@ -41,12 +66,12 @@ TEST(NamesTest, LinearAfterFlatten) {
   ParamSpec s = spec({"classifier.1.weight"}, {2, 2, 3, 4});  // O h w c
   s.is_linear = true;
   EXPECT_EQ(state_dict_shape(s), (std::vector<int64_t>{2, 24}));
-  const std::vector<double> theirs = counted(48), ours = from_state_dict(s, {theirs});
+  const std::vector<double> theirs = counted(48), ours = assigned(s, {theirs});
   // Output 1 at h=1, w=2, c=3: torch flattens c, h, w.
   EXPECT_EQ(ours[24 + (1 * 3 + 2) * 4 + 3], theirs[24 + (3 * 2 + 1) * 3 + 2]);
   EXPECT_EQ(to_state_dict(s, ours)[0], theirs);
   s.shape = {2, 1, 1, 24};
-  EXPECT_EQ(from_state_dict(s, {theirs}), theirs);
+  EXPECT_EQ(assigned(s, {theirs}), theirs);
   s.shape = {1, 1, 1, 24};  // one output: still a matrix
   EXPECT_EQ(state_dict_shape(s), (std::vector<int64_t>{1, 24}));
 }
@@ -59,17 +84,44 @@ TEST(NamesTest, VectorsCountersAndParts) {
 
   const ParamSpec bias = spec({"g.conv2d.bias", "g.mask_conv2d.bias"}, {1, 1, 1, 4});
   EXPECT_EQ(state_dict_shape(bias), std::vector<int64_t>{2});
-  EXPECT_EQ(from_state_dict(bias, {{1, 2}, {3, 4}}), (std::vector<double>{1, 2, 3, 4}));
+  EXPECT_EQ(assigned(bias, {{1, 2}, {3, 4}}), (std::vector<double>{1, 2, 3, 4}));
   EXPECT_EQ(to_state_dict(bias, {1, 2, 3, 4}), (std::vector<std::vector<double>>{{1, 2}, {3, 4}}));
 
   const ParamSpec filter = spec({"g.conv2d.weight", "g.mask_conv2d.weight"}, {2, 1, 2, 2});
   EXPECT_EQ(state_dict_shape(filter), (std::vector<int64_t>{1, 2, 1, 2}));
-  EXPECT_EQ(from_state_dict(filter, {{1, 2, 3, 4}, {5, 6, 7, 8}}), (std::vector<double>{1, 3, 2, 4, 5, 7, 6, 8}));
+  EXPECT_EQ(assigned(filter, {{1, 2, 3, 4}, {5, 6, 7, 8}}), (std::vector<double>{1, 3, 2, 4, 5, 7, 6, 8}));
 
   EXPECT_THROW(state_dict_shape(spec({"a", "b"}, {3, 1, 1, 2})), ShapeError);
-  EXPECT_THROW(from_state_dict(bias, {{1, 2}}), ShapeError);
-  EXPECT_THROW(from_state_dict(bias, {{1, 2}, {3}}), ShapeError);
+  EXPECT_THROW(assigned(bias, {{1, 2}}), ShapeError);
+  EXPECT_THROW(assigned(bias, {{1, 2}, {3}}), ShapeError);
   EXPECT_THROW(to_state_dict(bias, {1, 2, 3}), ShapeError);
+}
+
+TEST(NamesTest, EveryStoredTypeReachesBothMasters) {
+  const ParamSpec filter = spec({"conv.weight"}, {2, 3, 2, 4}), vector = spec({"bn.bias"}, {1, 1, 1, 48});
+  const std::vector<double> values = counted(48), moved = assigned(filter, {values});
+  EXPECT_NE(moved, values);
+  for (FileDType stored : kFileDTypes)
+    for (DType type : {DType::f32, DType::f64}) {
+      EXPECT_EQ(assigned(filter, {values}, stored, type), moved) << name_of(stored);
+      EXPECT_EQ(assigned(vector, {values}, stored, type), values) << name_of(stored);
+    }
+  // What no narrower type holds is rounded once, to the nearest.
+  const std::vector<double> fine = {1 + 0x1p-40, 1 + 0x1.8p-23, 1.0 / 3};
+  const ParamSpec three = spec({"bn.bias"}, {1, 1, 1, 3});
+  EXPECT_EQ(assigned(three, {fine}), fine);
+  EXPECT_EQ(assigned(three, {fine}, FileDType::f64, DType::f32),
+            (std::vector<double>{1, 1 + 0x1p-22, double(float(1.0 / 3))}));
+  // A part that no file holds keeps the digits it has; an absent one is zeros.
+  Stream s = Stream::cpu(1);
+  const OwnedTensor to(Place::host, three.shape, DType::f64);
+  const StateTensor computed = state_tensor("bn.bias", {3}, fine);
+  assign(s, three, to, {&computed});
+  EXPECT_EQ(values_of(s, to), fine);
+  assign(s, three, to, {nullptr});
+  EXPECT_EQ(values_of(s, to), std::vector<double>(3));
+  const OwnedTensor half(Place::host, three.shape, DType::bf16);
+  EXPECT_THROW(assign(s, three, half, {&computed}), ShapeError);
 }
 
 /// A small ResNet-18 with its state_dict read back into memory.

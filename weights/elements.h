@@ -29,21 +29,26 @@ void visit_stored(FileDType t, F&& f) {
 template <class T>
 constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
 
-/// Elements as numbers of type T: exactly where T holds them, rounded otherwise. `from` need not be aligned.
+/// One element of stored type S as a number of type T: exactly where T holds it, rounded otherwise. `from` need not be
+/// aligned: nothing says that a tensor's offset is.
+template <class T, class S>
+T widened_element(const unsigned char* from) {
+  S stored;
+  std::memcpy(&stored, from, sizeof(S));
+  if constexpr (is_half<S>) {
+    return T(float(stored));
+  } else {
+    return T(stored);
+  }
+}
+
+/// Elements as numbers of type T.
 template <class T>
 std::vector<T> widened(FileDType dtype, StateTensor::Bytes from) {
   std::vector<T> values(from.size() / size_of(dtype));
   visit_stored(dtype, [&](auto tag) {
     using S = typename decltype(tag)::type;
-    for (size_t i = 0; i < values.size(); ++i) {
-      S stored;  // copied: nothing says that a tensor's offset is aligned
-      std::memcpy(&stored, from.data() + i * sizeof(S), sizeof(S));
-      if constexpr (is_half<S>) {
-        values[i] = T(float(stored));
-      } else {
-        values[i] = T(stored);
-      }
-    }
+    for (size_t i = 0; i < values.size(); ++i) values[i] = widened_element<T, S>(from.data() + i * sizeof(S));
   });
   return values;
 }

@@ -5,6 +5,7 @@
 
 #include "kernels/core/check.h"
 #include "kernels/core/host_values.h"
+#include "weights/elements.h"
 
 namespace telltale {
 
@@ -26,14 +27,56 @@ Shape part_shape(const ParamSpec& spec) {
   return s;
 }
 
-/// Calls f(index in NCHW order, index in NHWC order) for every element.
-template <class F>
-void for_each_place(const Shape& s, F&& f) {
-  size_t nchw = 0;
-  for (int n = 0; n < s.n; ++n)
-    for (int c = 0; c < s.c; ++c)
-      for (int h = 0; h < s.h; ++h)
-        for (int w = 0; w < s.w; ++w) f(nchw++, ((size_t(n) * s.h + h) * s.w + w) * s.c + c);
+/// Elements of type S from NCHW to NHWC.
+template <class S, class T>
+void place(const unsigned char* from, const Shape& shape, T* to) {
+  const size_t channels = size_t(shape.c), area = size_t(shape.h) * size_t(shape.w), filter = channels * area;
+  const bool as_theirs = channels == 1 || area == 1;  // nothing to transpose
+#pragma omp parallel for if (shape.numel() > (1 << 16))
+  for (int n = 0; n < shape.n; ++n) {
+    const unsigned char* theirs = from + size_t(n) * filter * sizeof(S);
+    T* ours = to + size_t(n) * filter;
+    if (as_theirs) {
+      for (size_t i = 0; i < filter; ++i) ours[i] = widened_element<T, S>(theirs + i * sizeof(S));
+    } else {
+      for (size_t c = 0; c < channels; ++c)
+        for (size_t i = 0; i < area; ++i, theirs += sizeof(S)) ours[i * channels + c] = widened_element<T, S>(theirs);
+    }
+  }
+}
+
+/// A part's elements as they lie in its file; where no file holds them, as doubles in `scratch`. Throws ShapeError
+/// unless there are `count`.
+std::pair<FileDType, StateTensor::Bytes> elements_of(const StateTensor& t, int64_t count,
+                                                     std::vector<unsigned char>& scratch) {
+  const FileDType dtype = t.stored ? t.info.dtype : FileDType::f64;
+  StateTensor::Bytes bytes;
+  if (t.stored) {
+    bytes = t.stored(scratch);
+  } else {
+    const std::vector<double> values = t.read();
+    scratch.resize(values.size() * sizeof(double));
+    narrow(dtype, values, scratch.data());
+    bytes = scratch;
+  }
+  TT_CHECK(bytes.size() == size_t(count) * size_of(dtype), ShapeError, t.info.name, ": a part needs ", count,
+           " values, got ", bytes.size() / size_of(dtype));
+  return {dtype, bytes};
+}
+
+template <class T>
+void assign_as(const ParamSpec& spec, T* to, const std::vector<const StateTensor*>& parts) {
+  const Shape shape = part_shape(spec);
+  std::vector<unsigned char> scratch;
+  for (const StateTensor* part : parts) {
+    if (part) {
+      const auto [dtype, bytes] = elements_of(*part, shape.numel(), scratch);
+      visit_stored(dtype, [&, from = bytes.data()](auto tag) { place<typename decltype(tag)::type>(from, shape, to); });
+    } else {
+      std::fill_n(to, shape.numel(), T(0));
+    }
+    to += shape.numel();
+  }
 }
 
 bool is_of_layer(const std::string& tensor, const std::string& layer) {
@@ -77,19 +120,17 @@ std::vector<int64_t> state_dict_shape(const ParamSpec& spec) {
   return {s.n, s.c, s.h, s.w};
 }
 
-std::vector<double> from_state_dict(const ParamSpec& spec, const std::vector<std::vector<double>>& parts) {
-  const Shape s = part_shape(spec);
+void assign(Stream& s, const ParamSpec& spec, Tensor to, const std::vector<const StateTensor*>& parts) {
   TT_CHECK(parts.size() == spec.names.size(), ShapeError, spec.names[0], ": expected ", spec.names.size(),
            " parts, got ", parts.size());
-  std::vector<double> values(size_t(spec.shape.numel()));
-  double* to = values.data();
-  for (const std::vector<double>& part : parts) {
-    TT_CHECK(int64_t(part.size()) == s.numel(), ShapeError, spec.names[0], ": a part needs ", s.numel(),
-             " values, got ", part.size());
-    for_each_place(s, [&](size_t nchw, size_t nhwc) { to[nhwc] = part[nchw]; });
-    to += part.size();
-  }
-  return values;
+  TT_CHECK(to.shape.numel() == spec.shape.numel() && (to.dtype == DType::f32 || to.dtype == DType::f64), ShapeError,
+           spec.names[0], ": cannot fill a tensor of ", to_string(to.shape), " and ", name_of(to.dtype));
+  s.sync();
+  const Buffer staging = s.is_cuda() ? Buffer(Place::host, to.bytes()) : Buffer();
+  void* const host = s.is_cuda() ? staging.data() : to.data;
+  to.dtype == DType::f64 ? assign_as(spec, static_cast<double*>(host), parts)
+                         : assign_as(spec, static_cast<float*>(host), parts);
+  if (s.is_cuda()) upload(s, to, host);
 }
 
 std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std::vector<double>& values) {
@@ -99,8 +140,12 @@ std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std:
   std::vector<std::vector<double>> parts;
   const double* from = values.data();
   for (size_t i = 0; i < spec.names.size(); ++i) {
-    std::vector<double>& part = parts.emplace_back(size_t(s.numel()));
-    for_each_place(s, [&](size_t nchw, size_t nhwc) { part[nchw] = from[nhwc]; });
+    std::vector<double>& part = parts.emplace_back();
+    part.reserve(size_t(s.numel()));
+    for (int n = 0; n < s.n; ++n)
+      for (int c = 0; c < s.c; ++c)
+        for (int place = 0; place < s.h * s.w; ++place)
+          part.push_back(from[(size_t(n) * s.h * s.w + size_t(place)) * s.c + c]);
     from += part.size();
   }
   return parts;
@@ -142,12 +187,8 @@ LoadReport load_params(Stream& s, Params& params, const StateDict& from, const s
   faults.raise();
 
   for (const auto& [param, tensors] : matches) {
-    std::vector<std::vector<double>> parts;
-    for (const StateTensor* t : tensors) {
-      parts.push_back(t ? t->read() : std::vector<double>{0});
-      report.loaded += t != nullptr;
-    }
-    params.write(s, *param, from_state_dict(param->spec, parts));
+    assign(s, param->spec, param->value, tensors);
+    report.loaded += int(std::count_if(tensors.begin(), tensors.end(), [](auto* t) { return t != nullptr; }));
   }
   return report;
 }

@@ -16,9 +16,12 @@ std::vector<int64_t> state_dict_shape(const ParamSpec& spec);
 /// Whether a file's tensor of shape `theirs` serves where a net wants `ours`. PyTorch 0.3 had no scalars: its counters
 /// have one axis of length 1.
 bool fits(const std::vector<int64_t>& theirs, const std::vector<int64_t>& ours);
-/// Values of spec's parts, in the order of spec.names, as one parameter in engine layout.
-std::vector<double> from_state_dict(const ParamSpec& spec, const std::vector<std::vector<double>>& parts);
-/// The reverse: one vector for each of spec.names.
+/// Fills a tensor in spec's layout (a parameter's value, or a moment; f32 or f64) from its parts, one for each of
+/// spec.names; null is zeros. Elements go from where their file is mapped to their places in one pass, rounded only
+/// where the tensor's type is narrower. Waits for the stream. Throws ShapeError when a part is not of
+/// state_dict_shape's size.
+void assign(Stream&, const ParamSpec&, Tensor to, const std::vector<const StateTensor*>& parts);
+/// The reverse, of values in spec's layout: one vector for each of spec.names.
 std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std::vector<double>& values);
 
 /// What a net took from a file.

@@ -44,4 +44,11 @@ struct PipelineBenchOptions {
 };
 int bench_pipeline(const CommonOptions&, const PipelineBenchOptions&);
 
+struct LoadBenchOptions {
+  std::vector<std::string> files;
+  std::string json;
+  int repeat = 7;
+};
+int bench_load(const CommonOptions&, const LoadBenchOptions&);
+
 }  // namespace telltale

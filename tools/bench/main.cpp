@@ -1,4 +1,5 @@
-// bench: how fast kernels, nets and the data path are, beside what the machine can do; and what losses are like.
+// bench: how fast kernels, nets, loading and the data path are, beside what the machine can do; and what losses are
+// like.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -42,9 +43,10 @@ int main(int argc, char** argv) {
   NetBenchOptions nets;
   PipelineBenchOptions pipeline;
   LossBenchOptions losses;
-  CLI::App *kernels_command = nullptr, *nets_command = nullptr, *losses_command = nullptr;
+  LoadBenchOptions load;
+  CLI::App *kernels_command = nullptr, *nets_command = nullptr, *losses_command = nullptr, *load_command = nullptr;
   return run_tool(
-      {"bench", "Time kernels, nets and the data path; look into losses."}, argc, argv,
+      {"bench", "Time kernels, nets, loading and the data path; look into losses."}, argc, argv,
       [&](CLI::App& app) {
         app.require_subcommand(1);
         app.fallthrough();  // --device and --threads may stand behind the subcommand
@@ -78,6 +80,12 @@ int main(int argc, char** argv) {
         pipe->add_option("--workers", pipeline.workers, "decoding threads, 0: every core")->capture_default_str();
         pipe->add_option("--seconds", pipeline.seconds, "how long to load")->capture_default_str();
         pipe->add_option("--json", pipeline.json, "also write the figures here");
+        load_command = app.add_subcommand("load", "weights from a file into a net, with and without cached pages");
+        load_command->add_option("files", load.files, "weights of nets that Telltale knows")->required();
+        load_command->add_option("--repeat", load.repeat, "how often to time each")
+            ->check(CLI::Range(1, 1000))
+            ->capture_default_str();
+        load_command->add_option("--json", load.json, "also write the figures here");
         losses_command = app.add_subcommand(
             "losses", "slopes checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
         losses_command->add_option("--losses", losses.losses, "NAME or NAME:SETTING=VALUE; default: all")
@@ -95,6 +103,7 @@ int main(int argc, char** argv) {
         if (kernels_command->parsed()) return bench_kernels(common, kernels);
         if (nets_command->parsed()) return bench_nets(common, nets);
         if (losses_command->parsed()) return bench_losses(common, losses);
+        if (load_command->parsed()) return bench_load(common, load);
         return bench_pipeline(common, pipeline);
       });
 }

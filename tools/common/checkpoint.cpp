@@ -47,16 +47,14 @@ LossScale loss_scale_of(const nlohmann::json& j) {
 }
 
 void load_moment(Stream& stream, const StateDict& dict, const Param& p, Tensor to) {
-  std::vector<std::vector<double>> parts;
+  std::vector<const StateTensor*> parts;
   for (const std::string& name : p.spec.names) {
     const StateTensor& t = require(dict, name);
     TT_CHECK(t.info.shape == state_dict_shape(p.spec), DataError, "Adam's moment of ", name, " has shape ",
              to_string(t.info.shape), ", expected ", to_string(state_dict_shape(p.spec)));
-    parts.push_back(t.read());
+    parts.push_back(&t);
   }
-  const std::vector<double> values = from_state_dict(p.spec, parts);
-  const std::vector<float> rounded(values.begin(), values.end());
-  upload(stream, to, rounded.data());
+  assign(stream, p.spec, to, parts);
 }
 
 }  // namespace
