@@ -93,6 +93,8 @@ struct Case {
   int batch;
   bool training;
 };
+std::string name_of(const Case& c) { return cat(c.net, "_", c.batch, c.training ? "_training" : "_inference"); }
+void PrintTo(const Case& c, std::ostream* out) { *out << name_of(c); }
 
 std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool tf32) {
   Graph graph;
@@ -146,10 +148,6 @@ TEST_P(Nets, EveryConvolutionHasAPlanOnAnH200) {
   }
 }
 
-std::string label(const testing::TestParamInfo<Case>& info) {
-  return cat(info.param.net, "_", info.param.batch, info.param.training ? "_training" : "_inference");
-}
-
 INSTANTIATE_TEST_SUITE_P(All, Nets,
                          testing::Values(Case{"alexnet", 512, true}, Case{"vgg11", 512, true},
                                          Case{"resnet18", 512, true}, Case{"resnet50", 512, true},
@@ -157,7 +155,7 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                                          Case{"resnet18", 64, false}, Case{"resnet50", 1, false},
                                          Case{"resnet50", 64, false}, Case{"deepfill_v2", 1, false},
                                          Case{"deepfill_v2", 32, false}),
-                         label);
+                         [](const auto& info) { return name_of(info.param); });
 
 ConvOp block(DType t) {
   ConvOp op{.x = {64, 64, 64, 64}, .w = {64, 3, 3, 64}, .y = {64, 64, 64, 64}, .geometry = {1, 1, 1, 0}, .dtype = t};

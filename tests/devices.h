@@ -17,7 +17,7 @@ inline std::string device_missing(const std::string& device) {
 inline bool gpu_required() { return std::getenv("TT_REQUIRE_GPU") != nullptr; }
 
 /// A test that takes its device by name: `stream()` is it.
-class OnDevice : public testing::TestWithParam<const char*> {
+class OnDevice : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     const std::string reason = device_missing(GetParam());
@@ -31,6 +31,6 @@ class OnDevice : public testing::TestWithParam<const char*> {
 /// For INSTANTIATE_TEST_SUITE_P: where the `.cu` bodies run, and the same with the host's own kernels before them.
 inline auto device_bodies() { return testing::Values("emulated", "cuda"); }
 inline auto every_device() { return testing::Values("cpu", "emulated", "cuda"); }
-inline std::string device_label(const testing::TestParamInfo<const char*>& info) { return info.param; }
+inline std::string device_label(const testing::TestParamInfo<std::string>& info) { return info.param; }
 
 }  // namespace telltale

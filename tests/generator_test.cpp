@@ -10,6 +10,9 @@
 #include "tests/devices.h"
 
 namespace telltale {
+
+void PrintTo(const GeneratorNet& net, std::ostream* out) { *out << net.name; }
+
 namespace {
 
 std::vector<double> uniform(const Shape& shape, uint64_t seed, double low, double high) {

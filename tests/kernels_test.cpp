@@ -23,6 +23,9 @@ struct Param {
   On on;
   DType dtype;
 };
+void PrintTo(const Param& p, std::ostream* out) {
+  *out << p.c.op << " " << p.c.size << " " << name_of(p.dtype) << " on " << kDeviceNames[int(p.on)];
+}
 
 std::map<std::string, Margin>& closest() {
   static std::map<std::string, Margin> m;

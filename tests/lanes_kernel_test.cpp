@@ -12,6 +12,10 @@
 #endif
 
 namespace telltale {
+
+void PrintTo(const Shape& shape, std::ostream* out) { *out << to_string(shape); }
+void PrintTo(DType type, std::ostream* out) { *out << name_of(type); }
+
 namespace {
 
 std::vector<unsigned char> bits(Stream& s, Tensor t) {
