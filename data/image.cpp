@@ -30,7 +30,8 @@ std::vector<Taps> taps_of(int in, int out, Filter filter) {
   std::vector<Taps> all(out);
   for (int i = 0; i < out; ++i) {
     const double centre = (i + .5) * scale;
-    const int first = std::max(0, int(centre - support + .5)), last = std::min(in, int(centre + support + .5));
+    const int first = std::max(0, int(std::lround(centre - support))),
+              last = std::min(in, int(std::lround(centre + support)));
     std::vector<double> w(last - first);
     double sum = 0;
     for (int k = first; k < last; ++k) sum += w[k - first] = kernel(filter, (k - centre + .5) / stretch);

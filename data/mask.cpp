@@ -107,6 +107,7 @@ Grey draw(MaskLaw law, int width, int height, Random& random) {
 
 std::vector<std::string> mask_law_names() {
   std::vector<std::string> names;
+  names.reserve(std::size(kLaws));
   for (const auto& [name, law] : kLaws) names.emplace_back(name);
   return names;
 }

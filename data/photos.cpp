@@ -22,7 +22,7 @@ bool is_photo(const fs::path& path) {
 }  // namespace
 
 std::string photo_id(const std::string& path) {
-  const std::string stem = fs::path(path).stem().string();
+  std::string stem = fs::path(path).stem().string();
   if (!stem.starts_with("Places365_")) return stem;
   const std::string digits = stem.substr(stem.rfind('_') + 1);
   const bool all =

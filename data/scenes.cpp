@@ -55,6 +55,7 @@ class Scene {
   void leaves(int count, float top, float bottom, float least, float most, float nearness) {
     constexpr int kMaterials = 7;  // things come in kinds
     std::vector<Material> kinds;
+    kinds.reserve(kMaterials);
     for (int i = 0; i < kMaterials; ++i) kinds.push_back(material(uniform(.03, .25)));
     for (int i = 0; i < count; ++i) {
       const float depth = float(i + 1) / float(count);
@@ -131,6 +132,7 @@ class Scene {
     const Material bark = Material::draw(random_, earth, Material::Kind::wood, .05f * n_);
     constexpr int kShades = 4;
     std::vector<Material> shades;
+    shades.reserve(kShades);
     for (int i = 0; i < kShades; ++i)
       shades.push_back(Material::draw(random_, greens, Material::Kind::speckle, uniform(.01, .05) * n_));
     const float trunk = height * uniform(.02, .05), lean = uniform(-.1, .1), bare = uniform(.2, .45);
@@ -292,7 +294,7 @@ Image photograph(const Canvas& canvas, Random& random) {
       for (int c = 0; c < 3; ++c) {
         const float v = 1.1f * light[c] / (1 + .1f * light[c]);  // highlights roll off
         const float curved = v <= .0031308f ? 12.92f * v : 1.055f * std::pow(v, 1 / 2.4f) - .055f;
-        image.at(x, y)[c] = uint8_t(std::clamp(curved, 0.f, 1.f) * 255 + .5f);
+        image.at(x, y)[c] = uint8_t(std::lround(std::clamp(curved, 0.f, 1.f) * 255));
       }
     }
   return image;

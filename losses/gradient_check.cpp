@@ -140,7 +140,7 @@ std::string SlopePoint::describe() const {
   if (!std::isfinite(value)) return where + (std::isnan(value) ? "the loss is nan" : "the loss is infinite");
   if (number < 0) return where + cat("the hand-written loss is ", value, ", the formula gives ", low);
   if (std::isnan(slope)) return where + cat("the slope to pred[", number, "] is nan");
-  const std::string slopes = where + cat("the slope to pred[", number, "] is ", std::setprecision(9), slope);
+  std::string slopes = where + cat("the slope to pred[", number, "] is ", std::setprecision(9), slope);
   if (!std::isfinite(slope)) return slopes;
   if (high - low <= kSlopeTolerance * std::max(1.0, std::abs(slope)))
     return slopes + cat(", differences say ", std::setprecision(9), (low + high) / 2);

@@ -70,7 +70,7 @@ std::string cache_folder(const std::string& given) {
 std::string include_folder(const std::string& cache) {
   std::string all;
   for (const EmbeddedHeader& h : embedded_headers()) all += cat(h.path, "\n", h.text);
-  const std::string folder = cat(cache, "/include-", hash_of(all));
+  std::string folder = cat(cache, "/include-", hash_of(all));
   for (const EmbeddedHeader& h : embedded_headers()) {
     const std::string path = cat(folder, "/", h.path);
     if (fs::exists(path)) continue;
@@ -111,7 +111,8 @@ std::string compiled(const std::string& path, const std::string& cache) {
   for (std::string line; std::getline(preprocessed, line);) {
     if (!line.starts_with("# ")) text += line + "\n";  // those name files, wherever they lie
   }
-  const std::string object = cat(cache, "/", hash_of(text), ".so"), part = cat(object, ".part-", getpid());
+  std::string object = cat(cache, "/", hash_of(text), ".so");
+  const std::string part = cat(object, ".part-", getpid());
   if (!fs::exists(object)) {
     compile(cat(compiler(), flags, " -shared -fpreprocessed ", quoted(whole), " -o ", quoted(part)), path);
     fs::rename(part, object);
