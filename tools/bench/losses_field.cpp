@@ -21,6 +21,7 @@ struct Field {
 
 std::vector<double> grid(double low, double high, int points) {
   std::vector<double> at;
+  at.reserve(size_t(points));
   for (int i = 0; i < points; ++i) at.push_back(low + (high - low) * i / (points - 1));
   return at;
 }

@@ -58,7 +58,8 @@ class Workload {
     upload(s, target_, labels.data());
     state_.lr = 1e-3f;
     state_.samples = float(batch);
-    state_.positives = float(batch / 2);
+    const int positives = batch / 2;
+    state_.positives = float(positives);
   }
 
   void step() {
