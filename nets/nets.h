@@ -23,6 +23,9 @@ struct DetectorSettings {
 Value alexnet(Graph&, Value x, const DetectorSettings& = {});
 /// Simonyan & Zisserman 2015, configuration A: features.{0,3,6,8,11,13,16,18}, classifier.{0,3,6}.
 Value vgg11(Graph&, Value x, const DetectorSettings& = {});
+/// VGG11's first `blocks` (1 to 5) blocks of convolutions, each but the first behind a pooling that halves the image.
+/// Returns each block's last activations.
+std::vector<Value> vgg11_features(Graph&, Value x, int blocks, double width = 1);
 /// He et al. 2016: conv1, bn1, layer{1..4}.{i}.{conv,bn}{1,2}, downsample.{0,1}, fc.
 Value resnet18(Graph&, Value x, const DetectorSettings& = {});
 /// He et al. 2016 in the v1.5 form (stride on the 3×3).

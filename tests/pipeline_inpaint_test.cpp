@@ -112,6 +112,25 @@ TEST_F(InpaintPipeline, TheOfficialFamilyLearnsToo) {
   EXPECT_NE(other.err.find("not a generator of csqiangwen, width 4"), std::string::npos) << other.err;
 }
 
+TEST_F(InpaintPipeline, APerceptualLossJoins) {
+  // A detector of ours serves as the net that looks: any VGG11 does.
+  ASSERT_EQ(run(cat("synth --photos ", photos(), " --out ", dir_ / "seen", " --size 32 --device cpu --quiet")).code, 0);
+  ASSERT_EQ(run(cat("train --data ", dir_ / "seen", " --net vgg11 --width 0.125 --epochs 1 --batch 4 --out ",
+                    dir_ / "vgg", " --device cpu --quiet"))
+                .code,
+            0);
+  const std::string with = "--adversarial-weight 0 --perceptual-weight 1";
+  const Outcome alone = run(line("alone", with));
+  EXPECT_EQ(alone.code, 2);
+  EXPECT_NE(alone.err.find("needs perceptual_net"), std::string::npos) << alone.err;
+  const std::string net = " --perceptual-net " + in("vgg", "best.safetensors");
+  const Outcome trained = run(line("looks", with + net));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_NE(lines(content(in("looks", "metrics.jsonl"))).back().find("\"perceptual\":"), std::string::npos);
+  ASSERT_EQ(run(line("plain", "--adversarial-weight 0")).code, 0);
+  EXPECT_FALSE(content(in("looks", "best.safetensors")) == content(in("plain", "best.safetensors")));
+}
+
 TEST_F(InpaintPipeline, InterruptedAndKilledRunsEndByteIdentical) {
   ASSERT_EQ(run(line("whole")).code, 0);
   for (const int signal : {SIGINT, SIGKILL}) {

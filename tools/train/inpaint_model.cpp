@@ -66,6 +66,10 @@ void InpaintModel::build_generator(uint64_t seed) {
   const double values = double(n) * s * s * 3 * (1 - family.black);
   l1_ = make_loss("absolute_error", {{"weight", recipe_.l1_weight / values}});
   hole_l1_ = make_loss("absolute_error", {{"weight", recipe_.hole_weight / values}});
+  if (recipe_.perceptual_weight > 0) {
+    perceptual_ = std::make_unique<PerceptualLoss>(*stream_, recipe_.perceptual_net, Shape{n, s, s, 3}, family.black,
+                                                   compute, recipe_.perceptual_weight);
+  }
 }
 
 /// A gate halves what passes at first. Filters √2 larger keep its second moment through seventeen of them. Not in
@@ -115,8 +119,12 @@ void InpaintModel::loss(const Loss& loss, Tensor pred, Tensor target, Tensor slo
   Tensor each = losses_.tensor;
   each.shape.n = n;
   loss.eval(*stream_, numbers(pred), numbers(target), each, numbers(slope), state);
+  column_sums(*stream_, each, sum_of(sum));
+}
+
+Tensor InpaintModel::sum_of(Sum sum) const {
   const size_t at = size_t(sum) * size_of(sums_.tensor.dtype);
-  column_sums(*stream_, each, {static_cast<char*>(sums_.tensor.data) + at, {1, 1, 1, 1}, sums_.tensor.dtype});
+  return {static_cast<char*>(sums_.tensor.data) + at, {1, 1, 1, 1}, sums_.tensor.dtype};
 }
 
 InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t adversary_step, double lr_share,
@@ -139,6 +147,9 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   } else {
     fill_zero(s, g.gradient(complete_));
   }
+  if (perceptual_) {
+    perceptual_->eval(g.tensor(complete_), g.tensor(image_), g.gradient(complete_), sum_of(kPerceptual), state);
+  }
   if (adversarial) {
     Program& judge = *judge_;
     copy(s, judge.tensor(judge_input_), g.tensor(judged_));
@@ -159,7 +170,8 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
           .hole_l1 = unweighted(kHole, recipe_.hole_weight),
           .real_hinge = sums[kReal],
           .fake_hinge = sums[kFake],
-          .judgement = unweighted(kJudgement, recipe_.adversarial_weight)};
+          .judgement = unweighted(kJudgement, recipe_.adversarial_weight),
+          .perceptual = unweighted(kPerceptual, recipe_.perceptual_weight)};
 }
 
 void InpaintModel::train_discriminator(int64_t step, double lr_share) {
@@ -185,7 +197,7 @@ void InpaintModel::train_discriminator(int64_t step, double lr_share) {
 size_t InpaintModel::bytes() const {
   size_t sum = losses_.buffer.size() + target_.buffer.size();
   for (const auto* p : {&generator_, &discriminator_, &judge_}) sum += *p ? (*p)->total_bytes() : 0;
-  return sum;
+  return sum + (perceptual_ ? perceptual_->bytes() : 0);
 }
 
 }  // namespace telltale

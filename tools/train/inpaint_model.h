@@ -5,6 +5,7 @@
 
 #include "engine/program.h"
 #include "nets/nets.h"
+#include "tools/common/perceptual_loss.h"
 #include "tools/train/inpaint_photos.h"
 #include "tools/train/inpaint_recipe.h"
 
@@ -16,6 +17,7 @@ struct InpaintLosses {
   double hole_l1 = 0;                     ///< of the composed image over all pixels: the hole's share of refined_l1
   double real_hinge = 0, fake_hinge = 0;  ///< of the discriminator; both 1 when it knows nothing, 0 when it is sure
   double judgement = 0;                   ///< −mean score of what was painted: what the generator minimises
+  double perceptual = 0;                  ///< mean absolute difference of VGG11's activations
   double discriminator() const { return real_hinge + fake_hinge; }
 };
 
@@ -37,7 +39,7 @@ class InpaintModel {
   size_t bytes() const;
 
  private:
-  enum Sum { kCoarse, kRefined, kHole, kReal, kFake, kJudgement, kSums };
+  enum Sum { kCoarse, kRefined, kHole, kReal, kFake, kJudgement, kPerceptual, kSums };
   void build_generator(uint64_t seed);
   void scale_filters();
   void build_discriminator(uint64_t seed);
@@ -46,13 +48,16 @@ class InpaintModel {
   /// sums_.
   void loss(const Loss&, Tensor pred, Tensor target, Tensor slope, Sum sum, const StepState* state);
 
+  Tensor sum_of(Sum) const;
+
   Stream* stream_;
   InpaintRecipe recipe_;
   Value image_, mask_, judged_, complete_;
   Inpainted net_;
   Value trained_input_, trained_scores_, judge_input_, judge_scores_;
   std::unique_ptr<Program> generator_, discriminator_;
-  std::unique_ptr<Program> judge_;  ///< the discriminator frozen, with slopes of its input
+  std::unique_ptr<Program> judge_;              ///< the discriminator frozen, with slopes of its input
+  std::unique_ptr<PerceptualLoss> perceptual_;  ///< null when the recipe gives it no weight
   std::unique_ptr<Loss> l1_, hole_l1_, hinge_, critic_;
   OwnedTensor target_;  ///< the images in accumulator type
   OwnedTensor signs_;   ///< +1 for each patch of a real image, then −1 for each of a painted one

@@ -71,6 +71,12 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .value = &r.adversarial_weight,
        .low = 0,
        .high = kMany},
+      {.name = "perceptual_weight",
+       .help = "of the difference of VGG11's activations over original and completed image; 0: none",
+       .value = &r.perceptual_weight,
+       .low = 0,
+       .high = kMany},
+      {.name = "perceptual_net", .help = "file with VGG11's weights, torchvision's", .value = &r.perceptual_net},
       {.name = "warmup_l1_steps",
        .help = "first steps without the discriminator",
        .value = &r.warmup_l1_steps,
@@ -106,7 +112,11 @@ void check_recipe(const InpaintRecipe& r) {
   TT_CHECK(r.size % 8 == 0, UsageError, "size is ", r.size, ", expected a multiple of 8");
   TT_CHECK(r.mask_area_min <= r.mask_area_max, UsageError, "mask_area_min ", r.mask_area_min,
            " is larger than mask_area_max ", r.mask_area_max);
-  TT_CHECK(r.l1_weight > 0 || r.hole_weight > 0 || r.adversarial_weight > 0, UsageError,
+  TT_CHECK(r.perceptual_weight == 0 || !r.perceptual_net.empty(), UsageError, "perceptual_weight ", r.perceptual_weight,
+           " needs perceptual_net, a file with VGG11's weights");
+  TT_CHECK(r.perceptual_weight == 0 || r.size >= 16, UsageError, "size is ", r.size,
+           ", the perceptual loss takes at least 16");
+  TT_CHECK(r.l1_weight > 0 || r.perceptual_weight > 0 || r.hole_weight > 0 || r.adversarial_weight > 0, UsageError,
            "every loss has weight 0: nothing would train");
 }
 

@@ -27,7 +27,8 @@ struct InpaintRecipe {
   double min_crop = 0.5;  ///< the shortest side of a training crop, as a share of the photograph's shorter side
   std::string augment = "flip";
   /// Absolute errors count as shares of the way from black to white, whatever range the family's images have.
-  double l1_weight = 1, hole_weight = 0, adversarial_weight = 1;
+  double l1_weight = 1, hole_weight = 0, adversarial_weight = 1, perceptual_weight = 0;
+  std::string perceptual_net;  ///< a file with VGG11's weights
   int warmup_l1_steps = 0;
   double ema_decay = 0.999;
   int report_steps = 1000;

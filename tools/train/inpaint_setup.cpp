@@ -23,7 +23,10 @@ constexpr const char* kResultsHeader =
 ordered_json binding_settings(const ordered_json& config) {
   ordered_json settings = config.at("recipe");
   settings.erase("description");
-  if (!settings.contains("family")) settings["family"] = "csqiangwen";  // a run from before there was a choice
+  // A run from before there was a choice:
+  if (!settings.contains("family")) settings["family"] = "csqiangwen";
+  if (!settings.contains("perceptual_weight")) settings["perceptual_weight"] = 0.0;
+  if (!settings.contains("perceptual_net")) settings["perceptual_net"] = "";
   if (config.at("recipe").at("schedule") == "constant") {
     settings.erase("steps");
     settings.erase("epochs");

@@ -65,7 +65,7 @@ void InpaintTrainer::step() {
   const bool judged = adversarial();
   const InpaintLosses l = model_->step(batch, progress_.step + 1, progress_.adversary_step + 1, share, judged);
   const std::vector<double> losses = in_order(l);
-  for (double v : losses) {
+  for (double v : {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement, l.perceptual}) {
     TT_CHECK(std::isfinite(v), Error, "a loss is no longer finite at step ", progress_.step + 1,
              ": start anew with a lower --lr (now ", recipe_.lr, ") or a smaller --adversarial-weight (now ",
              recipe_.adversarial_weight, "); the last checkpoint stays");
@@ -84,6 +84,7 @@ void InpaintTrainer::step() {
                     {"real_hinge", l.real_hinge},
                     {"fake_hinge", l.fake_hinge},
                     {"judgement", l.judgement},
+                    {"perceptual", l.perceptual},
                     {"seconds", seconds},
                     {"waited", waited}});
   std::string note = fmt::format("l1 {:.4f} coarse, {:.4f} refined", l.coarse_l1, l.refined_l1);

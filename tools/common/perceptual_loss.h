@@ -1,0 +1,36 @@
+#pragma once
+// What two images differ by in the eyes of a net that recognises things.
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/loss.h"
+#include "engine/program.h"
+
+namespace telltale {
+
+/// The mean absolute difference of VGG11's activations before its first four poolings, each layer's mean counting alike
+/// (Johnson et al. 2016; the absolute form of Liu et al. 2018, "Image inpainting for irregular holes").
+class PerceptualLoss {
+ public:
+  /// `weights`: a file with torchvision's VGG11, of ImageNet or a detector of ours, any width; DataError naming it when
+  /// it is another net's. Images have shape {N,H,W,3}, H and W at least 16, black at `black` and white at 1, and
+  /// `compute` type. The stream must outlive it.
+  PerceptualLoss(Stream&, const std::string& weights, const Shape& image, float black, DType compute, double weight);
+
+  /// Assigns weight · difference to `sum` ({1,1,1,1}, accumulator type) and adds its slope by `painted` to `slope`
+  /// (compute type, times the state's loss scale). Enqueues only.
+  void eval(Tensor painted, Tensor original, Tensor slope, Tensor sum, const StepState*);
+  size_t bytes() const;
+
+ private:
+  Stream* stream_;
+  Value input_;
+  std::vector<Value> features_;
+  std::unique_ptr<Program> net_;               ///< constant, with slopes of its input
+  std::vector<OwnedTensor> wanted_;            ///< the original's features, in accumulator type
+  std::vector<std::unique_ptr<Loss>> losses_;  ///< one a feature
+  OwnedTensor each_;
+};
+
+}  // namespace telltale
