@@ -39,10 +39,19 @@ Spec BatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
     spec.saved = {{{1, 1, 1, x[0].c}, type}, {{1, 1, 1, x[0].c}, type}};
   }
   if (c.backward && batch_statistics) spec.keep_x = 1;
-  spec.keep_y = c.backward && s_.act != Act::none;
+  // Relu's mask comes from x where that is kept anyway and all of y; else as bits.
+  if (c.backward && s_.act != Act::none && (s_.residual || !batch_statistics))
+    spec.saved.push_back({passed_shape(x[0]), DType::u8});
   if (!batch_statistics) spec.inplace = 0;
   return spec;
 }
+
+namespace {
+/// Relu's packed mask, where plan() asked for one: the last of the saved tensors.
+Tensor passed_in(const Io& io) {
+  return !io.saved.empty() && io.saved.back().dtype == DType::u8 ? io.saved.back() : Tensor{};
+}
+}  // namespace
 
 void BatchNorm::forward(Stream& s, const Io& io) const {
   BatchNormArgs a{.x = io.x[0],
@@ -58,6 +67,7 @@ void BatchNorm::forward(Stream& s, const Io& io) const {
   a.momentum = s_.momentum;
   a.eps = s_.eps;
   a.act = s_.act;
+  a.passed = passed_in(io);
   if (!io.training || io.frozen) return batchnorm_frozen(s, a);
   a.mean = io.saved[0];
   a.rstd = io.saved[1];
@@ -68,9 +78,10 @@ void BatchNorm::forward(Stream& s, const Io& io) const {
 void BatchNorm::backward(Stream& s, const Io& io) const {
   BatchNormGradArgs g;
   g.x = io.x[0];
-  g.y = io.y;
+  g.passed = passed_in(io);
   g.dy = io.dy;
   g.gamma = io.w[0];
+  g.beta = io.w[1];
   g.eps = s_.eps;
   g.act = s_.act;
   if (io.frozen) {

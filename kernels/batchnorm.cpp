@@ -6,6 +6,7 @@
 
 #include "kernels/core/math.h"
 #include "kernels/core/row_blocks.h"
+#include "kernels/relu_mask.h"
 
 namespace telltale {
 namespace {
@@ -19,6 +20,10 @@ void check_like(const char* name, const Tensor& t, const Tensor& x) {
   TT_CHECK(t && t.shape == x.shape && t.dtype == x.dtype, ShapeError, "batchnorm: ", name, " must be like x, ",
            to_string(x.shape), " of ", name_of(x.dtype), ", got ",
            t ? to_string(t.shape) + " of " + name_of(t.dtype) : "nothing");
+}
+void check_passed(const Tensor& t, const Tensor& x) {
+  TT_CHECK(!t || (t.shape == passed_shape(x.shape) && t.dtype == DType::u8), ShapeError, "batchnorm: the mask must be ",
+           to_string(passed_shape(x.shape)), " of u8, got ", to_string(t.shape), " of ", name_of(t.dtype));
 }
 void check_act(Act act) {
   TT_CHECK(act == Act::none || act == Act::relu, ShapeError, "batchnorm: only relu can be fused");
@@ -149,7 +154,7 @@ void forward(Stream& s, const BatchNormArgs& a) {
     const double rstd = 1 / std::sqrt(squares[c] / rows + double(a.eps));
     a.mean.as<A>()[c] = mean[c] = A(total[c]);
     a.rstd.as<A>()[c] = A(rstd);
-    scale[c] = A(double(a.gamma.as<A>()[c]) * rstd);
+    scale[c] = a.gamma.as<A>()[c] * A(rstd);  // as backward has it, which may compute relu's mask anew
     beta[c] = a.beta.as<A>()[c];
     A &running_mean = a.running_mean.as<A>()[c], &running_var = a.running_var.as<A>()[c];
     running_mean = A((1 - momentum) * double(running_mean) + momentum * total[c]);
@@ -167,19 +172,36 @@ void forward(Stream& s, const BatchNormArgs& a) {
   for (int64_t b = 0; b < g.count; ++b) {
     g.groups(b, [&](int64_t o, int64_t length) {
       write(x + o, residual ? residual + o : nullptr, mean, scale, beta, length, y + o);
+      if (a.passed) pack_mask(y + o, o, length, g.c, a.passed.as<uint8_t>());
     });
   }
 }
 
-/// g = dy where the activation let it through. Two loops: in one, the compiler makes dy's loads wait for y's.
-template <class T, class A>
-void masked(const T* dy, const T* y, bool relu, int64_t n, A* g) {
+/// What backward reads of a layer to know which slopes relu lets through.
+template <class T>
+struct Incoming {
+  using A = acc_t<T>;
+  const T *x, *dy;
+  const uint8_t* passed;
+  const A *mean, *slope, *beta;  ///< for a whole group of rows
+  int c;
+  bool relu;
+
+  /// g = dy where relu let it through: n elements from `offset` on, `at` in their group. Two loops: in one, the
+  /// compiler makes dy's loads wait for x's.
+  void masked(int64_t offset, int64_t at, int64_t n, A* g) const {
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) g[i] = load(dy[i]);
-  if (!relu) return;
+    for (int64_t i = 0; i < n; ++i) g[i] = load(dy[offset + i]);
+    if (!relu) return;
+    if (passed) return unpack_mask(passed, offset, n, c, g);
+    const A *m = mean + at, *k = slope + at, *b = beta + at;
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) g[i] = load(y[i]) > A(0) ? g[i] : A(0);
-}
+    for (int64_t i = 0; i < n; ++i) {
+      const A y = (load(x[offset + i]) - m[i]) * k[i] + b[i];
+      g[i] = load(store<T>(y)) > A(0) ? g[i] : A(0);
+    }
+  }
+};
 
 /// to[i] = or += value(i).
 template <class T, class F>
@@ -210,18 +232,24 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
   const RowBlocks g(a.dy.shape.rows(), a.dy.shape.c, sizeof(T));
   const int64_t width = g.width(), stride = 2 * width;
   Pieces pieces(
-      s.workspace(Pieces::bytes<A>(g.count * stride) + 2 * Pieces::bytes<double>(g.c) + 4 * Pieces::bytes<A>(width))
+      s.workspace(Pieces::bytes<A>(g.count * stride) + 2 * Pieces::bytes<double>(g.c) + 5 * Pieces::bytes<A>(width))
           .data);
   A* partial = pieces.take<A>(g.count * stride);
   double *sum_g = pieces.take<double>(g.c), *sum_gx = pieces.take<double>(g.c);
   A *mean = pieces.take<A>(width), *slope = pieces.take<A>(width), *constant = pieces.take<A>(width),
-    *linear = pieces.take<A>(width);
-  const T *x = a.x.as<T>(), *y = a.y.as<T>(), *dy = a.dy.as<T>();
+    *linear = pieces.take<A>(width), *beta = pieces.take<A>(width);
+  const T* x = a.x.as<T>();
+  const bool recompute = relu && !a.passed;
   const auto rstd_of = [&](int c) {
     return trained ? double(a.rstd.as<A>()[c]) : 1 / std::sqrt(double(a.running_var.as<A>()[c]) + double(a.eps));
   };
-  for (int c = 0; c < g.c; ++c) mean[c] = (trained ? a.mean : a.running_mean).template as<A>()[c];
-  g.spread(mean);
+  for (int c = 0; c < g.c; ++c) {
+    mean[c] = (trained ? a.mean : a.running_mean).template as<A>()[c];
+    slope[c] = A(double(a.gamma.as<A>()[c]) * rstd_of(c));
+    beta[c] = recompute ? a.beta.as<A>()[c] : A(0);
+  }
+  for (A* v : {mean, slope, beta}) g.spread(v);
+  const Incoming<T> in{x, a.dy.as<T>(), a.passed.as<uint8_t>(), mean, slope, beta, g.c, relu};
 
   std::fill(sum_g, sum_g + g.c, 0.0);
   std::fill(sum_gx, sum_gx + g.c, 0.0);
@@ -234,7 +262,7 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
         A v[kSegment];
         for (int64_t at = 0; at < length; at += kSegment) {
           const int64_t n = std::min(kSegment, length - at), o = offset + at;
-          masked(dy + o, y + o, relu, n, v);
+          in.masked(o, at, n, v);
 #pragma omp simd
           for (int64_t i = 0; i < n; ++i) {
             sg[at + i] += v[i];
@@ -251,13 +279,11 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
   // dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)), with x̂ = (x − mean)·rstd.
   for (int c = 0; c < g.c; ++c) {
     const double rstd = rstd_of(c), k = double(a.gamma.as<A>()[c]) * rstd, rows = double(g.rows);
-    slope[c] = A(k);
     constant[c] = A(k * sum_g[c] / rows);
     linear[c] = A(k * rstd * rstd * sum_gx[c] / rows);
     write_weight<A>(a.dgamma, a.dw_mode, c, sum_gx[c] * rstd);
     write_weight<A>(a.dbeta, a.dw_mode, c, sum_g[c]);
   }
-  g.spread(slope);
   g.spread(constant);
   g.spread(linear);
   if (!wants_dx && !wants_dresidual) return;
@@ -268,7 +294,7 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
       A v[kSegment];
       for (int64_t at = 0; at < length; at += kSegment) {
         const int64_t n = std::min(kSegment, length - at), o = offset + at;
-        masked(dy + o, y + o, relu, n, v);
+        in.masked(o, at, n, v);
         if (wants_dresidual) write(a.dresidual.as<T>() + o, a.dresidual_mode, n, [&](int64_t i) { return v[i]; });
         if (!wants_dx) continue;
         const A *k = slope + at, *k0 = constant + at, *k1 = linear + at, *m = mean + at;
@@ -293,6 +319,7 @@ void check_batchnorm(const BatchNormArgs& a) {
   check_vector("beta", a.beta, a.x);
   check_vector("running_mean", a.running_mean, a.x);
   check_vector("running_var", a.running_var, a.x);
+  check_passed(a.passed, a.x);
   if (a.mean) check_vector("mean", a.mean, a.x);
   if (a.rstd) check_vector("rstd", a.rstd, a.x);
   check_act(a.act);
@@ -302,8 +329,10 @@ void check_batchnorm(const BatchNormGradArgs& a) {
   TT_CHECK(a.dy && a.dy.shape.numel() > 0, ShapeError, "batchnorm: dy is empty: ", to_string(a.dy.shape));
   const bool trained = bool(a.mean);
   const bool weights = (a.dgamma || a.dbeta) && a.dw_mode != GradMode::ignore;
-  if (weights || (trained && a.dx && a.dx_mode != GradMode::ignore)) check_like("x", a.x, a.dy);
-  if (a.act != Act::none) check_like("y", a.y, a.dy);
+  const bool recompute = a.act != Act::none && !a.passed;
+  if (weights || recompute || (trained && a.dx && a.dx_mode != GradMode::ignore)) check_like("x", a.x, a.dy);
+  if (recompute) check_vector("beta", a.beta, a.dy);
+  check_passed(a.passed, a.dy);
   if (a.dx) check_like("dx", a.dx, a.dy);
   if (a.dresidual) check_like("dresidual", a.dresidual, a.dy);
   check_vector("gamma", a.gamma, a.dy);

@@ -2,6 +2,7 @@
 #include "kernels/batchnorm.h"
 #include "kernels/core/column_tiles.h"
 #include "kernels/core/math.h"
+#include "kernels/relu_mask.h"
 
 namespace telltale {
 namespace {
@@ -146,6 +147,7 @@ struct Normalise {
   A eps;
   bool frozen;  // rstd then holds a variance
   bool relu, aligned;
+  uint8_t* passed;
 
   TT_HD void operator()(int64_t i) const {
     const RowChunks::At at = chunks.at(i);
@@ -169,6 +171,7 @@ struct Normalise {
         each_in_chunk([&](int k) { v[k] = activate(Act::relu, v[k]); });
       }
       store_chunk(y + o, v, at.size, aligned);
+      if (passed) passed[row * chunks.per_row + at.c / kChunk] = bits_of<T>(v, at.size);
     }
   }
 };
@@ -191,7 +194,8 @@ void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tens
                        A(a.eps),
                        frozen,
                        a.act == Act::relu,
-                       aligned};
+                       aligned,
+                       a.passed.as<uint8_t>()};
   for_each(s, f.chunks.count(), f);
 }
 
@@ -210,50 +214,66 @@ void forward(Stream& s, const BatchNormArgs& a) {
 }
 
 /// What backward reads of a layer, in either form.
-template <class T>
+template <class T, Mask kMask>
 struct Incoming {
   using A = acc_t<T>;
-  const T *x, *y, *dy;
-  const A *mean, *rstd;
+  const T *x, *dy;
+  const uint8_t* passed;
+  const A *mean, *rstd, *gamma, *beta;
   A eps;
-  bool frozen, aligned;  // y null: no activation
-  TT_HD Chunk<A> masked(int64_t offset, int size) const {
-    Chunk<A> g = load_chunk(dy + offset, size, aligned);
-    if (y) {
-      const Chunk<A> v = load_chunk(y + offset, size, aligned);
-      each_in_chunk([&](int k) { g[k] = v[k] > A(0) ? g[k] : A(0); });
+  int c;
+  bool frozen, aligned;
+
+  /// One number a channel.
+  struct Constants {
+    Chunk<A> mean, scale, beta;
+  };
+  TT_HD A rstd_of(int channel) const { return frozen ? A(1) / A(sqrt(rstd[channel] + eps)) : rstd[channel]; }
+  TT_HD Constants constants(int channel, int size) const {
+    Constants k{load_chunk(mean + channel, size, false), load_chunk(gamma + channel, size, false), chunk_of(A(0))};
+    each_in_chunk([&](int i) { k.scale[i] *= i < size ? rstd_of(channel + i) : A(0); });
+    if constexpr (kMask == Mask::recomputed) k.beta = load_chunk(beta + channel, size, false);
+    return k;
+  }
+  /// dy where relu let y through. x is read only where the mask is computed anew, as forward computed y.
+  TT_HD Chunk<A> masked(int64_t row, int channel, int size, const Constants& k, const Chunk<A>& x) const {
+    Chunk<A> g = load_chunk(dy + row * c + channel, size, aligned);
+    if constexpr (kMask == Mask::recomputed) {
+      each_in_chunk([&](int i) { g[i] = passes<T>((x[i] - k.mean[i]) * k.scale[i] + k.beta[i]) ? g[i] : A(0); });
+    } else if constexpr (kMask == Mask::packed) {
+      const unsigned bits = passed[row * mask_bytes(c) + channel / kChunk];
+      each_in_chunk([&](int i) { g[i] = bits & 1u << i ? g[i] : A(0); });
     }
     return g;
   }
-  TT_HD A rstd_of(int c) const { return frozen ? A(1) / A(sqrt(rstd[c] + eps)) : rstd[c]; }
 };
 
 /// Σ g and Σ g·(x − mean).
-template <class T>
+template <class T, Mask kMask>
 struct GradientTerms {
   using A = acc_t<T>;
-  Incoming<T> in;
-  TT_HD Chunk<A> begin(int c, int size) const { return load_chunk(in.mean + c, size, false); }
-  TT_HD void add(const Chunk<A>& mean, int64_t offset, int size, Chunk<A> (&sums)[2]) const {
-    const Chunk<A> g = in.masked(offset, size), x = load_chunk(in.x + offset, size, in.aligned);
+  Incoming<T, kMask> in;
+  TT_HD typename Incoming<T, kMask>::Constants begin(int c, int size) const { return in.constants(c, size); }
+  TT_HD void add(const typename Incoming<T, kMask>::Constants& of, int64_t row, int c, int size,
+                 Chunk<A> (&sums)[2]) const {
+    const Chunk<A> x = load_chunk(in.x + row * in.c + c, size, in.aligned), g = in.masked(row, c, size, of, x);
     each_in_chunk([&](int k) {
       sums[0][k] += g[k];
-      sums[1][k] += g[k] * (x[k] - mean[k]);
+      sums[1][k] += g[k] * (x[k] - of.mean[k]);
     });
   }
 };
 
 /// dγ, dβ, and the two per-channel constants of dx.
-template <class T>
+template <class T, Mask kMask>
 struct WriteChannelGradients {
   using A = acc_t<T>;
-  Incoming<T> in;
-  const A* gamma;
+  Incoming<T, kMask> in;
   A *dgamma, *dbeta, *constant, *linear;
   A rows;
   bool accumulate;
   TT_HD void operator()(int c, const A (&sum)[2]) const {
-    const A rstd = in.rstd_of(c), slope = gamma[c] * rstd;
+    const A rstd = in.rstd_of(c), slope = in.gamma[c] * rstd;
     constant[c] = slope * sum[0] / rows;
     linear[c] = slope * rstd * rstd * sum[1] / rows;
     const A dg = sum[1] * rstd;
@@ -263,41 +283,41 @@ struct WriteChannelGradients {
 };
 
 /// dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)) and dresidual = g, a chunk of channels of a few rows to an index.
-template <class T>
+template <class T, Mask kMask>
 struct InputGradient {
   using A = acc_t<T>;
-  Incoming<T> in;
+  Incoming<T, kMask> in;
   RowChunks chunks;  // over groups of rows
   int64_t rows;
-  const A *gamma, *constant, *linear;
+  const A *constant, *linear;
   T *dx, *dresidual;
   bool dx_accumulate, dresidual_accumulate;
   TT_HD void operator()(int64_t i) const {
     const RowChunks::At at = chunks.at(i);
-    Chunk<A> slope = load_chunk(gamma + at.c, at.size, false), mean = chunk_of(A(0)), c0 = mean, c1 = mean;
-    each_in_chunk([&](int k) { slope[k] *= k < at.size ? in.rstd_of(at.c + k) : A(0); });
-    if (!in.frozen && dx) {
-      mean = load_chunk(in.mean + at.c, at.size, false);
+    const typename Incoming<T, kMask>::Constants of = in.constants(at.c, at.size);
+    Chunk<A> c0 = chunk_of(A(0)), c1 = c0, x = c0;
+    const bool through_statistics = !in.frozen && dx;
+    if (through_statistics) {
       c0 = load_chunk(constant + at.c, at.size, false);
       c1 = load_chunk(linear + at.c, at.size, false);
     }
     const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
     for (int64_t row = first; row < last; ++row) {
       const int64_t o = row * chunks.c + at.c;
-      Chunk<A> g = in.masked(o, at.size);
+      if (through_statistics || kMask == Mask::recomputed) x = load_chunk(in.x + o, at.size, in.aligned);
+      Chunk<A> g = in.masked(row, at.c, at.size, of, x);
       if (dresidual) store_gradient(dresidual + o, g, at.size, in.aligned, dresidual_accumulate);
       if (!dx) continue;
-      each_in_chunk([&](int k) { g[k] *= slope[k]; });
-      if (!in.frozen) {
-        const Chunk<A> x = load_chunk(in.x + o, at.size, in.aligned);
-        each_in_chunk([&](int k) { g[k] -= c0[k] + c1[k] * (x[k] - mean[k]); });
+      each_in_chunk([&](int k) { g[k] *= of.scale[k]; });
+      if (through_statistics) {
+        each_in_chunk([&](int k) { g[k] -= c0[k] + c1[k] * (x[k] - of.mean[k]); });
       }
       store_gradient(dx + o, g, at.size, in.aligned, dx_accumulate);
     }
   }
 };
 
-template <class T>
+template <class T, Mask kMask>
 void backward(Stream& s, const BatchNormGradArgs& a) {
   using A = acc_t<T>;
   const bool frozen = !a.mean;
@@ -309,38 +329,38 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
   const size_t c = size_t(shape.c);
   A* partial = s.workspace((size_t(tiles.slabs) * 2 + 2) * c * sizeof(A)).template as<A>();
   A *constant = partial + size_t(tiles.slabs) * 2 * c, *linear = constant + c;
-  const bool aligned =
-      shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.dy.data, a.dx.data, a.dresidual.data});
-  const Incoming<T> in{a.x.as<T>(),
-                       a.act == Act::relu ? a.y.as<T>() : nullptr,
-                       a.dy.as<T>(),
-                       (frozen ? a.running_mean : a.mean).template as<A>(),
-                       (frozen ? a.running_var : a.rstd).template as<A>(),
-                       A(a.eps),
-                       frozen,
-                       aligned};
+  const bool aligned = shape.c % kChunk == 0 && all_aligned({a.x.data, a.dy.data, a.dx.data, a.dresidual.data});
+  const Incoming<T, kMask> in{a.x.as<T>(),
+                              a.dy.as<T>(),
+                              a.passed.as<uint8_t>(),
+                              (frozen ? a.running_mean : a.mean).template as<A>(),
+                              (frozen ? a.running_var : a.rstd).template as<A>(),
+                              a.gamma.as<A>(),
+                              a.beta.as<A>(),
+                              A(a.eps),
+                              shape.c,
+                              frozen,
+                              aligned};
   if (wants_dw || (wants_dx && !frozen)) {
-    launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 2, GradientTerms<T>>{tiles, {in}, partial});
-    using Fold = FoldSlabs<A, 2, WriteChannelGradients<T>>;
-    launch<Fold::kLanes>(
-        s, Fold::grid(shape.c),
-        Fold{tiles.slabs,
-             shape.c,
-             partial,
-             {in, a.gamma.as<A>(), wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
-              constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate}});
+    launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 2, GradientTerms<T, kMask>>{tiles, {in}, partial});
+    using Fold = FoldSlabs<A, 2, WriteChannelGradients<T, kMask>>;
+    launch<Fold::kLanes>(s, Fold::grid(shape.c),
+                         Fold{tiles.slabs,
+                              shape.c,
+                              partial,
+                              {in, wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
+                               constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate}});
   }
   if (!wants_dx && !wants_dresidual) return;
-  const InputGradient<T> f{in,
-                           row_groups(shape),
-                           tiles.rows,
-                           a.gamma.as<A>(),
-                           constant,
-                           linear,
-                           wants_dx ? a.dx.as<T>() : nullptr,
-                           wants_dresidual ? a.dresidual.as<T>() : nullptr,
-                           a.dx_mode == GradMode::accumulate,
-                           a.dresidual_mode == GradMode::accumulate};
+  const InputGradient<T, kMask> f{in,
+                                  row_groups(shape),
+                                  tiles.rows,
+                                  constant,
+                                  linear,
+                                  wants_dx ? a.dx.as<T>() : nullptr,
+                                  wants_dresidual ? a.dresidual.as<T>() : nullptr,
+                                  a.dx_mode == GradMode::accumulate,
+                                  a.dresidual_mode == GradMode::accumulate};
   for_each(s, f.chunks.count(), f);
 }
 
@@ -354,7 +374,11 @@ void batchnorm_forward(Stream& s, const BatchNormArgs& a) {
 }
 void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
   check_batchnorm(a);
-  visit_float(a.dy.dtype, [&](auto tag) { backward<typename decltype(tag)::type>(s, a); });
+  visit_float(a.dy.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if (a.act != Act::relu) return backward<T, Mask::none>(s, a);
+    a.passed ? backward<T, Mask::packed>(s, a) : backward<T, Mask::recomputed>(s, a);
+  });
 }
 }  // namespace cuda
 

@@ -16,11 +16,15 @@ struct BatchNormArgs {
   Tensor batches;                    ///< optional {1,1,1,1} of A: training adds 1 (num_batches_tracked)
   float momentum = 0.1f, eps = 1e-5f;
   Act act = Act::none;  ///< none or relu
+  Tensor passed{};      ///< optional, passed_shape(x) of u8: written, bit k of byte j where y > 0 in channel 8·j + k
 };
-/// Backward of either form. The relu mask is taken from y.
+/// Backward of either form. Relu's mask is `passed`, a sixteenth of y's bytes in 16 bits; where that is absent it is
+/// computed anew from x, which takes beta and is right only where no residual was added.
 struct BatchNormGradArgs {
-  Tensor x, y, dy;
+  Tensor x, dy;
+  Tensor passed;  ///< optional, what forward wrote
   Tensor gamma;
+  Tensor beta;                       ///< read only where relu's mask is computed anew
   Tensor mean, rstd;                 ///< training: what forward wrote; frozen: absent
   Tensor running_mean, running_var;  ///< frozen: read; training: absent
   Tensor dx;                         ///< optional, x's shape and type, obeying dx_mode; may be dy
@@ -31,6 +35,8 @@ struct BatchNormGradArgs {
   Act act = Act::none;
 };
 
+/// Of relu's packed mask: a byte for eight channels, {N,H,W,⌈C/8⌉}.
+constexpr Shape passed_shape(const Shape& x) { return {x.n, x.h, x.w, (x.c + 7) / 8}; }
 /// Throws ShapeError where shapes or types don't fit together.
 void check_batchnorm(const BatchNormArgs&);
 void check_batchnorm(const BatchNormGradArgs&);

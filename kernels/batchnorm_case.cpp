@@ -10,12 +10,13 @@ namespace {
 struct Setting {
   Shape x;
   bool relu = false, residual = false, frozen = false;
-  double centre = 0;  ///< of x, which spreads by 1 to both sides
+  bool packed = false;  ///< relu's mask as bits
+  double centre = 0;    ///< of x, which spreads by 1 to both sides
   GradMode mode = GradMode::overwrite;
   std::string name() const {
     static const char* const modes[] = {" ignore", "", " accumulate"};
     return cat(to_string(x), relu ? " relu" : "", residual ? " residual" : "", frozen ? " frozen" : "",
-               centre != 0 ? cat(" around ", centre) : "", modes[int(mode)]);
+               packed ? " packed mask" : "", centre != 0 ? cat(" around ", centre) : "", modes[int(mode)]);
   }
 };
 
@@ -54,6 +55,7 @@ BatchNormArgs arguments(CaseRun& run, const Setting& z) {
   a.batches = run.from({1, 1, 1, 1}, acc, {41});
   a.y = run.output(z.x);
   a.act = z.relu ? Act::relu : Act::none;
+  if (z.packed) a.passed = run.output(passed_shape(z.x), DType::u8);
   return a;
 }
 
@@ -82,12 +84,25 @@ Vec normalised(const Setting& z, const Vec& x, const Vec& mean, const Vec& rstd,
   return y;
 }
 
+/// A byte for eight channels of a row: which of them relu let through.
+Vec packed_mask(const Vec& y, size_t channels) {
+  Vec bytes;
+  for (size_t row = 0; row < y.size(); row += channels) {
+    for (size_t c = 0; c < channels; ++c) {
+      if (c % 8 == 0) bytes.push_back(0);
+      if (y[row + c] > 0) bytes.back() += double(1 << c % 8);
+    }
+  }
+  return bytes;
+}
+
 void forward(CaseRun& run, const Setting& z) {
   BatchNormArgs a = arguments(run, z);
   const Vec old_mean = run.is_test() ? run.values(a.running_mean) : Vec(),
             old_var = run.is_test() ? run.values(a.running_var) : Vec();
   const double passes = (z.frozen ? 2 : 3) + (z.residual ? 1 : 0);
-  run.op(passes * double(a.x.bytes()), 8.0 * double(z.x.numel()), [&] { run_forward(run, z, a); });
+  run.op(passes * double(a.x.bytes()) + double(a.passed.bytes()), 8.0 * double(z.x.numel()),
+         [&] { run_forward(run, z, a); });
   if (!run.is_test()) return;
 
   const size_t channels = size_t(z.x.c);
@@ -119,6 +134,7 @@ void forward(CaseRun& run, const Setting& z) {
   const double floor = std::max(2.0, (std::abs(z.centre) + 1) * largest(rstd) * 1.5);
   const double allowed = size_of(run.dtype) == 2 ? 1 : z.x.rows() == 1 ? 12 : ulps(run.dtype);
   run.expect("y", a.y, y, allowed, size_of(run.dtype) == 2 ? 1 : floor);
+  if (z.packed) run.expect("passed", a.passed, packed_mask(run.values(a.y), channels), 0);
   if (!z.frozen) return;
   a.y = a.x;
   run_forward(run, z, a);
@@ -160,7 +176,8 @@ void backward(CaseRun& run, const Setting& z) {
   run_forward(run, z, a);
   BatchNormGradArgs g;
   g.x = a.x;
-  g.y = a.y;
+  g.passed = a.passed;
+  g.beta = a.beta;
   g.dy = run.input(z.x);
   g.gamma = a.gamma;
   g.act = a.act;
@@ -181,9 +198,10 @@ void backward(CaseRun& run, const Setting& z) {
     dgamma0 = run.values(g.dgamma);
     dbeta0 = run.values(g.dbeta);
   }
-  // Read twice: x, dy and, for relu's mask, y. Written: dx and dresidual.
-  const double passes = 5 + (z.relu ? 2 : 0) + (z.residual ? 1 : 0);
-  run.op(passes * double(a.x.bytes()), 14.0 * double(z.x.numel()), [&] { batchnorm_backward(run.stream, g); });
+  // Read twice: x, dy and relu's mask. Written: dx and dresidual.
+  const double passes = 5 + (z.residual ? 1 : 0);
+  run.op(passes * double(a.x.bytes()) + 2 * double(a.passed.bytes()), 14.0 * double(z.x.numel()),
+         [&] { batchnorm_backward(run.stream, g); });
   if (!run.is_test()) return;
 
   const Vec mean = run.values(z.frozen ? a.running_mean : a.mean);
@@ -191,7 +209,7 @@ void backward(CaseRun& run, const Setting& z) {
   if (z.frozen) {
     for (double& e : rstd) e = 1 / std::sqrt(e + double(a.eps));
   }
-  const Gradients want(z, run.values(g.x), run.values(g.y), run.values(g.dy), run.values(g.gamma), mean, rstd);
+  const Gradients want(z, run.values(g.x), run.values(a.y), run.values(g.dy), run.values(g.gamma), mean, rstd);
   const auto expect = [&](const char* name, const Tensor& got, const Vec& before, const Vec& fresh, double allowed,
                           double floor) {
     const Vec expected = z.mode == GradMode::ignore      ? before
@@ -208,10 +226,10 @@ void backward(CaseRun& run, const Setting& z) {
   if (z.mode != GradMode::overwrite || z.centre != 0) return;  // beside 1e4 a difference of 1e-6 has no digits
 
   const auto recompute = [&] { run_forward(run, z, a); };
-  if (z.x.rows() > 1 || z.frozen) run.gradient("dx", g.x, g.dx, g.y, g.dy, recompute);
-  if (z.residual) run.gradient("dresidual", a.residual, g.dresidual, g.y, g.dy, recompute);
-  if (z.x.rows() > 1 || z.frozen) run.gradient("dgamma", g.gamma, g.dgamma, g.y, g.dy, recompute);
-  run.gradient("dbeta", a.beta, g.dbeta, g.y, g.dy, recompute);
+  if (z.x.rows() > 1 || z.frozen) run.gradient("dx", g.x, g.dx, a.y, g.dy, recompute);
+  if (z.residual) run.gradient("dresidual", a.residual, g.dresidual, a.y, g.dy, recompute);
+  if (z.x.rows() > 1 || z.frozen) run.gradient("dgamma", g.gamma, g.dgamma, a.y, g.dy, recompute);
+  run.gradient("dbeta", a.beta, g.dbeta, a.y, g.dy, recompute);
 
   g.dx = g.dy;
   g.dw_mode = g.dresidual_mode = GradMode::ignore;
@@ -237,21 +255,22 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     for (const Shape& x : shapes) {
       for (const bool frozen : {false, true}) {
         add({.x = x, .frozen = frozen}, backwards, false);
-        add({.x = x, .relu = true, .residual = true, .frozen = frozen}, backwards, false);
+        add({.x = x, .relu = true, .residual = true, .frozen = frozen, .packed = true}, backwards, false);
+        add({.x = x, .relu = true, .frozen = frozen}, backwards, false);
       }
     }
-    add({.x = {3, 7, 5, 17}, .relu = true}, backwards, false);
     add({.x = {3, 7, 5, 16}, .residual = true}, backwards, false);
     for (const Shape& x : {Shape{3, 9, 7, 5}, Shape{4, 33, 35, 24}}) add({.x = x, .centre = 1e4}, backwards, false);
     for (const Shape& x : {Shape{24, 112, 112, 64}, Shape{48, 28, 28, 512}}) {
       add({.x = x, .relu = true}, backwards, true);
-      add({.x = x, .relu = true, .residual = true}, backwards, true);
+      add({.x = x, .relu = true, .residual = true, .packed = true}, backwards, true);
     }
   }
   add({.x = {24, 112, 112, 64}, .relu = true, .frozen = true}, false, true);
   for (const GradMode mode : {GradMode::accumulate, GradMode::ignore}) {
     for (const bool frozen : {false, true})
-      add({.x = {3, 7, 5, 17}, .relu = true, .residual = true, .frozen = frozen, .mode = mode}, true, false);
+      add({.x = {3, 7, 5, 17}, .relu = true, .residual = true, .frozen = frozen, .packed = true, .mode = mode}, true,
+          false);
   }
 });
 

@@ -10,10 +10,11 @@ namespace {
 template <class T>
 struct Elements {
   const T* x;
+  int c;
   bool aligned;
   TT_HD int begin(int, int) const { return 0; }
-  TT_HD void add(int, int64_t offset, int size, Chunk<acc_t<T>> (&sums)[1]) const {
-    const Chunk<acc_t<T>> v = load_chunk(x + offset, size, aligned);
+  TT_HD void add(int, int64_t row, int first, int size, Chunk<acc_t<T>> (&sums)[1]) const {
+    const Chunk<acc_t<T>> v = load_chunk(x + row * c + first, size, aligned);
     each_in_chunk([&](int k) { sums[0][k] += v[k]; });
   }
 };
@@ -31,7 +32,8 @@ void column_sums_of(Stream& s, Tensor x, Tensor y, bool accumulate) {
   const ColumnTiles tiles(x.shape.rows(), x.shape.c);
   A* partial = s.workspace(size_t(tiles.slabs) * size_t(tiles.c) * sizeof(A)).template as<A>();
   const bool aligned = x.shape.c % kChunk == 0 && all_aligned({x.data});
-  launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 1, Elements<T>>{tiles, {x.as<T>(), aligned}, partial});
+  launch<ColumnTiles::kLanes>(s, tiles.grid(),
+                              ColumnSums<A, 1, Elements<T>>{tiles, {x.as<T>(), tiles.c, aligned}, partial});
   using Fold = FoldSlabs<A, 1, WriteSum<A>>;
   launch<Fold::kLanes>(s, Fold::grid(tiles.c), Fold{tiles.slabs, tiles.c, partial, {y.as<A>(), accumulate}});
 }

@@ -51,10 +51,11 @@ TEST_P(LaneOrder, BatchNormKeepsItsBits) {
     a.running_mean = run.input(v, acc, -1, 1);
     a.running_var = run.input(v, acc, 0.5, 1.5);
     a.act = Act::relu;
+    a.passed = run.output(passed_shape(shape), DType::u8);
     batchnorm_forward(run.stream, a);
     BatchNormGradArgs g;
     g.x = a.x;
-    g.y = a.y;
+    g.passed = a.passed;
     g.dy = run.input(shape);
     g.gamma = a.gamma;
     g.mean = a.mean;
@@ -66,7 +67,8 @@ TEST_P(LaneOrder, BatchNormKeepsItsBits) {
     g.act = Act::relu;
     batchnorm_backward(run.stream, g);
     Outputs out;
-    for (const Tensor& t : {a.y, a.mean, a.rstd, a.running_mean, a.running_var, g.dx, g.dresidual, g.dgamma, g.dbeta})
+    for (const Tensor& t :
+         {a.y, a.passed, a.mean, a.rstd, a.running_mean, a.running_var, g.dx, g.dresidual, g.dgamma, g.dbeta})
       out.push_back(bits(run.stream, t));
     return out;
   });

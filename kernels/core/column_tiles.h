@@ -44,7 +44,7 @@ struct ColumnTiles {
 };
 
 /// First level: partial[slab][k][c] = Σ over the slab's rows of term k. Terms: `begin(c, size)` loads what a lane's
-/// channels need, `add(begun, offset, size, sums)` adds one row's terms.
+/// channels need, `add(begun, row, c, size, sums)` adds one row's terms.
 template <class A, int K, class Terms>
 struct ColumnSums {
   struct Shared {
@@ -62,7 +62,7 @@ struct ColumnSums {
       if (p.size > 0) {
         const auto begun = terms.begin(p.c, p.size);
         for (int64_t row = p.first; row < p.last; row += tiles.row_lanes())
-          terms.add(begun, row * tiles.c + p.c, p.size, sums);
+          terms.add(begun, row, p.c, p.size, sums);
       }
       for (int k = 0; k < K; ++k) {
         for (int j = 0; j < kChunk; ++j) shared.v[k][j][t] = sums[k][j];
