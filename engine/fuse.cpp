@@ -35,34 +35,60 @@ std::vector<bool> may_train(const Graph& g) {
   return trains;
 }
 
-bool fuse_one(Graph& g, std::vector<Graph::Node>& nodes, bool training) {
-  const std::vector<Use> uses = uses_of(g);
-  const std::vector<bool> trains = may_train(g);
-  for (size_t a = 0; a < nodes.size(); ++a) {
-    const Use& use = uses[size_t(nodes[a].y.id)];
-    if (use.count != 1) continue;
-    Graph::Node& next = nodes[size_t(use.node)];
-    const bool constant = !training || !trains[size_t(next.y.id)];
-    std::unique_ptr<Layer> fused = nodes[a].layer->absorb(*next.layer, use.position, constant);
-    if (!fused) continue;
-    std::vector<Value> x = nodes[a].x;
+class Fusion {
+ public:
+  Fusion(const Graph& g, std::vector<Graph::Node>& nodes, bool training)
+      : nodes_(nodes), uses_(uses_of(g)), trains_(may_train(g)), training_(training) {}
+
+  bool fuse_one() {
+    for (size_t a = 0; a < nodes_.size(); ++a) {
+      const Use use = only_use(nodes_[a]);
+      std::unique_ptr<Layer> fused = absorbed(nodes_[a]);
+      // What follows goes first where it can: a relu with the pool behind it, not with the convolution before it.
+      if (!fused || absorbed(nodes_[size_t(use.node)])) continue;
+      merge(a, use, std::move(fused));
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  /// Where a node's value is used if that is one place only.
+  Use only_use(const Graph::Node& n) const {
+    const Use& use = uses_[size_t(n.y.id)];
+    return use.count == 1 ? use : Use{};
+  }
+  /// What a node and the only one it feeds would be as one layer; null where nobody absorbs.
+  std::unique_ptr<Layer> absorbed(const Graph::Node& n) const {
+    const Use use = only_use(n);
+    if (use.node < 0) return nullptr;
+    const Graph::Node& next = nodes_[size_t(use.node)];
+    const bool constant = !training_ || !trains_[size_t(next.y.id)];
+    return n.layer->absorb(*next.layer, use.position, constant);
+  }
+  void merge(size_t a, const Use& use, std::unique_ptr<Layer> fused) {
+    Graph::Node& next = nodes_[size_t(use.node)];
+    std::vector<Value> x = nodes_[a].x;
     for (size_t k = 0; k < next.x.size(); ++k) {
       if (int(k) != use.position) x.push_back(next.x[k]);
     }
     next.layer = std::move(fused);
     next.x = std::move(x);
-    next.frozen = nodes[a].frozen;
-    nodes.erase(nodes.begin() + std::ptrdiff_t(a));
-    return true;
+    next.frozen = nodes_[a].frozen;
+    nodes_.erase(nodes_.begin() + std::ptrdiff_t(a));
   }
-  return false;
-}
+
+  std::vector<Graph::Node>& nodes_;
+  const std::vector<Use> uses_;
+  const std::vector<bool> trains_;
+  const bool training_;
+};
 
 }  // namespace
 
 Graph Graph::fused(bool training) const {
   Graph g(*this);
-  while (fuse_one(g, g.nodes_, training)) {
+  while (Fusion(g, g.nodes_, training).fuse_one()) {
   }
   return g;
 }

@@ -110,6 +110,7 @@ class Activation : public LayerOf<Activation> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
   const Act act;
 };
 
@@ -168,16 +169,20 @@ class ConstantChannel : public LayerOf<ConstantChannel> {
   float value_;
 };
 
+/// The window's maximum; after fusion also relu of it.
 class MaxPool : public LayerOf<MaxPool> {
  public:
-  MaxPool(int size, int stride, int pad = 0) : size_(size), stride_(stride), pad_(pad) {}
+  MaxPool(int size, int stride, int pad = 0, Act act = Act::none)
+      : size_(size), stride_(stride), pad_(pad), act_(act) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> with_act(Act) const;
 
  private:
   int size_, stride_, pad_;
+  Act act_;
 };
 
 class AvgPool : public LayerOf<AvgPool> {

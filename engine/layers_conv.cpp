@@ -74,7 +74,7 @@ std::unique_ptr<Layer> Conv::absorb(const Layer& next, int, bool constant) const
     return fused;
   }
   const auto* norm = dynamic_cast<const BatchNorm*>(&next);
-  if (norm && constant && !norm->settings().residual) return std::make_unique<ConvBatchNorm>(*this, *norm);
+  if (norm && constant) return std::make_unique<ConvBatchNorm>(*this, *norm);
   return nullptr;
 }
 

@@ -48,6 +48,12 @@ void Activation::forward(Stream& s, const Io& io) const { activation_forward(s, 
 void Activation::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] != GradMode::ignore) activation_backward(s, io.y, io.dy, io.dx[0], act, io.dx_mode[0]);
 }
+/// The maximum of relus is relu of the maximum, exactly, and of fewer numbers: backward then spreads slopes that have
+/// passed relu, and nobody reads what lies before the pool again.
+std::unique_ptr<Layer> Activation::absorb(const Layer& next, int, bool) const {
+  const auto* pool = dynamic_cast<const MaxPool*>(&next);
+  return pool ? pool->with_act(act) : nullptr;
+}
 
 Spec Add::plan(const PlanContext&, std::span<const Shape> x) const {
   check_inputs(name, x, 2);
@@ -155,7 +161,10 @@ void ConstantChannel::forward(Stream& s, const Io& io) const {
 }
 void ConstantChannel::backward(Stream& s, const Io& io) const { no_gradient(s, io, 0); }
 
-std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_); }
+std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_, act_name(act_)); }
+std::unique_ptr<Layer> MaxPool::with_act(Act act) const {
+  return act_ == Act::none && act == Act::relu ? std::make_unique<MaxPool>(size_, stride_, pad_, act) : nullptr;
+}
 Spec MaxPool::plan(const PlanContext& c, std::span<const Shape> x) const {
   check_inputs(name, x, 1);
   Spec spec;
@@ -170,6 +179,7 @@ void MaxPool::forward(Stream& s, const Io& io) const {
   a.size = size_;
   a.stride = stride_;
   a.pad = pad_;
+  a.act = act_;
   if (!io.saved.empty()) a.argmax = io.saved[0];
   max_pool_forward(s, a);
 }

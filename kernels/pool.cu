@@ -52,7 +52,7 @@ struct MaxPool {
   const T* x;
   T* y;
   uint8_t* argmax;  // may be null
-  bool aligned;
+  bool relu, aligned;
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
     const Pixel p = pixel_at(chunks, rows.out, columns.out, i);
@@ -71,6 +71,13 @@ struct MaxPool {
           at[k] = take ? position : at[k];
         });
       }
+    }
+    if (relu) {
+      each_in_chunk([&](int k) {
+        const bool passes = best[k] > A(0);
+        best[k] = passes ? best[k] : A(0);
+        at[k] = passes ? at[k] : int(kNoPosition);
+      });
     }
     const int64_t o = ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c;
     store_chunk(y + o, best, p.size, aligned);
@@ -214,7 +221,7 @@ void max_pool_forward(Stream& s, const PoolArgs& a) {
     const bool aligned = chunks.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.argmax.data});
     for_each(s, chunks.count(),
              MaxPool<T>{chunks, windows(a, a.x.shape.h, a.y.shape.h), windows(a, a.x.shape.w, a.y.shape.w), a.x.as<T>(),
-                        a.y.as<T>(), a.argmax.as<uint8_t>(), aligned});
+                        a.y.as<T>(), a.argmax.as<uint8_t>(), a.act == Act::relu, aligned});
   });
 }
 

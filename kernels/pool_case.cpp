@@ -15,6 +15,7 @@ struct Setting {
   int size = 2, stride = 2, pad = 0;
   int h = 0, w = 0;  ///< adaptive: y's size
   GradMode mode = GradMode::overwrite;
+  bool relu = false;
   Shape y() const { return kind == Kind::adaptive ? Shape{x.n, h, w, x.c} : pool_output(x, size, stride, pad); }
   std::string op() const {
     return kind == Kind::max ? "max_pool" : kind == Kind::average ? "avg_pool" : "adaptive_avg_pool";
@@ -22,7 +23,7 @@ struct Setting {
   std::string name() const {
     static const char* const modes[] = {" ignore", "", " accumulate"};
     return cat(to_string(x), kind == Kind::adaptive ? cat(" to ", h, "x", w) : cat(" k", size, "s", stride, "p", pad),
-               modes[int(mode)]);
+               relu ? " relu" : "", modes[int(mode)]);
   }
 };
 
@@ -77,6 +78,7 @@ PoolArgs arguments(CaseRun& run, const Setting& z) {
   a.stride = z.stride;
   a.pad = z.pad;
   a.dx_mode = z.mode;
+  a.act = z.relu ? Act::relu : Act::none;
   a.x = run.input(z.x);
   a.y = run.output(z.y());
   if (z.kind == Kind::max) a.argmax = run.output(z.y(), DType::u8);
@@ -96,6 +98,9 @@ void reference(const Setting& z, const Vec& x, Vec& y, Vec& argmax) {
       argmax[o] = position;
     }
   });
+  for (size_t o = 0; z.relu && o < outputs; ++o) {
+    if (!(y[o] > 0)) y[o] = 0, argmax[o] = kNoPosition;
+  }
 }
 
 void check_forward(CaseRun& run, const Setting& z, const PoolArgs& a) {
@@ -128,7 +133,7 @@ void forward(CaseRun& run, const Setting& z) {
   a.argmax = {};
   a.y = run.output(z.y());
   forward_op(run.stream, z.kind, a);
-  run.expect("y without argmax", a.y, Vec(size_t(z.y().numel()), -INFINITY), 0);
+  run.expect("y without argmax", a.y, Vec(size_t(z.y().numel()), z.relu ? 0 : -INFINITY), 0);
 }
 
 void backward(CaseRun& run, const Setting& z) {
@@ -183,6 +188,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
       add({.kind = kind, .x = {2, 7, 7, 17}, .size = 3, .stride = 2, .pad = 1, .mode = mode});
     add({.kind = kind, .x = {24, 112, 112, 64}, .size = 3, .stride = 2, .pad = 1}, true);
   }
+  for (const Shape& x : shapes) add({.kind = Kind::max, .x = x, .size = 3, .stride = 2, .pad = 1, .relu = true});
   for (const Shape& x : shapes) {
     add({.kind = Kind::adaptive, .x = x, .h = 1, .w = 1});
     add({.kind = Kind::adaptive, .x = x, .h = x.h, .w = x.w});

@@ -95,6 +95,32 @@ TEST(Fusion, ChangesNoResult) {
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1e-5 * (1 + std::abs(a[i])));
 }
 
+/// A relu before a maximum moves behind it: same bits, and the convolution's output need not be kept.
+TEST(Fusion, PoolsBeforeRelu) {
+  Graph g;
+  const Value x = g.input({2, 9, 7, 3});
+  Value v = g.add<Conv>("conv", {x}, Conv::Settings{8, 3, {1, 1, 1}});
+  v = g.add<Activation>("relu", {v}, Act::relu);
+  v = g.add<MaxPool>("pool", {v}, 3, 2, 1);
+  const Value y = g.add<Linear>("fc", {v}, Linear::Settings{3});
+  EXPECT_EQ(g.fused(true).nodes().size(), 3u);
+  Stream s = Stream::cpu();
+  Program plain(g, s, {.training = true, .fuse = false, .input_gradients = true, .seed = 3}),
+      fused(g, s, {.training = true, .input_gradients = true, .seed = 3});
+  for (Program* p : {&plain, &fused}) {
+    fill<float>(s, p->tensor(x), 5);
+    p->forward();
+    fill<float>(s, p->gradient(y), 7);
+    p->backward(false);
+  }
+  EXPECT_EQ(read<float>(s, plain.tensor(y)), read<float>(s, fused.tensor(y)));
+  EXPECT_EQ(read<float>(s, plain.gradient(x)), read<float>(s, fused.gradient(x)));
+  for (size_t i = 0; i < plain.params().all().size(); ++i) {
+    EXPECT_EQ(read<float>(s, plain.params().all()[i].grad), read<float>(s, fused.params().all()[i].grad));
+  }
+  EXPECT_LT(fused.arena_bytes(), plain.arena_bytes());
+}
+
 TEST(Fusion, SumsWhereADyingResidualLies) {
   Graph g;
   const Value x = g.input({2, 8, 8, 8});
