@@ -27,6 +27,8 @@ class Conv : public LayerOf<Conv> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  /// Gradients from a dy that is through the activation already.
+  void backward_products(Stream&, const Io&, bool with_bias) const;
   const Settings& settings() const { return s_; }
 
  private:
@@ -172,17 +174,38 @@ class ConstantChannel : public LayerOf<ConstantChannel> {
 /// The window's maximum; after fusion also relu of it.
 class MaxPool : public LayerOf<MaxPool> {
  public:
-  MaxPool(int size, int stride, int pad = 0, Act act = Act::none)
-      : size_(size), stride_(stride), pad_(pad), act_(act) {}
+  struct Settings {
+    int size, stride, pad = 0;
+    Act act = Act::none;
+  };
+  MaxPool(int size, int stride, int pad = 0) : s_{size, stride, pad} {}
+  explicit MaxPool(const Settings& s) : s_(s) {}
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
-  std::unique_ptr<Layer> with_act(Act) const;
+  const Settings& settings() const { return s_; }
 
  private:
-  int size_, stride_, pad_;
-  Act act_;
+  Settings s_;
+};
+
+/// Convolution, then the window's maximum, then relu or nothing, while training. What lies between them is not kept,
+/// and the bias's gradient is summed over the smaller y. Made by fusion only.
+class ConvPool : public LayerOf<ConvPool> {
+ public:
+  ConvPool(const Conv& conv, const MaxPool& pool);
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  const Conv& conv() const { return conv_; }
+
+ private:
+  Tensor between(const Io&) const;
+  Conv conv_;
+  MaxPool pool_;
 };
 
 class AvgPool : public LayerOf<AvgPool> {

@@ -3,6 +3,7 @@
 #include "kernels/gated_conv.h"
 #include "kernels/matmul.h"
 #include "kernels/pointwise.h"
+#include "kernels/relu_bias.h"
 
 namespace telltale {
 
@@ -53,15 +54,32 @@ void Conv::forward(Stream& s, const Io& io) const {
   conv_forward(s, a);
 }
 
+namespace {
+/// Takes dy through the activation, in place; true where that gave the bias its gradient, too.
+bool backward_through(Stream& s, Act act, const Io& io, bool bias) {
+  const bool together = act == Act::relu && bias && io.dw_mode[1] != GradMode::ignore;
+  if (together) {
+    relu_bias_backward(s, {.y = io.y, .dy = io.dy, .dbias = io.dw[1], .mode = io.dw_mode[1]});
+  } else if (act != Act::none) {
+    activation_backward(s, io.y, io.dy, io.dy, act);
+  }
+  return together;
+}
+}  // namespace
+
 void Conv::backward(Stream& s, const Io& io) const {
-  if (s_.act != Act::none) activation_backward(s, io.y, io.dy, io.dy, s_.act);
+  const bool bias_done = backward_through(s, s_.act, io, s_.bias);
+  backward_products(s, io, s_.bias && !bias_done);
+}
+
+void Conv::backward_products(Stream& s, const Io& io, bool with_bias) const {
   ConvGradArgs g{.x = io.x[0], .w = io.w[0], .dy = io.dy, .dx = {}, .dw = {}, .dbias = {}, .geometry = s_.geometry};
   g.dx_mode = io.dx_mode[0];
   g.dw_mode = io.dw_mode[0];
   if (g.dx_mode != GradMode::ignore) g.dx = io.dx[0];
   if (g.dw_mode != GradMode::ignore) {
     g.dw = io.dw[0];
-    if (s_.bias) g.dbias = io.dw[1];
+    if (with_bias) g.dbias = io.dw[1];
   }
   conv_backward(s, g);
 }
@@ -73,6 +91,8 @@ std::unique_ptr<Layer> Conv::absorb(const Layer& next, int, bool constant) const
     fused->s_.act = a->act;
     return fused;
   }
+  const auto* pool = dynamic_cast<const MaxPool*>(&next);
+  if (pool && !constant) return std::make_unique<ConvPool>(*this, *pool);
   const auto* norm = dynamic_cast<const BatchNorm*>(&next);
   if (norm && constant) return std::make_unique<ConvBatchNorm>(*this, *norm);
   return nullptr;
@@ -184,14 +204,14 @@ void Linear::forward(Stream& s, const Io& io) const {
 }
 
 void Linear::backward(Stream& s, const Io& io) const {
-  if (s_.act != Act::none) activation_backward(s, io.y, io.dy, io.dy, s_.act);
+  const bool bias_done = backward_through(s, s_.act, io, true);
   LinearGradArgs g{.x = io.x[0], .w = io.w[0], .dy = io.dy, .dx = {}, .dw = {}, .dbias = {}};
   g.dx_mode = io.dx_mode[0];
   g.dw_mode = io.dw_mode[0];
   if (g.dx_mode != GradMode::ignore) g.dx = io.dx[0];
   if (g.dw_mode != GradMode::ignore) {
     g.dw = io.dw[0];
-    g.dbias = io.dw[1];
+    if (!bias_done) g.dbias = io.dw[1];
   }
   linear_backward(s, g);
 }

@@ -5,7 +5,6 @@
 #include "kernels/core/buffer.h"
 #include "kernels/dropout.h"
 #include "kernels/pointwise.h"
-#include "kernels/pool.h"
 #include "kernels/preprocess.h"
 #include "kernels/resample.h"
 
@@ -26,13 +25,6 @@ void fill(Stream& s, const Tensor& t, float value) {
     upload(s, t, constant.data());
   });
 }
-Shape checked_pool(const std::string& name, const Shape& x, int size, int stride, int pad) {
-  try {
-    return pool_output(x, size, stride, pad);
-  } catch (const ShapeError& e) {
-    throw ShapeError(name + ": " + e.what());
-  }
-}
 }  // namespace
 
 std::string Activation::describe() const { return cat("Activation", act_name(act)); }
@@ -52,7 +44,10 @@ void Activation::backward(Stream& s, const Io& io) const {
 /// passed relu, and nobody reads what lies before the pool again.
 std::unique_ptr<Layer> Activation::absorb(const Layer& next, int, bool) const {
   const auto* pool = dynamic_cast<const MaxPool*>(&next);
-  return pool ? pool->with_act(act) : nullptr;
+  if (!pool || act != Act::relu || pool->settings().act != Act::none) return nullptr;
+  MaxPool::Settings settings = pool->settings();
+  settings.act = act;
+  return std::make_unique<MaxPool>(settings);
 }
 
 Spec Add::plan(const PlanContext&, std::span<const Shape> x) const {
@@ -161,91 +156,6 @@ void ConstantChannel::forward(Stream& s, const Io& io) const {
 }
 void ConstantChannel::backward(Stream& s, const Io& io) const { no_gradient(s, io, 0); }
 
-std::string MaxPool::describe() const { return cat("MaxPool ", size_, "x", size_, " /", stride_, act_name(act_)); }
-std::unique_ptr<Layer> MaxPool::with_act(Act act) const {
-  return act_ == Act::none && act == Act::relu ? std::make_unique<MaxPool>(size_, stride_, pad_, act) : nullptr;
-}
-Spec MaxPool::plan(const PlanContext& c, std::span<const Shape> x) const {
-  check_inputs(name, x, 1);
-  Spec spec;
-  spec.y = checked_pool(name, x[0], size_, stride_, pad_);
-  if (c.backward) spec.saved = {{spec.y, DType::u8}};
-  return spec;
-}
-void MaxPool::forward(Stream& s, const Io& io) const {
-  PoolArgs a;
-  a.x = io.x[0];
-  a.y = io.y;
-  a.size = size_;
-  a.stride = stride_;
-  a.pad = pad_;
-  a.act = act_;
-  if (!io.saved.empty()) a.argmax = io.saved[0];
-  max_pool_forward(s, a);
-}
-void MaxPool::backward(Stream& s, const Io& io) const {
-  if (io.dx_mode[0] == GradMode::ignore) return;
-  PoolArgs a;
-  a.dy = io.dy;
-  a.dx = io.dx[0];
-  a.argmax = io.saved[0];
-  a.dx_mode = io.dx_mode[0];
-  a.size = size_;
-  a.stride = stride_;
-  a.pad = pad_;
-  max_pool_backward(s, a);
-}
-
-std::string AvgPool::describe() const { return cat("AvgPool ", size_, "x", size_, " /", stride_); }
-Spec AvgPool::plan(const PlanContext&, std::span<const Shape> x) const {
-  check_inputs(name, x, 1);
-  Spec spec;
-  spec.y = checked_pool(name, x[0], size_, stride_, pad_);
-  return spec;
-}
-void AvgPool::forward(Stream& s, const Io& io) const {
-  PoolArgs a;
-  a.x = io.x[0];
-  a.y = io.y;
-  a.size = size_;
-  a.stride = stride_;
-  a.pad = pad_;
-  avg_pool_forward(s, a);
-}
-void AvgPool::backward(Stream& s, const Io& io) const {
-  if (io.dx_mode[0] == GradMode::ignore) return;
-  PoolArgs a;
-  a.dy = io.dy;
-  a.dx = io.dx[0];
-  a.dx_mode = io.dx_mode[0];
-  a.size = size_;
-  a.stride = stride_;
-  a.pad = pad_;
-  avg_pool_backward(s, a);
-}
-
-std::string AdaptiveAvgPool::describe() const { return cat("AdaptiveAvgPool ", h_, "x", w_); }
-Spec AdaptiveAvgPool::plan(const PlanContext&, std::span<const Shape> x) const {
-  check_inputs(name, x, 1);
-  Spec spec;
-  spec.y = {x[0].n, h_, w_, x[0].c};
-  return spec;
-}
-void AdaptiveAvgPool::forward(Stream& s, const Io& io) const {
-  PoolArgs a;
-  a.x = io.x[0];
-  a.y = io.y;
-  adaptive_avg_pool_forward(s, a);
-}
-void AdaptiveAvgPool::backward(Stream& s, const Io& io) const {
-  if (io.dx_mode[0] == GradMode::ignore) return;
-  PoolArgs a;
-  a.dy = io.dy;
-  a.dx = io.dx[0];
-  a.dx_mode = io.dx_mode[0];
-  adaptive_avg_pool_backward(s, a);
-}
-
 std::string Dropout::describe() const { return cat("Dropout ", p_); }
 Spec Dropout::plan(const PlanContext&, std::span<const Shape> x) const {
   check_inputs(name, x, 1);
@@ -264,18 +174,6 @@ void Dropout::forward(Stream& s, const Io& io) const {
 void Dropout::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] == GradMode::ignore) return;
   dropout(s, {.x = io.dy, .y = io.dx[0], .p = p_, .node = io.node, .state = io.step, .mode = io.dx_mode[0]});
-}
-
-std::string Upsample::describe() const { return cat("Upsample x", factor_); }
-Spec Upsample::plan(const PlanContext&, std::span<const Shape> x) const {
-  check_inputs(name, x, 1);
-  Spec spec;
-  spec.y = {x[0].n, x[0].h * factor_, x[0].w * factor_, x[0].c};
-  return spec;
-}
-void Upsample::forward(Stream& s, const Io& io) const { nearest_forward(s, io.x[0], io.y); }
-void Upsample::backward(Stream& s, const Io& io) const {
-  if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
 }
 
 std::string Downsample::describe() const { return cat("Downsample /", factor_, aligned_ ? " aligned" : ""); }

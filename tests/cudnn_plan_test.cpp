@@ -64,7 +64,8 @@ void collect(const Graph& graph, DType compute, bool tf32, bool training, std::m
   for_each_layer(graph, compute, training, [&](const Layer& layer, const std::vector<Shape>& x, const Spec& spec) {
     if (spec.params.empty() || layer.describe().find("Conv") == std::string::npos) return;
     const Shape w = spec.params[0].shape;
-    const auto* conv = dynamic_cast<const Conv*>(&layer);
+    const auto* pooled = dynamic_cast<const ConvPool*>(&layer);
+    const auto* conv = pooled ? &pooled->conv() : dynamic_cast<const Conv*>(&layer);
     const auto* folded = dynamic_cast<const ConvBatchNorm*>(&layer);
     const auto* gated = dynamic_cast<const GatedConv*>(&layer);
     ASSERT_TRUE(conv || folded || gated) << layer.describe();
