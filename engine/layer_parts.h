@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/layers.h"
+#include "kernels/core/math.h"
 
 namespace telltale {
 
@@ -61,5 +62,25 @@ inline ParamSpec filter_spec(std::vector<std::string> names, Shape w, InitRule r
 inline ParamSpec bias_spec(std::vector<std::string> names, int channels, Init init) {
   return {.names = std::move(names), .shape = {1, 1, 1, channels}, .init = init, .keep_f32 = true};
 }
+
+/// Where a bias and a filter that a layer folds while preparing lie in its packed bytes: the filter as the device packs
+/// it, or plain where it does not; never both, which would double a net's weights.
+struct Folded {
+  Tensor w, bias, packed;
+  size_t bytes;
+  Folded(void* base, const Shape& filter, DType compute, size_t packed_bytes) {
+    const auto aligned = [](size_t b) { return (b + 255) / 256 * 256; };
+    w = {nullptr, filter, compute};
+    bias = {base, {1, 1, 1, filter.n}, accumulator_of(compute)};
+    bytes = aligned(bias.bytes()) + aligned(packed_bytes ? packed_bytes : w.bytes());
+    if (!base) return;
+    char* after = static_cast<char*>(base) + aligned(bias.bytes());
+    if (packed_bytes) {
+      packed = {after, {1, 1, int(ceil_div(int64_t(packed_bytes), 256)), 256}, DType::u8};
+    } else {
+      w.data = after;
+    }
+  }
+};
 
 }  // namespace telltale

@@ -97,11 +97,31 @@ class GatedConv : public LayerOf<GatedConv> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   const Settings& settings() const { return s_; }
+  /// weight and bias over inputs of `channels`.
+  std::vector<ParamSpec> parameters(int channels) const;
 
  private:
   ConvArgs args(const Io&, Tensor z) const;
-  std::vector<std::string> names(const char* what) const;
   Settings s_;
+};
+
+/// Upsample by 2 before a gated 3×3 convolution of stride 1, with 4/9 of the products: each of the four pixels that a
+/// pixel becomes sees 2×2 others, under sums of the filter's taps. So one 2×2 convolution of the small image gives all
+/// four, and the gate spreads them. Made by fusion only; never trains.
+class UpGatedConv : public LayerOf<UpGatedConv> {
+ public:
+  explicit UpGatedConv(const GatedConv& gated) : gated_(gated) { name = gated.name; }
+  /// Whether it computes the same.
+  static bool fits(int factor, const GatedConv& gated);
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void prepare(Stream&, const Io&) const override;
+  void forward(Stream&, const Io&) const override;
+  /// The 2×2 convolution of x: shapes and types only.
+  ConvArgs conv(const Shape& x, DType compute) const;
+
+ private:
+  GatedConv gated_;
 };
 
 /// y = act(x).
@@ -273,6 +293,7 @@ class Upsample : public LayerOf<Upsample> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
 
  private:
   int factor_;
@@ -290,6 +311,28 @@ class Downsample : public LayerOf<Downsample> {
  private:
   int factor_;
   bool aligned_;
+};
+
+/// Cuts a window of side·side places out of each sample of x[0], whose places are `stride` pixels apart; x[1] holds the
+/// windows' corners (kernels/window.h). Inference only.
+class CropWindow : public LayerOf<CropWindow> {
+ public:
+  explicit CropWindow(int side, int stride) : side_(side), stride_(stride) {}
+  std::string describe() const override;
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+
+ private:
+  int side_, stride_;
+};
+
+/// Blend where x[1] is only known in windows: x[0]·(1 − x[2]) + x[1]·x[2] inside them, x[0] outside; x[3] holds their
+/// corners. Inference only.
+class BlendWindow : public LayerOf<BlendWindow> {
+ public:
+  std::string describe() const override { return "BlendWindow"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
 };
 
 /// Contextual attention of features x[0] under mask x[1] of the same height and width.

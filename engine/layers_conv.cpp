@@ -102,9 +102,16 @@ std::string GatedConv::describe() const {
   return describe_conv("GatedConv", s_.channels, s_.size, s_.geometry) + act_name(s_.act);
 }
 
-std::vector<std::string> GatedConv::names(const char* what) const {
-  if (s_.one_tensor) return {cat(name, ".conv.", what)};
-  return {cat(name, ".conv2d.", what), cat(name, ".mask_conv2d.", what)};
+std::vector<ParamSpec> GatedConv::parameters(int channels) const {
+  const auto names = [&](const char* what) {
+    return s_.one_tensor ? std::vector{cat(name, ".conv.", what)}
+                         : std::vector{cat(name, ".conv2d.", what), cat(name, ".mask_conv2d.", what)};
+  };
+  const Shape w{2 * s_.channels, s_.size, s_.size, channels};
+  // Each half starts as a convolution of its own would.
+  const double area = double(w.h) * w.w;
+  const Init init = weight_init(InitRule::kaiming_fan_in, area * w.c, area * s_.channels);
+  return {{.names = names("weight"), .shape = w, .init = init}, bias_spec(names("bias"), w.n, {})};
 }
 
 ConvArgs GatedConv::args(const Io& io, Tensor z) const {
@@ -124,12 +131,7 @@ Spec GatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
   const Shape z = checked_output(name, x, w, s_.geometry);
   Spec spec;
   spec.y = {z.n, z.h, z.w, s_.channels};
-  // Each half starts as a convolution of its own would.
-  const double area = double(w.h) * w.w;
-  spec.params.push_back({.names = names("weight"),
-                         .shape = w,
-                         .init = weight_init(InitRule::kaiming_fan_in, area * w.c, area * s_.channels)});
-  spec.params.push_back(bias_spec(names("bias"), w.n, {}));
+  spec.params = parameters(x[0].c);
   if (c.backward) {
     spec.saved.push_back({z, c.compute});
     if (!c.frozen) spec.keep_x = 1;

@@ -118,29 +118,6 @@ std::unique_ptr<Layer> BatchNorm::absorb(const Layer& next, int, bool) const {
   return fused;
 }
 
-namespace {
-/// Where the folded bias and the folded filter lie in a ConvBatchNorm's packed bytes: the filter as the device packs
-/// it, or plain where it does not; never both, which would double a net's weights.
-struct Folded {
-  Tensor w, bias, packed;
-  size_t bytes;
-  Folded(void* base, const Shape& filter, DType compute, size_t packed_bytes) {
-    const auto aligned = [](size_t b) { return (b + 255) / 256 * 256; };
-    w = {nullptr, filter, compute};
-    bias = {base, {1, 1, 1, filter.n}, accumulator_of(compute)};
-    bytes = aligned(bias.bytes()) + aligned(packed_bytes ? packed_bytes : w.bytes());
-    if (!base) return;
-    char* after = static_cast<char*>(base) + aligned(bias.bytes());
-    if (packed_bytes) {
-      packed = {after, {1, 1, int(ceil_div(int64_t(packed_bytes), 256)), 256}, DType::u8};
-    } else {
-      w.data = after;
-    }
-  }
-};
-
-}  // namespace
-
 ConvBatchNorm::ConvBatchNorm(const Conv& conv, const BatchNorm& norm)
     : conv_(conv.settings()), norm_(norm.settings()), conv_name_(conv.name), norm_name_(norm.name) {
   name = conv.name;

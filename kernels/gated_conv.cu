@@ -22,16 +22,32 @@ TT_HD void with_act(Act act, const F& f) {
   }
 }
 
-template <class T>
+/// Where z holds value and gate of y's pixel `row`, in units of both their channels: at the same pixel.
+struct SamePixel {
+  TT_HD int64_t operator()(int64_t row) const { return row; }
+};
+/// Among the four of a place, where one convolution gave them all.
+struct OneOfFour {
+  int h, w;  // of y
+  TT_HD int64_t operator()(int64_t row) const {
+    const int64_t line = divide(row, w), n = divide(line, h);
+    const int64_t i = line - n * h, j = row - line * w, a = i % 2, b = j % 2;
+    const int64_t place = (n * (h / 2 + 1) + i / 2 + a) * (w / 2 + 1) + j / 2 + b;
+    return place * 4 + 2 * a + b;
+  }
+};
+
+template <class T, class Source>
 struct GateForward {
   RowChunks chunks;
+  Source source;
   const T* z;
   T* y;
   Act act;
   bool aligned;
   TT_HD void operator()(int64_t i) const {
     const auto [row, c, n] = chunks.at(i);
-    const T* value = z + row * 2 * chunks.c + c;
+    const T* value = z + source(row) * 2 * chunks.c + c;
     Chunk<acc_t<T>> v = load_chunk(value, n, aligned);
     const Chunk<acc_t<T>> g = load_chunk(value + chunks.c, n, aligned);
     with_act(act, [&](auto tag) {
@@ -66,9 +82,11 @@ struct GateBackward {
   }
 };
 
-void check(const GateArgs& a, const char* name, const Tensor& half) {
-  const Shape expected{a.z.shape.n, a.z.shape.h, a.z.shape.w, a.z.shape.c / 2};
-  TT_CHECK(a.z.shape.c % 2 == 0, ShapeError, "gate: z ", to_string(a.z.shape), " must have an even number of channels");
+void check(const GateArgs& a, const char* name, const Tensor& half, bool upsampled = false) {
+  const Shape& z = a.z.shape;
+  const Shape expected = upsampled ? Shape{z.n, 2 * (z.h - 1), 2 * (z.w - 1), z.c / 8} : Shape{z.n, z.h, z.w, z.c / 2};
+  const int parts = upsampled ? 8 : 2;
+  TT_CHECK(z.c % parts == 0, ShapeError, "gate: z ", to_string(z), " must have a multiple of ", parts, " channels");
   TT_CHECK(half.shape == expected && half.dtype == a.z.dtype, ShapeError, "gate: ", name, " is ", to_string(half.shape),
            " ", name_of(half.dtype), ", expected ", to_string(expected), " ", name_of(a.z.dtype));
 }
@@ -79,15 +97,26 @@ bool whole_words(int channels, std::initializer_list<const void*> pointers) {
   return size_t(channels) * sizeof(T) % 16 == 0 && all_aligned(pointers);
 }
 
+template <class Source>
+void forward(Stream& s, const GateArgs& a, const Source& source) {
+  visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
+    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
+    for_each(s, chunks.count(),
+             GateForward<T, Source>{chunks, source, a.z.as<T>(), a.y.as<T>(), a.act,
+                                    whole_words<T>(chunks.c, {a.z.data, a.y.data})});
+  });
+}
+
 }  // namespace
 
 void gate_forward(Stream& s, const GateArgs& a) {
   check(a, "y", a.y);
-  visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
-    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
-    for_each(s, chunks.count(),
-             GateForward<T>{chunks, a.z.as<T>(), a.y.as<T>(), a.act, whole_words<T>(chunks.c, {a.z.data, a.y.data})});
-  });
+  forward(s, a, SamePixel{});
+}
+
+void gate_upsampled_forward(Stream& s, const GateArgs& a) {
+  check(a, "y", a.y, true);
+  forward(s, a, OneOfFour{a.y.shape.h, a.y.shape.w});
 }
 
 void gate_backward(Stream& s, const GateArgs& a) {

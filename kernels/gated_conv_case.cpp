@@ -48,6 +48,32 @@ void forward(CaseRun& run, const Shape& y, Act act, double range) {
   run.expect("y", a.y, expected, kUlps, 1e-3);
 }
 
+/// Each place of z holds four pixels of y; those past the borders hold NaN, for nobody may read them.
+void upsampled_forward(CaseRun& run, const Shape& y, Act act) {
+  const Shape places{y.n, y.h / 2 + 1, y.w / 2 + 1, 8 * y.c};
+  GateArgs a{.z = run.input(places, -4, 4), .y = run.output(y), .act = act};
+  std::vector<double> expected;
+  if (run.is_test()) {
+    const std::vector<double> z = run.values(a.z);
+    std::vector<double> read(z.size(), std::nan(""));
+    expected.reserve(size_t(y.numel()));
+    for (int n = 0; n < y.n; ++n)
+      for (int h = 0; h < y.h; ++h)
+        for (int w = 0; w < y.w; ++w)
+          for (int c = 0; c < y.c; ++c) {
+            const int64_t place = (int64_t(n) * places.h + (h + 1) / 2) * places.w + (w + 1) / 2;
+            const size_t value = size_t(place * places.c + (h % 2 * 2 + w % 2) * 2 * y.c + c),
+                         gate = value + size_t(y.c);
+            read[value] = z[value];
+            read[gate] = z[gate];
+            expected.push_back(reference_act(act, z[value]) / (1 + std::exp(-z[gate])));
+          }
+    run.assign(a.z, read);
+  }
+  run.op(3.0 * double(a.y.bytes()), 0, [&] { gate_upsampled_forward(run.stream, a); });
+  if (run.is_test()) run.expect("y", a.y, expected, kUlps, 1e-3);
+}
+
 void backward(CaseRun& run, const Shape& y, Act act, double range) {
   const Shape both{y.n, y.h, y.w, 2 * y.c};
   GateArgs a{.z = run.input(both, -range, range), .dy = run.input(y), .dz = run.output(both), .act = act};
@@ -80,6 +106,11 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       to.push_back({"gate_backward", name(y, act), kAllFloats, [=](CaseRun& run) { backward(run, y, act, 4); }});
     }
   }
+  for (const Shape& y : {Shape{1, 2, 2, 1}, Shape{0, 4, 4, 8}, Shape{2, 6, 4, 7}, Shape{1, 2, 10, 24},
+                         Shape{3, 8, 6, 33}, Shape{1, 30, 18, 48}})
+    for (Act act : {Act::none, Act::elu})
+      to.push_back(
+          {"gate_upsampled_forward", name(y, act), kAllFloats, [=](CaseRun& run) { upsampled_forward(run, y, act); }});
   // Where exponentials leave the range of f32: nothing but 0, the value itself or −1 may come out.
   const Shape few{1, 2, 5, 9};
   to.push_back(
@@ -96,6 +127,8 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
                   true, false});
     to.push_back({"gate_backward", name(y, Act::elu), types, [=](CaseRun& r) { backward(r, r.sized(y), Act::elu, 4); },
                   true, false});
+    to.push_back({"gate_upsampled_forward", name(y, Act::elu), types,
+                  [=](CaseRun& r) { upsampled_forward(r, r.sized(y), Act::elu); }, true, false});
   }
 });
 

@@ -18,4 +18,19 @@ inline Value conv(Graph& g, const std::string& name, Value x, const Conv::Settin
 }
 inline Value relu(Graph& g, const std::string& name, Value x) { return g.add<Activation>(name, {x}, Act::relu); }
 
+/// Features of a quarter of the image's size on the windows, if there are any.
+inline Value crop(Graph& g, const std::string& name, Value x, const HoleWindow& window) {
+  constexpr int kStride = 4;
+  if (window.side == 0) return x;
+  TT_CHECK(window.side % kStride == 0, ShapeError, name, ": a window's side must be a multiple of ", kStride, ", got ",
+           window.side);
+  return g.add<CropWindow>(name, {x, window.corner}, window.side / kStride, kStride);
+}
+/// The image with its hole as `painted`, which is all of it or its windows.
+inline Value blend(Graph& g, const std::string& name, Value image, Value painted, Value mask,
+                   const HoleWindow& window) {
+  if (window.side == 0) return g.add<Blend>(name, {image, painted, mask});
+  return g.add<BlendWindow>(name, {image, painted, mask, window.corner});
+}
+
 }  // namespace telltale

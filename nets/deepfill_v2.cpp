@@ -15,30 +15,17 @@ struct Step {
   Act act = Act::elu;
 };
 
-constexpr Step kCoarse[] = {{1, 5},
-                            {2, 3, 2},
-                            {2},
-                            {4, 3, 2},
-                            {4},
-                            {4},
-                            {4, 3, 1, 2},
-                            {4, 3, 1, 4},
-                            {4, 3, 1, 8},
-                            {4, 3, 1, 16},
-                            {4},
-                            {4},
-                            {2, 3, 1, 1, true},
-                            {2},
-                            {1, 3, 1, 1, true},
-                            {0.5}};
+constexpr Step kCoarse[] = {{1, 5}, {2, 3, 2},    {2},          {4, 3, 2},    {4},
+                            {4},    {4, 3, 1, 2}, {4, 3, 1, 4}, {4, 3, 1, 8}, {4, 3, 1, 16}};
+constexpr Step kCoarseDecoder[] = {{4}, {4}, {2, 3, 1, 1, true}, {2}, {1, 3, 1, 1, true}, {0.5}};
 constexpr Step kRefineConv[] = {{1, 5}, {1, 3, 2},    {2},          {2, 3, 2},    {4},
                                 {4},    {4, 3, 1, 2}, {4, 3, 1, 4}, {4, 3, 1, 8}, {4, 3, 1, 16}};
 constexpr Step kRefineAttention[] = {{1, 5}, {1, 3, 2}, {2}, {4, 3, 2}, {4}, {4, 3, 1, 1, false, Act::relu}};
 constexpr Step kAttended[] = {{4}, {4}};
 constexpr Step kCombine[] = {{4}, {4}, {2, 3, 1, 1, true}, {2}, {1, 3, 1, 1, true}, {0.5}};
 
-Value run(Graph& g, const std::string& stage, Value x, std::span<const Step> steps, int width) {
-  int index = 0;
+/// Adds a stage's steps, numbered from `index`.
+Value run(Graph& g, const std::string& stage, Value x, std::span<const Step> steps, int width, size_t index = 0) {
   for (const Step& s : steps) {
     std::string name = cat(stage, ".", index++);
     if (s.up) {
@@ -60,18 +47,22 @@ Value to_rgb(Graph& g, const std::string& stage, size_t index, Value x) {
 
 }  // namespace
 
-Inpainted deepfill_v2(Graph& g, Value image, Value mask, int width) {
+Inpainted deepfill_v2(Graph& g, Value image, Value mask, int width, const HoleWindow& window) {
   TT_CHECK(width >= 2 && width % 2 == 0, ShapeError, "deepfill_v2: width must be even and at least 2, got ", width);
   const Value holed = g.add<FillHole>("hole", {image, mask}, 1.0f);
   Value coarse = run(g, "coarse", g.add<Concat>("coarse.in", {holed, mask}), kCoarse, width);
-  coarse = to_rgb(g, "coarse", std::size(kCoarse), coarse);
-  const Value filled = g.add<Blend>("refine.blend", {image, coarse, mask});
+  coarse = crop(g, "coarse.window", coarse, window);
+  coarse = run(g, "coarse", coarse, kCoarseDecoder, width, std::size(kCoarse));
+  coarse = to_rgb(g, "coarse", std::size(kCoarse) + std::size(kCoarseDecoder), coarse);
+  const Value filled = blend(g, "refine.blend", image, coarse, mask, window);
   const Value in = g.add<Concat>("refine.in", {filled, mask});
-  const Value convolved = run(g, "refine_conv", in, kRefineConv, width);
+  Value convolved = run(g, "refine_conv", in, kRefineConv, width);
   Value attended = run(g, "refine_atten_1", in, kRefineAttention, width);
   const Value small_mask = g.add<Downsample>("refine.mask", {mask}, 4);
   attended = g.add<ContextualAttention>("refine.attention", {attended, small_mask});
   attended = run(g, "refine_atten_2", attended, kAttended, width);
+  convolved = crop(g, "refine.window.conv", convolved, window);
+  attended = crop(g, "refine.window.atten", attended, window);
   Value refined = run(g, "refine_combine", g.add<Concat>("refine.join", {convolved, attended}), kCombine, width);
   refined = to_rgb(g, "refine_combine", std::size(kCombine), refined);
   g.output(coarse);

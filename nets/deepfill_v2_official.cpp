@@ -25,13 +25,13 @@ constexpr Step kCoarse[] = {{"conv1", "conv1", 0.5, 5},
                             {"conv7_atrous", "conv_bn2", 2, 3, 1, 2},
                             {"conv8_atrous", "conv_bn3", 2, 3, 1, 4},
                             {"conv9_atrous", "conv_bn4", 2, 3, 1, 8},
-                            {"conv10_atrous", "conv_bn5", 2, 3, 1, 16},
-                            {"conv11", "conv_bn6", 2},
-                            {"conv12", "conv_bn7", 2},
-                            {"conv13_upsample", "up_block1.conv1_upsample", 1, 3, 1, 1, true},
-                            {"conv14", "up_block1.conv2", 1},
-                            {"conv15_upsample", "up_block2.conv1_upsample", 0.5, 3, 1, 1, true},
-                            {"conv16", "up_block2.conv2", 0.25}};
+                            {"conv10_atrous", "conv_bn5", 2, 3, 1, 16}};
+constexpr Step kCoarseDecoder[] = {{"conv11", "conv_bn6", 2},
+                                   {"conv12", "conv_bn7", 2},
+                                   {"conv13_upsample", "up_block1.conv1_upsample", 1, 3, 1, 1, true},
+                                   {"conv14", "up_block1.conv2", 1},
+                                   {"conv15_upsample", "up_block2.conv1_upsample", 0.5, 3, 1, 1, true},
+                                   {"conv16", "up_block2.conv2", 0.25}};
 constexpr Step kConvolved[] = {{"xconv1", "conv_conv1", 0.5, 5},
                                {"xconv2_downsample", "conv_down_block1.conv1_downsample", 0.5, 3, 2},
                                {"xconv3", "conv_down_block1.conv2", 1},
@@ -94,17 +94,19 @@ struct Builder {
 
 }  // namespace
 
-Inpainted deepfill_v2_official(Graph& g, Value image, Value mask, int width, OfficialForm form) {
+Inpainted deepfill_v2_official(Graph& g, Value image, Value mask, int width, OfficialForm form,
+                               const HoleWindow& window) {
   TT_CHECK(width >= 4 && width % 4 == 0, ShapeError, "deepfill_v2_official: width must be a multiple of 4, got ",
            width);
   const Builder net{g, width, form};
   const Value holed = g.add<FillHole>("hole", {image, mask}, 0.0f);
   const Value ones = g.add<ConstantChannel>("ones", {mask}, 1.0f);
   const Value in = g.add<Concat>("coarse.in", {holed, ones, mask});
-  const Value coarse = net.to_rgb(1, "conv17", net.run(1, in, kCoarse));
+  const Value encoded = crop(g, "coarse.window", net.run(1, in, kCoarse), window);
+  const Value coarse = net.to_rgb(1, "conv17", net.run(1, encoded, kCoarseDecoder));
 
-  const Value filled = g.add<Blend>("refine.blend", {image, coarse, mask});
-  const Value convolved = net.run(2, filled, kConvolved);
+  const Value filled = blend(g, "refine.blend", image, coarse, mask, window);
+  const Value convolved = crop(g, "refine.window.conv", net.run(2, filled, kConvolved), window);
   // The mask is shrunk once, by 8: what the attention then sees of it is the same whichever pixel of a pair it takes.
   const bool aligned = form == OfficialForm::tensorflow;
   const Value smallest = g.add<Downsample>("refine.mask", {mask}, 8, aligned);
@@ -112,7 +114,7 @@ Inpainted deepfill_v2_official(Graph& g, Value image, Value mask, int width, Off
   Value attended = net.run(2, filled, kBeforeAttention);
   attended = g.add<ContextualAttention>("refine.attention", {attended, small_mask},
                                         AttentionForm{.fused = !aligned, .clamped = true, .aligned = aligned});
-  attended = net.run(2, attended, kAfterAttention);
+  attended = crop(g, "refine.window.atten", net.run(2, attended, kAfterAttention), window);
   const Value joined = g.add<Concat>("refine.join", {convolved, attended});
   const Value refined = net.to_rgb(2, "allconv17", net.run(2, joined, kJoined));
   g.output(coarse);

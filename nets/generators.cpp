@@ -7,14 +7,16 @@ const std::vector<GeneratorNet>& generator_nets() {
   static const std::vector<GeneratorNet> nets = {
       {"csqiangwen", deepfill_v2, 0, "coarse.0.conv2d.weight", 2, {"coarse.16", "refine_combine.6"}},
       {"official",
-       [](Graph& g, Value image, Value mask, int width) { return deepfill_v2_official(g, image, mask, width); },
+       [](Graph& g, Value image, Value mask, int width, const HoleWindow& window) {
+         return deepfill_v2_official(g, image, mask, width, OfficialForm::tensorflow, window);
+       },
        -1,
        "conv1.conv.weight",
        4,
        {"conv17", "allconv17"}},
       {"official_torch",
-       [](Graph& g, Value image, Value mask, int width) {
-         return deepfill_v2_official(g, image, mask, width, OfficialForm::torch);
+       [](Graph& g, Value image, Value mask, int width, const HoleWindow& window) {
+         return deepfill_v2_official(g, image, mask, width, OfficialForm::torch, window);
        },
        -1,
        "stage1.conv1.conv.weight",

@@ -48,7 +48,18 @@ const DetectorNet& detector_net(const std::string& name);
 struct Inpainted {
   Value coarse, refined;
 };
-Inpainted deepfill_v2(Graph&, Value image, Value mask, int width = 48);
+/// A window of each image that holds its hole: what lies outside need not be painted. Inside the hole the net computes
+/// what it does without, provided that the window reaches kWindowMargin pixels beyond the hole or to the image's
+/// border.
+struct HoleWindow {
+  Value corner{};  ///< i32 {N,1,1,2}: row and column of the first pixel, multiples of 4
+  int side = 0;    ///< of the windows, a multiple of 4; 0: none, everything is painted
+};
+/// How far two 3×3 convolutions at a quarter of the size, two at half and three at full size look.
+inline constexpr int kWindowMargin = 15;
+/// With a window both results are {N,side,side,3}: what the last layers made of it, at a cost that falls with its area.
+/// For inference only.
+Inpainted deepfill_v2(Graph&, Value image, Value mask, int width = 48, const HoleWindow& = {});
 
 /// The family `official` in its two forms. tensorflow: the authors' net, its weights as nipponjo's port renames them
 /// (conv1 … allconv17); strided convolutions pad as TensorFlow's SAME, shrinking aligns corners, attention is not
@@ -57,16 +68,19 @@ enum class OfficialForm : uint8_t { tensorflow, torch };
 /// DeepFillv2's generator, family official. As deepfill_v2, but for the image in [−1,1] and width (48 as published; a
 /// multiple of 4): here the first convolution has width/2 channels beside as many gates.
 Inpainted deepfill_v2_official(Graph&, Value image, Value mask, int width = 48,
-                               OfficialForm form = OfficialForm::tensorflow);
+                               OfficialForm form = OfficialForm::tensorflow, const HoleWindow& = {});
 
 /// A generator by the name of its family.
 struct GeneratorNet {
   const char* name;
-  Inpainted (*build)(Graph&, Value image, Value mask, int width);
+  Inpainted (*add)(Graph&, Value image, Value mask, int width, const HoleWindow&);
   float black;                        ///< in its images and in what it paints; white is 1
   const char* first;                  ///< a filter with width outputs in a state_dict
   int width_step;                     ///< width is a multiple of this
   std::array<const char*, 2> to_rgb;  ///< the layers that make the three colours
+  Inpainted build(Graph& g, Value image, Value mask, int width, const HoleWindow& window = {}) const {
+    return add(g, image, mask, width, window);
+  }
 };
 const std::vector<GeneratorNet>& generator_nets();
 /// Throws UsageError listing the known families.

@@ -68,6 +68,12 @@ void collect(const Graph& graph, DType compute, bool tf32, bool training, std::m
     const auto* conv = pooled ? &pooled->conv() : dynamic_cast<const Conv*>(&layer);
     const auto* folded = dynamic_cast<const ConvBatchNorm*>(&layer);
     const auto* gated = dynamic_cast<const GatedConv*>(&layer);
+    if (const auto* up = dynamic_cast<const UpGatedConv*>(&layer)) {
+      ConvArgs a = up->conv(x[0], compute);
+      char there = 0;
+      a.bias.data = &there;
+      return add(forward_op(a, 16, tf32));
+    }
     ASSERT_TRUE(conv || folded || gated) << layer.describe();
     ConvArgs a{.x = {nullptr, x[0], compute}, .w = {nullptr, w, compute}, .geometry = {}};
     a.geometry = conv ? conv->settings().geometry : folded ? folded->conv().geometry : gated->settings().geometry;

@@ -31,7 +31,7 @@ struct NetBenchOptions {
   std::vector<std::string> nets = {"resnet18", "resnet50"};
   std::vector<int> batches = {1, 8};
   std::string mode = "infer", precision = "f32", json;
-  int size = 256, width = 48;
+  int size = 256, width = 48, window = 0;
   double seconds = 3;
   bool layers = false, serve = false, capture = true;
 };

@@ -68,6 +68,9 @@ int main(int argc, char** argv) {
         nets_command->add_option("--precision", nets.precision, "f32, tf32, f64, bf16 or f16")->capture_default_str();
         nets_command->add_option("--size", nets.size, "height and width of the images")->capture_default_str();
         nets_command->add_option("--width", nets.width, "deepfill_v2's first channels")->capture_default_str();
+        nets_command
+            ->add_option("--window", nets.window, "deepfill_v2 paints only a window of that side; 0: everything")
+            ->capture_default_str();
         nets_command->add_option("--seconds", nets.seconds, "how long to time each")->capture_default_str();
         nets_command->add_flag("--layers", nets.layers, "also a table of the layers");
         nets_command->add_flag("!--no-capture", nets.capture, "on a GPU run every step eagerly instead of as a graph");

@@ -35,10 +35,12 @@ class Workload {
     Graph g;
     const Value x = g.input({batch, o.size, o.size, 3});
     Value mask;
+    HoleWindow window;
     if (net == "deepfill_v2") {
       TT_CHECK(!training, UsageError, "bench nets: deepfill_v2 only runs forward");
       mask = g.input({batch, o.size, o.size, 1});
-      y_ = deepfill_v2(g, x, mask, o.width).refined;
+      if (o.window > 0) window = {g.input({batch, 1, 1, 2}, DType::i32), o.window};
+      y_ = deepfill_v2(g, x, mask, o.width, window).refined;
     } else {
       y_ = detector_net(net).build(g, x, {});
     }
@@ -48,10 +50,11 @@ class Workload {
             .compute = type, .training = training, .seed = 1, .dynamic_loss_scale = training && type == DType::f16});
     fill_random(s, program_->tensor(x), 0, 1);
     if (mask.id >= 0) fill_random(s, program_->tensor(mask), 0, 0);
+    if (window.side > 0) fill_zero(s, program_->tensor(window.corner));
     if (!training) return;
     loss_ = make_detection_loss("giou", {});
     target_ = OwnedTensor(s.place(), {batch, 1, 1, 5}, accumulator_of(type));
-    terms_ = OwnedTensor(s.place(), {batch, 1, 1, 3}, accumulator_of(type));
+    terms_ = OwnedTensor(s.place(), {batch, 1, 1, loss_->terms()}, accumulator_of(type));
     std::vector<float> labels;
     for (int n = 0; n < batch; ++n) labels.insert(labels.end(), {n % 2 ? 1.0f : 0.0f, 0.2f, 0.3f, 0.6f, 0.7f});
     TT_CHECK(type != DType::f64, UsageError, "bench nets: training is timed in f32, bf16 or f16");

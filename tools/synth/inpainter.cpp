@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/mask.h"
 #include "data/sha256.h"
 #include "kernels/cast.h"
 #include "tools/common/device.h"
 #include "tools/common/families.h"
 #include "tools/common/log.h"
+#include "tools/synth/window.h"
 #include "weights/names.h"
-#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -41,67 +42,100 @@ std::string generator_name(const SynthSettings& s) {
 }
 
 Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
-    : batch_(batch), size_(s.size), width_(s.width), staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
-  std::unique_ptr<WeightsFile> file;
-  Options options{.compute = precision_of(s.precision, stream)};
+    : stream_(&stream),
+      batch_(batch),
+      size_(s.size),
+      width_(s.width),
+      options_{.compute = precision_of(s.precision, stream)},
+      staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
   if (s.random_weights()) {
-    options.seed = s.weights_seed();
+    options_.seed = s.weights_seed();
     net_ = &generator_net(s.family);
     spdlog::info("the generator is untrained: {}, width {}, weights drawn with seed {}", s.family, width_,
-                 options.seed);
+                 options_.seed);
   } else {
-    file = std::make_unique<WeightsFile>(WeightsFile::open(s.weights));
-    const NetIdentity found = identify_generator(file->state_dict(), s.weights);
+    file_ = std::make_unique<WeightsFile>(WeightsFile::open(s.weights));
+    const NetIdentity found = identify_generator(file_->state_dict(), s.weights);
     TT_CHECK(s.family.empty() || s.family == found.family, UsageError, "--family ", s.family, ": ", s.weights, " is ",
              found.family);
     net_ = &generator_net(found.family);
     width_ = int(found.width);
     spdlog::info("generator {}: {}, width {}", s.weights, found.family, width_);
   }
+  use(size_);
+}
+
+void Inpainter::use(int side) {
+  if (side == side_) return;
+  program_.reset();  // never two in memory
   Graph graph;
-  image_ = graph.input({batch, size_, size_, 3});
-  mask_ = graph.input({batch, size_, size_, 1});
-  painted_ = net_->build(graph, image_, mask_, width_);
-  program_ = std::make_unique<Program>(graph, stream, options);
-  if (file) {
-    load_params(stream, program_->params(), net_parameters(file->state_dict()));
+  image_ = graph.input({batch_, size_, size_, 3});
+  mask_ = graph.input({batch_, size_, size_, 1});
+  HoleWindow window;
+  if (side < size_) window = {graph.input({batch_, 1, 1, 2}, DType::i32), side};
+  corner_ = window.corner;
+  painted_ = net_->build(graph, image_, mask_, width_, window);
+  program_ = std::make_unique<Program>(graph, *stream_, options_);
+  if (file_) {
+    load_params(*stream_, program_->params(), net_parameters(file_->state_dict()));
   } else {
-    enliven(stream, program_->params(), *net_);
+    enliven(*stream_, program_->params(), *net_);
   }
   program_->params_changed();
-  forward_ = std::make_unique<Capture>(stream);
+  forward_ = std::make_unique<Capture>(*stream_);
+  side_ = side;
 }
 
 std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photos, const std::vector<Grey>& masks) {
+  std::vector<Box> holes;
+  int side = 0;
+  for (const Grey& mask : masks) {
+    holes.push_back(bounds_of(mask));
+    side = std::max(side, window_side(holes.back(), size_));
+  }
+  use(side);
+  std::vector<Window> windows;
+  for (const Box& hole : holes) windows.push_back(place_window(hole, side, size_));
+
   const size_t pixels = size_t(size_) * size_t(size_);
   const float black = net_->black, span = 1 - black;
   // Unused places of a short batch stay black and without a hole.
   std::vector<float> image(size_t(batch_) * pixels * 3, black), mask(size_t(batch_) * pixels, 0.0f);
+  std::vector<int32_t> corners(size_t(batch_) * 2, 0);
   for (size_t i = 0; i < photos.size(); ++i) {
     std::transform(photos[i].rgb.begin(), photos[i].rgb.end(), image.begin() + ptrdiff_t(i * pixels * 3),
                    [&](uint8_t v) { return black + span * (float(v) / 255.0f); });
     std::transform(masks[i].pixels.begin(), masks[i].pixels.end(), mask.begin() + ptrdiff_t(i * pixels),
                    [](uint8_t v) { return v ? 1.0f : 0.0f; });
+    corners[2 * i] = windows[i].top;
+    corners[2 * i + 1] = windows[i].left;
   }
-  Stream& stream = program_->stream();
   const auto send = [&](Value to, const std::vector<float>& from) {
     const Tensor f32 = staging_.buffer.view(program_->tensor(to).shape, DType::f32);
-    upload(stream, f32, from.data());
-    cast(stream, f32, program_->tensor(to));
+    upload(*stream_, f32, from.data());
+    cast(*stream_, f32, program_->tensor(to));
   };
   send(image_, image);
   send(mask_, mask);
+  if (side < size_) upload(*stream_, program_->tensor(corner_), corners.data());
   program_->make_ready();
+  const Tensor refined = program_->tensor(painted_.refined), result = staging_.buffer.view(refined.shape, DType::f32);
   forward_->run([&] {
     program_->forward();
-    cast(stream, program_->tensor(painted_.refined), staging_);
+    cast(*stream_, refined, result);
   });
-  download(stream, image.data(), staging_);
-  for (float& v : image) v = (v - black) / span;
+  std::vector<float> painted(size_t(refined.shape.numel()));
+  download(*stream_, painted.data(), result);
   std::vector<std::vector<float>> fills;
+  const size_t line = size_t(side) * 3;
   for (size_t i = 0; i < photos.size(); ++i) {
-    const auto begin = image.begin() + ptrdiff_t(i * pixels * 3);
-    fills.emplace_back(begin, begin + ptrdiff_t(pixels * 3));
+    fills.emplace_back(pixels * 3, 0.0f);
+    for (size_t row = 0; row < size_t(side); ++row) {
+      const auto from = painted.begin() + ptrdiff_t((i * size_t(side) + row) * line);
+      const size_t to = ((size_t(windows[i].top) + row) * size_t(size_) + size_t(windows[i].left)) * 3;
+      std::transform(from, from + ptrdiff_t(line), fills[i].begin() + ptrdiff_t(to),
+                     [&](float v) { return (v - black) / span; });
+    }
   }
   return fills;
 }

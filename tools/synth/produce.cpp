@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 
 #include "data/codec.h"
@@ -11,6 +13,7 @@
 #include "kernels/core/atomic_file.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/progress.h"
+#include "tools/synth/window.h"
 
 namespace telltale {
 namespace {
@@ -86,22 +89,19 @@ class Producer {
 
   void arrange() {
     const Shard shard = s_.part().value_or(Shard{});
-    Rows group;
     size_t groups = 0, reals = 0;
     const auto missing = [&](const Row* r) { return !folder_.done(*r); };
-    const auto close = [&] {
-      if (shard.has(groups++)) {
-        const auto lacking = std::count_if(group.begin(), group.end(), missing);
-        if (lacking > 0) groups_.push_back(group);
-        missing_ += lacking;
-        report_.rows += int64_t(group.size());
-      }
-      group.clear();
+    const auto add = [&](const Rows& group) {
+      if (!shard.has(groups++)) return;
+      const auto lacking = std::count_if(group.begin(), group.end(), missing);
+      if (lacking > 0) groups_.push_back(group);
+      missing_ += lacking;
+      report_.rows += int64_t(group.size());
     };
+    std::map<int, Rows, std::greater<>> fakes;  // by window's side
     for (const Row& r : plan_.rows) {
       if (r.label.fake) {
-        group.push_back(&r);
-        if (group.size() == size_t(inpainter_.batch())) close();
+        fakes[window_side(r.label.box, s_.size)].push_back(&r);
       } else if (shard.has(reals++)) {
         ++report_.rows;
         if (!missing(&r)) continue;
@@ -109,7 +109,11 @@ class Producer {
         reals_.push_back(&r);
       }
     }
-    close();
+    for (const auto& [side, rows] : fakes) {
+      const auto batch = ptrdiff_t(inpainter_.batch()), count = ptrdiff_t(rows.size());
+      for (ptrdiff_t first = 0; first < count; first += batch)
+        add({rows.begin() + first, rows.begin() + std::min(count, first + batch)});
+    }
   }
 
   std::optional<Image> photograph(const Row& r) {
