@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/graph.h"
+#include "engine/layers_chain.h"
 
 namespace telltale {
 namespace {
@@ -52,6 +53,18 @@ class Fusion {
     return false;
   }
 
+  bool chain_one() {
+    for (size_t a = 0; a < nodes_.size(); ++a) {
+      const Use use = only_use(nodes_[a]);
+      if (use.node < 0 || nodes_[a].frozen || nodes_[size_t(use.node)].frozen) continue;
+      std::unique_ptr<Layer> chain = ConvChain::joined(*nodes_[a].layer, *nodes_[size_t(use.node)].layer, use.position);
+      if (!chain) continue;
+      merge(a, use, std::move(chain));
+      return true;
+    }
+    return false;
+  }
+
  private:
   /// Where a node's value is used if that is one place only.
   Use only_use(const Graph::Node& n) const {
@@ -86,9 +99,11 @@ class Fusion {
 
 }  // namespace
 
-Graph Graph::fused(bool training) const {
+Graph Graph::fused(bool training, bool chains) const {
   Graph g(*this);
   while (Fusion(g, g.nodes_, training).fuse_one()) {
+  }
+  while (training && chains && Fusion(g, g.nodes_, training).chain_one()) {
   }
   return g;
 }

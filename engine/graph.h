@@ -45,8 +45,8 @@ class Graph {
   /// take no gradient, and frozen batch norms use their running statistics. Returns how many layers matched.
   int freeze(const std::string& prefix, bool frozen = true);
   /// The same net with conv+bias+act, bn+add+relu, and (where constant) conv+bn+add+relu each as one layer. Parameter
-  /// names stay.
-  Graph fused(bool training) const;
+  /// names stay. `chains`, where training: convolutions with the batch norms around them as one ConvChain.
+  Graph fused(bool training, bool chains = false) const;
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Input>& inputs() const { return inputs_; }

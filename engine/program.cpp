@@ -12,8 +12,13 @@ Tensor bytes_of(const Buffer& b) { return b.view({1, 1, 1, int(b.size())}, DType
 Program::Program(const Graph& fused, Stream& stream, const Options& options, std::nullptr_t)
     : graph_(fused), stream_(&stream), options_(options) {}
 
+Graph Program::fused(const Graph& graph, const Stream& stream, const Options& o) {
+  const bool chains = o.chains.value_or(o.compute == DType::f16 && stream.is_cuda());
+  return o.fuse ? graph.fused(o.training, chains) : graph;
+}
+
 Program::Program(const Graph& graph, Stream& stream, const Options& options)
-    : Program(options.fuse ? graph.fused(options.training) : graph, stream, options, nullptr) {
+    : Program(fused(graph, stream, options), stream, options, nullptr) {
   plan();
   state_ = Buffer(stream.place(), sizeof(StepState));
   if (options.dynamic_loss_scale) {

@@ -17,6 +17,8 @@ struct Options {
   DType compute = DType::f32;  ///< f32, bf16, f16; f64 for gradient checks
   bool training = false;       ///< plan backward, keep gradients and moments
   bool fuse = true;
+  /// Training: batch norms run inside the convolutions around them (ConvChain). None: in f16 on a GPU.
+  std::optional<bool> chains = std::nullopt;
   bool input_gradients = false;  ///< also for the graph's inputs of compute type
   uint64_t seed = 0;             ///< of the parameters' initial values
   /// For training in f16: the device scales the loss, skips steps whose gradients overflow, and follows with the scale;
@@ -93,6 +95,7 @@ class Program {
     bool backward = false, frozen = false;
   };
   Program(const Graph& fused, Stream& stream, const Options& options, std::nullptr_t);  // nothing planned yet
+  static Graph fused(const Graph&, const Stream&, const Options&);
   struct Layout;  // where each tensor lies in the arena
   void plan();
   std::vector<Shape> infer(std::vector<std::pair<ParamSpec, bool>>& params);

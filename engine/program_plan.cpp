@@ -64,7 +64,7 @@ void Program::plan() {
 }
 
 Footprint Program::footprint(const Graph& graph, Stream& stream, const Options& options) {
-  Program p(options.fuse ? graph.fused(options.training) : graph, stream, options, nullptr);
+  Program p(fused(graph, stream, options), stream, options, nullptr);
   std::vector<std::pair<ParamSpec, bool>> params;
   const std::vector<Shape> shapes = p.infer(params);
   return {p.lay_out(shapes).placement.total, p.packed_bytes(),

@@ -132,17 +132,14 @@ void normalise(const T* x, const T* residual, const A* mean, const A* scale, con
 }
 
 template <class T>
-void forward(Stream& s, const BatchNormArgs& a) {
+void statistics(Stream& s, const BatchNormArgs& a) {
   using A = acc_t<T>;
   const RowBlocks g(a.x.shape.rows(), a.x.shape.c, sizeof(T));
   const int64_t width = g.width(), scratch = g.count * 3 * width;
-  Pieces pieces(
-      s.workspace(Pieces::bytes<A>(scratch) + 2 * Pieces::bytes<double>(g.c) + 3 * Pieces::bytes<A>(width)).data);
+  Pieces pieces(s.workspace(Pieces::bytes<A>(scratch) + 2 * Pieces::bytes<double>(g.c)).data);
   A* partial = pieces.take<A>(scratch);
   double *total = pieces.take<double>(g.c), *squares = pieces.take<double>(g.c);
-  A *mean = pieces.take<A>(width), *scale = pieces.take<A>(width), *beta = pieces.take<A>(width);
-  const T *x = a.x.as<T>(), *residual = a.residual.as<T>();
-  T* y = a.y.as<T>();
+  const T* x = a.x.as<T>();
 
 #pragma omp parallel for num_threads(s.threads()) if (!g.small())
   for (int64_t b = 0; b < g.count; ++b) BlockStatistics<A>(partial, width, b).gather(g, b, x);
@@ -151,16 +148,29 @@ void forward(Stream& s, const BatchNormArgs& a) {
   const double rows = double(g.rows);
   const double momentum = a.momentum;
   for (int c = 0; c < g.c; ++c) {
-    const double rstd = 1 / std::sqrt(squares[c] / rows + double(a.eps));
-    a.mean.as<A>()[c] = mean[c] = A(total[c]);
-    a.rstd.as<A>()[c] = A(rstd);
-    scale[c] = a.gamma.as<A>()[c] * A(rstd);  // as backward has it, which may compute relu's mask anew
-    beta[c] = a.beta.as<A>()[c];
+    a.mean.as<A>()[c] = A(total[c]);
+    a.rstd.as<A>()[c] = A(1 / std::sqrt(squares[c] / rows + double(a.eps)));
     A &running_mean = a.running_mean.as<A>()[c], &running_var = a.running_var.as<A>()[c];
     running_mean = A((1 - momentum) * double(running_mean) + momentum * total[c]);
     if (g.rows > 1) running_var = A((1 - momentum) * double(running_var) + momentum * squares[c] / (rows - 1));
   }
   if (a.batches) *a.batches.as<A>() += A(1);
+}
+
+template <class T>
+void apply(Stream& s, const BatchNormArgs& a) {
+  using A = acc_t<T>;
+  const RowBlocks g(a.x.shape.rows(), a.x.shape.c, sizeof(T));
+  const int64_t width = g.width();
+  Pieces pieces(s.workspace(3 * Pieces::bytes<A>(width)).data);
+  A *mean = pieces.take<A>(width), *scale = pieces.take<A>(width), *beta = pieces.take<A>(width);
+  const T *x = a.x.as<T>(), *residual = a.residual.as<T>();
+  T* y = a.y.as<T>();
+  for (int c = 0; c < g.c; ++c) {
+    mean[c] = a.mean.as<A>()[c];
+    scale[c] = a.gamma.as<A>()[c] * a.rstd.as<A>()[c];  // as backward has it, which may compute relu's mask anew
+    beta[c] = a.beta.as<A>()[c];
+  }
   g.spread(mean);
   g.spread(scale);
   g.spread(beta);
@@ -325,6 +335,11 @@ void check_batchnorm(const BatchNormArgs& a) {
   check_act(a.act);
 }
 
+void check_trained(const BatchNormArgs& a) {
+  check_batchnorm(a);
+  TT_CHECK(a.mean && a.rstd, ShapeError, "batchnorm: training needs mean and rstd to write to");
+}
+
 void check_batchnorm(const BatchNormGradArgs& a) {
   TT_CHECK(a.dy && a.dy.shape.numel() > 0, ShapeError, "batchnorm: dy is empty: ", to_string(a.dy.shape));
   const bool trained = bool(a.mean);
@@ -350,9 +365,16 @@ void check_batchnorm(const BatchNormGradArgs& a) {
 
 namespace cpu {
 void batchnorm_forward(Stream& s, const BatchNormArgs& a) {
-  check_batchnorm(a);
-  TT_CHECK(a.mean && a.rstd, ShapeError, "batchnorm: training needs mean and rstd to write to");
-  visit_float(a.x.dtype, [&](auto tag) { forward<typename decltype(tag)::type>(s, a); });
+  cpu::batchnorm_statistics(s, a);
+  cpu::batchnorm_apply(s, a);
+}
+void batchnorm_statistics(Stream& s, const BatchNormArgs& a) {
+  check_trained(a);
+  visit_float(a.x.dtype, [&](auto tag) { statistics<typename decltype(tag)::type>(s, a); });
+}
+void batchnorm_apply(Stream& s, const BatchNormArgs& a) {
+  check_trained(a);
+  visit_float(a.x.dtype, [&](auto tag) { apply<typename decltype(tag)::type>(s, a); });
 }
 void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
   check_batchnorm(a);

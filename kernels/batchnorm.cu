@@ -200,7 +200,7 @@ void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tens
 }
 
 template <class T>
-void forward(Stream& s, const BatchNormArgs& a) {
+void statistics(Stream& s, const BatchNormArgs& a) {
   using A = acc_t<T>;
   const ColumnTiles tiles(a.x.shape.rows(), a.x.shape.c);
   A* partial = s.workspace(size_t(tiles.slabs) * 2 * size_t(tiles.c) * sizeof(A)).template as<A>();
@@ -210,7 +210,6 @@ void forward(Stream& s, const BatchNormArgs& a) {
       s, ChannelStats<T>::grid(tiles.c),
       ChannelStats<T>{tiles, a.x.as<T>(), partial, a.mean.as<A>(), a.rstd.as<A>(), a.running_mean.as<A>(),
                       a.running_var.as<A>(), a.batches.as<A>(), A(a.momentum), A(a.eps)});
-  normalise<T>(s, a, a.mean, a.rstd, false);
 }
 
 /// What backward reads of a layer, in either form.
@@ -368,9 +367,16 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
 
 namespace cuda {
 void batchnorm_forward(Stream& s, const BatchNormArgs& a) {
-  check_batchnorm(a);
-  TT_CHECK(a.mean && a.rstd, ShapeError, "batchnorm: training needs mean and rstd to write to");
-  visit_float(a.x.dtype, [&](auto tag) { forward<typename decltype(tag)::type>(s, a); });
+  cuda::batchnorm_statistics(s, a);
+  cuda::batchnorm_apply(s, a);
+}
+void batchnorm_statistics(Stream& s, const BatchNormArgs& a) {
+  check_trained(a);
+  visit_float(a.x.dtype, [&](auto tag) { statistics<typename decltype(tag)::type>(s, a); });
+}
+void batchnorm_apply(Stream& s, const BatchNormArgs& a) {
+  check_trained(a);
+  visit_float(a.x.dtype, [&](auto tag) { normalise<typename decltype(tag)::type>(s, a, a.mean, a.rstd, false); });
 }
 void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
   check_batchnorm(a);

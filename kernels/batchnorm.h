@@ -40,19 +40,29 @@ constexpr Shape passed_shape(const Shape& x) { return {x.n, x.h, x.w, (x.c + 7) 
 /// Throws ShapeError where shapes or types don't fit together.
 void check_batchnorm(const BatchNormArgs&);
 void check_batchnorm(const BatchNormGradArgs&);
+/// The same, for the training form and its halves.
+void check_trained(const BatchNormArgs&);
 
 namespace cpu {
 void batchnorm_forward(Stream&, const BatchNormArgs&);
+void batchnorm_statistics(Stream&, const BatchNormArgs&);
+void batchnorm_apply(Stream&, const BatchNormArgs&);
 void batchnorm_backward(Stream&, const BatchNormGradArgs&);
 }  // namespace cpu
 namespace cuda {
 void batchnorm_forward(Stream&, const BatchNormArgs&);
+void batchnorm_statistics(Stream&, const BatchNormArgs&);
+void batchnorm_apply(Stream&, const BatchNormArgs&);
 void batchnorm_backward(Stream&, const BatchNormGradArgs&);
 }  // namespace cuda
 
 /// Training form: statistics of this batch. Needs N·H·W ≥ 2 for the running variance (1 leaves it unchanged, as no
 /// unbiased one exists).
 inline void batchnorm_forward(Stream& s, const BatchNormArgs& a) { TT_DISPATCH(s, batchnorm_forward(s, a)); }
+/// The training form's halves. The first leaves y alone (its data is not read) and writes all else; the second writes y
+/// and the mask from the mean and rstd of the first.
+inline void batchnorm_statistics(Stream& s, const BatchNormArgs& a) { TT_DISPATCH(s, batchnorm_statistics(s, a)); }
+inline void batchnorm_apply(Stream& s, const BatchNormArgs& a) { TT_DISPATCH(s, batchnorm_apply(s, a)); }
 /// Gradients through the batch statistics where mean and rstd are given, through the constants otherwise.
 inline void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) { TT_DISPATCH(s, batchnorm_backward(s, a)); }
 /// Inference form: running statistics are constants; running_mean and running_var are only read.

@@ -5,7 +5,6 @@
 #if TT_CUDNN
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -13,8 +12,8 @@
 
 #include "kernels/cast.h"
 #include "kernels/conv_cudnn_plan.h"
+#include "kernels/conv_cudnn_run.h"
 #include "kernels/core/buffer.h"
-#include "kernels/core/cudnn_plan_file.h"
 #include "kernels/core/matrix_math.h"
 #include "kernels/pointwise.h"
 #include "kernels/reduce.h"
@@ -22,34 +21,19 @@
 namespace telltale::cuda {
 namespace {
 
+using cudnn::aligned;
+using cudnn::alignment_of;
 using cudnn::ConvGraph;
 using cudnn::ConvOp;
 using cudnn::ConvPointers;
+using cudnn::kTimed;
+using cudnn::kWorkspace;
 using cudnn::Plan;
+using cudnn::seconds_of;
 using Kind = ConvOp::Kind;
 
-constexpr int kTimed = 10;                      // plans that are timed for each operation
-constexpr int kCompiled = 2;                    // of them, those that take cuDNN seconds to compile,
-constexpr double kWorthCompiling = 1e8;         // for operations of this many FLOP, or when there is nothing else
-constexpr size_t kWorkspace = size_t(1) << 30;  // the most that one convolution may ask for
-
-constexpr size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
-
-/// Seconds that one call of `run` takes, queued after one another.
-template <class F>
-double seconds_of(Stream& s, const F& run) {
-  using Clock = std::chrono::steady_clock;
-  const auto measure = [&](int calls) {
-    const Clock::time_point start = Clock::now();
-    for (int i = 0; i < calls; ++i) run();
-    s.sync();
-    return std::chrono::duration<double>(Clock::now() - start).count() / calls;
-  };
-  run();
-  s.sync();
-  const int calls = std::clamp(int(2e-3 / measure(1)), 3, 50);
-  return std::min(measure(calls), measure(calls));
-}
+constexpr int kCompiled = 2;             // of cudnn::kTimed plans, those that take cuDNN seconds to compile,
+constexpr double kWorthCompiling = 1e8;  // for operations of this many FLOP, or when there is nothing else
 
 /// The plans of one stream, each chosen on its first use: from the user's cache, or by timing.
 class ConvPlans {
@@ -87,8 +71,7 @@ class ConvPlans {
   std::optional<Entry> choose(Stream& s, const ConvOp& op, const ConvPointers& p) {
     if (!target_) {
       target_.emplace(s);
-      const std::string device = s.description();
-      file_.emplace(device.substr(0, device.find(" (cuda")));
+      file_.emplace(cudnn::plan_file_of(s));
     }
     std::optional<ConvGraph> graph;
     std::vector<Plan> plans;
@@ -148,13 +131,6 @@ bool is_for_cudnn(const Stream& s, const Tensor& x, const Tensor& y) {
 }
 
 bool is_16_bit(DType t) { return size_of(t) == 2; }
-
-/// The largest power of two, up to 16, that every pointer is a multiple of.
-int alignment_of(std::initializer_list<const void*> pointers) {
-  uintptr_t bits = 16;
-  for (const void* p : pointers) bits |= reinterpret_cast<uintptr_t>(p);
-  return int(bits & (~bits + 1));
-}
 
 bool tf32_allowed(Stream& s) { return s.resource<MatrixMath>().tf32; }
 

@@ -17,7 +17,11 @@ struct ConvOp {
   /// forward only: y = act(conv + residual + bias).
   bool bias = false, residual = false;
   Act act = Act::none;
-  bool add = false;    ///< gradients only: to what the result holds
+  bool add = false;  ///< gradients only: to what the result holds
+  /// A batch norm with ReLU before the convolution: forward and filter_grad read x as relu(x·scale + shift), input_grad
+  /// goes on through ReLU's slope and gives the norm's weight gradients too. f16 only, forward with `sums` only.
+  bool norm = false;
+  bool sums = false;   ///< forward only: Σy and Σy² of each channel too; f16 only
   int alignment = 16;  ///< bytes that every pointer is a multiple of
   /// Names all of the above: the key of every cache.
   std::string key() const;

@@ -9,7 +9,26 @@ namespace {
 using Kind = ConvOp::Kind;
 
 /// Names of the tensors that hold memory; what lies between fused operations gets the next ones.
-enum Uid : int64_t { kX = 1, kW, kY, kBias, kResidual, kBetween };
+enum Uid : int64_t {
+  kX = 1,
+  kW,
+  kY,
+  kBias,
+  kResidual,
+  kScale,
+  kShift,
+  kSum,
+  kSquares,
+  kNormX,
+  kMean,
+  kRstd,
+  kGamma,
+  kBeta,
+  kDgamma,
+  kDbeta,
+  kSpare,
+  kBetween = kSpare + 3
+};
 
 cudnnDataType_t data_type(DType t) {
   switch (t) {
@@ -21,10 +40,10 @@ cudnnDataType_t data_type(DType t) {
 }
 
 /// NHWC memory with cuDNN's order of dimensions, N, C, H, W.
-Descriptor tensor(Uid uid, const Shape& s, cudnnDataType_t type, int64_t alignment, bool is_virtual = false) {
+Descriptor tensor(int64_t uid, const Shape& s, cudnnDataType_t type, int64_t alignment, bool is_virtual = false) {
   Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   const int64_t row = int64_t(s.w) * s.c;
-  t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, int64_t(uid))
+  t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, uid)
       .set(CUDNN_ATTR_TENSOR_DATA_TYPE, type)
       .set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::vector<int64_t>{s.n, s.c, s.h, s.w})
       .set(CUDNN_ATTR_TENSOR_STRIDES, std::vector<int64_t>{s.h * row, 1, row, s.c})
@@ -111,43 +130,107 @@ bool compiles_at_run_time(const Descriptor& engine) {
 
 }  // namespace
 
+const Descriptor& ConvGraph::between(const Shape& s) {
+  return keep(tensor(uid_between_++, s, CUDNN_DATA_FLOAT, op_.alignment, true));
+}
+
+const Descriptor& ConvGraph::vector(int64_t uid, cudnnDataType_t type, int channels) {
+  return keep(tensor(uid, {1, 1, 1, channels ? channels : op_.x.c}, type, 16));
+}
+
+void ConvGraph::append(cudnnPointwiseMode_t mode, const Descriptor& x, const Descriptor* other, const Descriptor& y) {
+  Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, keep(pointwise(mode)))
+      .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
+  if (mode == CUDNN_POINTWISE_RELU_BWD) {
+    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_DYDESC, *other).set(CUDNN_ATTR_OPERATION_POINTWISE_DXDESC, y);
+  } else {
+    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+    if (other) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *other);
+  }
+  operations_.push_back(std::move(operation.finalize()));
+}
+
+const Descriptor& ConvGraph::normalised(const Descriptor& x) {
+  const cudnnDataType_t type = data_type(op_.dtype);
+  const Descriptor &scaled = between(op_.x), &shifted = between(op_.x), &y = between(op_.x);
+  append(CUDNN_POINTWISE_MUL, x, &vector(kScale, type), scaled);
+  append(CUDNN_POINTWISE_ADD, scaled, &vector(kShift, type), shifted);
+  append(CUDNN_POINTWISE_RELU_FWD, shifted, nullptr, y);
+  return y;
+}
+
+void ConvGraph::append_sums(const Descriptor& y) {
+  const cudnnGenStatsMode_t mode = CUDNN_GENSTATS_SUM_SQSUM;
+  Descriptor sums(CUDNN_BACKEND_OPERATION_GEN_STATS_DESCRIPTOR);
+  sums.set(CUDNN_ATTR_OPERATION_GENSTATS_MODE, CUDNN_TYPE_GENSTATS_MODE, 1, &mode)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_MATH_PREC, CUDNN_DATA_FLOAT)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_XDESC, y)
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SUMDESC, vector(kSum, CUDNN_DATA_FLOAT, op_.y.c))
+      .set(CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, vector(kSquares, CUDNN_DATA_FLOAT, op_.y.c))
+      .finalize();
+  operations_.push_back(std::move(sums));
+}
+
+// The one pattern that cuDNN's ready-made engine takes: mean, 1/deviation, gamma and beta each in an operation.
+void ConvGraph::append_norm_gradient(const Descriptor& dy, const Descriptor& dx) {
+  const auto f32 = CUDNN_DATA_FLOAT;
+  const Descriptor& x = keep(tensor(kNormX, op_.x, data_type(op_.dtype), op_.alignment));
+  const Descriptor &mean = vector(kMean, f32), &rstd = vector(kRstd, f32), &gamma = vector(kGamma, f32);
+  const Descriptor &centred = between(op_.x), &whitened = between(op_.x), &scaled = between(op_.x);
+  const Descriptor& y = between(op_.x);
+  append(CUDNN_POINTWISE_SUB, x, &mean, centred);
+  append(CUDNN_POINTWISE_MUL, centred, &rstd, whitened);
+  append(CUDNN_POINTWISE_MUL, whitened, &gamma, scaled);
+  append(CUDNN_POINTWISE_ADD, scaled, &vector(kBeta, f32), y);
+  append(CUDNN_POINTWISE_RELU_BWD, y, &dy, dx);
+  Descriptor weights(CUDNN_BACKEND_OPERATION_BN_BWD_WEIGHTS_DESCRIPTOR);
+  weights.set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MATH_PREC, f32)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_MEAN_DESC, mean)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_INVSTD_DESC, rstd)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_BN_SCALE_DESC, gamma)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_X_DESC, x)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DY_DESC, dx)
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_SCALE_DESC, vector(kDgamma, f32))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_DBN_BIAS_DESC, vector(kDbeta, f32))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_DY_SCALE_DESC, vector(kSpare, f32))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_X_SCALE_DESC, vector(kSpare + 1, f32))
+      .set(CUDNN_ATTR_OPERATION_BN_BWD_WEIGHTS_EQ_BIAS, vector(kSpare + 2, f32))
+      .finalize();
+  operations_.push_back(std::move(weights));
+}
+
 ConvGraph::ConvGraph(const ConvOp& op, const Target& target)
-    : op_(op), target_(&target), graph_(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) {
+    : op_(op), target_(&target), uid_between_(kBetween), graph_(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) {
   const cudnnDataType_t type = data_type(op.dtype);
   const Names& names = kNames[int(op.kind)];
-  const auto keep = [&](Descriptor d) -> const Descriptor& { return parts_.emplace_back(std::move(d)); };
-  int64_t between = kBetween;
-  const auto value = [&](bool last) -> const Descriptor& {
-    return keep(last ? tensor(kY, op.y, type, op.alignment)
-                     : tensor(Uid(between++), op.y, CUDNN_DATA_FLOAT, op.alignment, true));
+  const bool norm_before = op.norm && op.kind != Kind::input_grad, norm_behind = op.norm && !norm_before;
+  int more = op.residual + op.bias + (op.act != Act::none);  // operations that follow
+  const auto value = [&]() -> const Descriptor& {
+    return more-- > 0 ? between(op.y) : keep(tensor(kY, op.y, type, op.alignment));
   };
-  const Descriptor* previous = &value(!op.residual && !op.bias && op.act == Act::none);
+  const Descriptor& x = keep(tensor(kX, op.x, type, op.alignment));
+  const Descriptor* y = &value();
+  const Descriptor& operand = norm_before ? normalised(x) : norm_behind ? between(op.x) : x;
   Descriptor convolution(names.type);
   convolution.set(names.geometry, keep(geometry_of(op.geometry)))
-      .set(names.x, keep(tensor(kX, op.x, type, op.alignment)))
+      .set(names.x, operand)
       .set(names.w, keep(tensor(kW, op.w, type, op.alignment)))
-      .set(names.y, *previous)
+      .set(names.y, *y)
       .set(names.alpha, 1.f)
       .set(names.beta, op.add ? 1.f : 0.f)
       .finalize();
   operations_.push_back(std::move(convolution));
-  const auto append = [&](cudnnPointwiseMode_t mode, const Descriptor* other, bool last) {
-    const Descriptor& next = value(last);
-    Descriptor operation(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
-    operation.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, keep(pointwise(mode)))
-        .set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, *previous)
-        .set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, next);
-    if (other) operation.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *other);
-    operations_.push_back(std::move(operation.finalize()));
-    previous = &next;
+  const auto then = [&](cudnnPointwiseMode_t mode, const Descriptor* other) {
+    const Descriptor& next = value();
+    append(mode, *y, other, next);
+    y = &next;
   };
-  if (op.residual) {
-    append(CUDNN_POINTWISE_ADD, &keep(tensor(kResidual, op.y, type, op.alignment)), !op.bias && op.act == Act::none);
-  }
-  if (op.bias) {
-    append(CUDNN_POINTWISE_ADD, &keep(tensor(kBias, {1, 1, 1, op.y.c}, type, op.alignment)), op.act == Act::none);
-  }
-  if (op.act != Act::none) append(mode_of(op.act), nullptr, true);
+  if (op.residual) then(CUDNN_POINTWISE_ADD, &keep(tensor(kResidual, op.y, type, op.alignment)));
+  if (op.bias) then(CUDNN_POINTWISE_ADD, &keep(tensor(kBias, {1, 1, 1, op.y.c}, type, op.alignment)));
+  if (op.act != Act::none) then(mode_of(op.act), nullptr);
+  if (op.sums) append_sums(*y);
+  if (norm_behind) append_norm_gradient(operand, x);
   target.bind_graph(graph_);
   graph_.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations_).finalize();
 }
@@ -234,6 +317,25 @@ void ConvGraph::run(const Plan& plan, const ConvPointers& p, void* workspace) co
   };
   if (op_.bias) add(kBias, p.bias);
   if (op_.residual) add(kResidual, p.residual);
+  if (op_.sums) {
+    add(kSum, p.sum);
+    add(kSquares, p.squares);
+  }
+  if (op_.norm && op_.kind != Kind::input_grad) {
+    add(kScale, p.scale);
+    add(kShift, p.shift);
+  } else if (op_.norm) {
+    add(kNormX, p.norm_x);
+    add(kMean, p.mean);
+    add(kRstd, p.rstd);
+    add(kGamma, p.gamma);
+    add(kBeta, p.beta);
+    add(kDgamma, p.dgamma);
+    add(kDbeta, p.dbeta);
+    // Vectors start at multiples of 16 bytes.
+    const int64_t pitch = (int64_t(op_.x.c) * 4 + 15) / 16 * 16;
+    for (int i = 0; i < 3; ++i) add(Uid(kSpare + i), static_cast<char*>(p.spare) + i * pitch);
+  }
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, uids)
       .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, pointers)

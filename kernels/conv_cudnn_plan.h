@@ -19,6 +19,12 @@ struct Plan {
 /// filter_grad reads x and y and writes w (as dw).
 struct ConvPointers {
   void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr, *residual = nullptr;
+  void *scale = nullptr, *shift = nullptr;  ///< of a norm that forward or filter_grad applies, in f16
+  void *sum = nullptr, *squares = nullptr;  ///< written, in f32
+  /// A norm that input_grad goes back through: its input, and vectors of f32.
+  void *norm_x = nullptr, *mean = nullptr, *rstd = nullptr, *gamma = nullptr, *beta = nullptr;
+  void *dgamma = nullptr, *dbeta = nullptr;  ///< written, in f32
+  void* spare = nullptr;                     ///< three vectors of f32 that cuDNN writes and nobody reads
 };
 
 /// An operation bound to a target. Throws DeviceError when cuDNN has no such operation.
@@ -38,10 +44,20 @@ class ConvGraph {
   void run(const Plan&, const ConvPointers&, void* workspace) const;
 
  private:
+  const Descriptor& keep(Descriptor d) { return parts_.emplace_back(std::move(d)); }
+  /// A value of f32 that stays inside the operation.
+  const Descriptor& between(const Shape&);
+  /// A vector of x's channels, or of another count.
+  const Descriptor& vector(int64_t uid, cudnnDataType_t, int channels = 0);
+  void append(cudnnPointwiseMode_t, const Descriptor& x, const Descriptor* other, const Descriptor& y);
+  const Descriptor& normalised(const Descriptor& x);
+  void append_sums(const Descriptor& y);
+  void append_norm_gradient(const Descriptor& dy, const Descriptor& dx);
   std::vector<Descriptor> configurations_by(cudnnBackendHeurMode_t) const;
   std::optional<Plan> build(Descriptor config) const;
   const ConvOp op_;
   const Target* target_;
+  int64_t uid_between_;
   std::deque<Descriptor> parts_;  ///< what the operations refer to
   std::vector<Descriptor> operations_;
   Descriptor graph_;

@@ -120,6 +120,80 @@ std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool t
 /// What plans need more than this is not run: conv_cudnn.cpp has the same limit.
 constexpr size_t kLimit = size_t(1) << 30;
 
+/// The operations of a ResNet's training step with batch norms inside the convolutions: each convolution that a batch
+/// norm follows gives sums, and reads what came before that norm where norm and relu alone stand between two of them.
+std::vector<ConvOp> chained_operations(const Graph& graph) {
+  std::map<int, int> uses;
+  for (const Graph::Node& n : graph.nodes()) {
+    for (Value v : n.x) ++uses[v.id];
+  }
+  std::map<int, const BatchNorm*> norms, next_norms;
+  for (const Graph::Node& n : graph.nodes()) {
+    const auto* norm = dynamic_cast<const BatchNorm*>(n.layer.get());
+    if (!norm) continue;
+    next_norms[n.x[0].id] = norm;
+    if (!norm->settings().residual && norm->settings().act == Act::relu && uses[n.y.id] == 1) norms[n.y.id] = norm;
+  }
+  std::map<std::string, ConvOp> ops;
+  const auto add = [&](ConvOp op) { ops.emplace(op.key(), op); };
+  size_t node = 0;
+  for_each_layer(graph, DType::f16, true, [&](const Layer& layer, const std::vector<Shape>& x, const Spec& spec) {
+    const Graph::Node& n = graph.nodes()[node++];
+    const auto* conv = dynamic_cast<const Conv*>(&layer);
+    if (!conv || !next_norms.count(n.y.id)) return;
+    const Shape w = spec.params[0].shape;
+    const ConvGradArgs g{.x = {nullptr, x[0], DType::f16},
+                         .w = {nullptr, w, DType::f16},
+                         .dy = {nullptr, spec.y, DType::f16},
+                         .geometry = conv->settings().geometry};
+    ConvArgs a{.x = g.x, .w = g.w, .y = g.dy, .geometry = g.geometry};
+    ConvOp forward = forward_op(a, 16, false), data = input_grad_op(g, 16, false),
+           filter = filter_grad_op(g, 16, false);
+    forward.sums = true;
+    forward.norm = data.norm = filter.norm = norms.count(n.x[0].id) > 0;
+    add(forward);
+    if (!forward.norm) return;
+    add(data);
+    add(filter);
+  });
+  std::vector<ConvOp> all;
+  for (auto& [key, op] : ops) all.push_back(op);
+  return all;
+}
+
+class Chains : public testing::TestWithParam<const char*> {};
+
+// All but the stem: its three channels are too few for the engine with sums.
+TEST_P(Chains, BatchNormsRunInsideConvolutionsOnAnH200InF16) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  Graph graph;
+  graph.output(detector_net(GetParam()).build(graph, graph.input({512, 256, 256, 3}), {}));
+  int taken = 0, refused = 0, norms = 0;
+  size_t workspace = 0;
+  for (const ConvOp& op : chained_operations(graph.fused(true))) {
+    const ConvGraph built(op, h200());
+    const std::vector<Plan> plans = built.candidates(1, size_t(1) << 30, 0);
+    EXPECT_EQ(plans.empty(), op.x.c == 3) << op.key();
+    norms += op.norm;
+    plans.empty() ? ++refused : ++taken;
+    if (plans.empty()) {
+      std::printf("%s, refused: %s\n", GetParam(), op.key().c_str());
+      continue;
+    }
+    workspace = std::max(workspace, plans[0].workspace);
+    EXPECT_TRUE(built.plan(plans[0].engine)) << op.key() << ": can't be made again from its engine and knobs";
+    ConvOp other = op;
+    other.dtype = DType::bf16;
+    EXPECT_TRUE(ConvGraph(other, h200()).candidates(1, size_t(1) << 30, 0).empty())
+        << op.key() << ": bf16 is taken too: use it";
+  }
+  EXPECT_GT(norms, 9);
+  std::printf("%s, batch 512, f16: %d operations with batch norm inside taken, %d refused, workspace up to %.1f MB\n",
+              GetParam(), taken, refused, double(workspace) / 1e6);
+}
+INSTANTIATE_TEST_SUITE_P(ResNets, Chains, testing::Values("resnet18", "resnet50"),
+                         [](const auto& info) { return std::string(info.param); });
+
 class Nets : public testing::TestWithParam<Case> {};
 
 TEST_P(Nets, EveryConvolutionHasAPlanOnAnH200) {

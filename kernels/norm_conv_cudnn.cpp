@@ -1,0 +1,272 @@
+#include "kernels/norm_conv_cudnn.h"
+
+#if TT_CUDNN
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/conv_cudnn_plan.h"
+#include "kernels/conv_cudnn_run.h"
+#include "kernels/core/buffer.h"
+#include "kernels/core/host_values.h"
+#include "kernels/pointwise.h"
+
+namespace telltale::cudnn {
+namespace {
+
+/// One operation on memory of its own results, so that running it often leaves nothing behind.
+struct Trial {
+  std::function<void(const ConvGraph&, const Plan&)> fused;
+  std::function<void()> plain;
+  std::vector<Tensor> results;
+  std::vector<OwnedTensor> owned = {};
+};
+
+/// As much of each tensor as shows whether two ways to compute it are one.
+std::vector<std::vector<double>> glimpse(Stream& s, const std::vector<Tensor>& tensors) {
+  constexpr int64_t kMost = 1 << 16;
+  std::vector<std::vector<double>> values;
+  for (const Tensor& t : tensors)
+    values.push_back(values_of(s, {t.data, {1, 1, 1, int(std::min(kMost, t.shape.numel()))}, t.dtype}));
+  return values;
+}
+
+/// Root mean square of b − a as a share of a's, the worst of all tensors. What is not finite in a says nothing.
+double difference(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b) {
+  double worst = 0;
+  for (size_t t = 0; t < a.size(); ++t) {
+    double size = 0, error = 0;
+    for (size_t i = 0; i < a[t].size(); ++i) {
+      if (!std::isfinite(a[t][i])) continue;
+      size += a[t][i] * a[t][i];
+      error += (b[t][i] - a[t][i]) * (b[t][i] - a[t][i]);
+    }
+    if (!(error <= 0)) worst = std::max(worst, size > 0 && std::isfinite(error) ? std::sqrt(error / size) : 1.0);
+  }
+  return worst;
+}
+
+/// In f16 a value close to 0 may pass relu on one way and not on the other: about one in a thousand, or 3 % of a sum's
+/// root mean square. A factor forgotten, or one applied twice, is more than this.
+constexpr double kAlike = 0.1;
+
+/// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
+/// form, which is remembered as an engine without a number.
+class NormPlans {
+ public:
+  struct Entry {
+    ConvGraph graph;
+    Plan plan;
+  };
+  /// Null where the plain form shall run.
+  const Entry* find(Stream& s, const ConvOp& op, const std::function<Trial()>& trial) {
+    const std::string key = op.key();
+    auto at = entries_.find(key);
+    if (at == entries_.end()) at = entries_.emplace(key, choose(s, op, key, trial)).first;
+    return at->second ? &*at->second : nullptr;
+  }
+
+ private:
+  std::optional<Entry> choose(Stream& s, const ConvOp& op, const std::string& key,
+                              const std::function<Trial()>& trial) {
+    if (!target_) {
+      target_.emplace(s);
+      file_.emplace(plan_file_of(s));
+    }
+    try {
+      const std::optional<Engine> known = file_->find(key);
+      if (known && known->id < 0) return std::nullopt;
+      ConvGraph graph(op, *target_);
+      if (known) {
+        if (std::optional<Plan> plan = graph.plan(*known)) return Entry{std::move(graph), std::move(*plan)};
+      }
+      std::vector<Plan> plans = graph.candidates(kTimed, kWorkspace, 0);
+      if (plans.empty()) return std::nullopt;
+      const std::optional<size_t> best = fastest(s, key, graph, plans, trial());
+      file_->add(key, best ? plans[*best].engine : Engine{});
+      if (best) return Entry{std::move(graph), std::move(plans[*best])};
+    } catch (const DeviceError&) {  // refused, or no memory to try: the plain form has its own words for what is worse
+    }
+    return std::nullopt;
+  }
+
+  static std::optional<size_t> fastest(Stream& s, const std::string& key, const ConvGraph& graph,
+                                       const std::vector<Plan>& plans, const Trial& trial) {
+    double least = seconds_of(s, trial.plain);
+    const auto expected = glimpse(s, trial.results);
+    std::optional<size_t> best;
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const double t = seconds_of(s, [&] { trial.fused(graph, plans[i]); });
+      if (t >= least) continue;
+      if (const double d = difference(expected, glimpse(s, trial.results)); d > kAlike) {
+        std::fprintf(stderr, "cuDNN's engine %d for %s differs by %.3g from the plain form: not used\n",
+                     int(plans[i].engine.id), key.c_str(), d);
+        continue;
+      }
+      least = t;
+      best = i;
+    }
+    return best;
+  }
+
+  std::optional<Target> target_;
+  std::optional<PlanFile> file_;
+  std::map<std::string, std::optional<Entry>> entries_;
+};
+
+/// cuDNN's vectors start at multiples of 16 bytes: two behind one another in f32 do so for four channels and more.
+bool is_for_cudnn(const Tensor& x, std::initializer_list<const void*> vectors) {
+  return x.dtype == DType::f16 && x.shape.numel() > 0 && x.shape.c % 4 == 0 && alignment_of(vectors) == 16;
+}
+
+/// Vectors of f16 for scale and shift, at `at`.
+struct ScaleAndShift {
+  Tensor scale, shift;
+  ScaleAndShift(const ChannelNorm& norm, char* at)
+      : scale{at, norm.gamma.shape, DType::f16}, shift{at + aligned(scale.bytes()), norm.gamma.shape, DType::f16} {}
+  static size_t bytes(const ChannelNorm& norm) { return 2 * aligned(size_t(norm.gamma.shape.c) * 2); }
+};
+
+void run_forward(Stream& s, const NormConvArgs& a, const ConvGraph& graph, const Plan& plan) {
+  const size_t front = a.norm ? ScaleAndShift::bytes(a.norm) : 0;
+  char* base = s.workspace(front + plan.workspace).as<char>();
+  ConvPointers p{.x = a.x.data, .w = a.w.data, .y = a.y.data};
+  p.sum = a.sums.data;
+  p.squares = a.sums.as<float>() + a.w.shape.n;
+  if (a.norm) {
+    const ScaleAndShift v(a.norm, base);
+    norm_as_scale(s, a.norm, v.scale, v.shift);
+    p.scale = v.scale.data;
+    p.shift = v.shift.data;
+  }
+  graph.run(plan, p, base + front);
+}
+
+void run_filter_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& graph, const Plan& plan) {
+  Tensor dw{nullptr, a.dw.shape, DType::f16};
+  const size_t rounded = aligned(dw.bytes()), front = rounded + ScaleAndShift::bytes(a.norm);
+  char* base = s.workspace(front + plan.workspace).as<char>();
+  dw.data = base;
+  const ScaleAndShift v(a.norm, base + rounded);
+  norm_as_scale(s, a.norm, v.scale, v.shift);
+  ConvPointers p{.x = a.x.data, .w = dw.data, .y = a.dy.data};
+  p.scale = v.scale.data;
+  p.shift = v.shift.data;
+  graph.run(plan, p, base + front);
+  add_gradient(s, dw, a.dw, a.dw_mode);
+}
+
+void run_input_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& graph, const Plan& plan) {
+  const Tensor sums{nullptr, {1, 1, 2, a.x.shape.c}, DType::f32};
+  const size_t results = aligned(sums.bytes()), front = results + 3 * aligned(size_t(a.x.shape.c) * 4);
+  char* base = s.workspace(front + plan.workspace).as<char>();
+  ConvPointers p{.x = a.dx.data, .w = a.w.data, .y = a.dy.data};
+  p.norm_x = a.x.data;
+  p.mean = a.norm.mean.data;
+  p.rstd = a.norm.rstd.data;
+  p.gamma = a.norm.gamma.data;
+  p.beta = a.norm.beta.data;
+  p.dgamma = base;
+  p.dbeta = base + size_t(a.x.shape.c) * 4;
+  p.spare = base + results;
+  graph.run(plan, p, base + front);
+  norm_input_gradient(s, a, {base, sums.shape, sums.dtype});
+}
+
+ConvGradArgs conv_of(const NormConvGradArgs& a) {
+  return {.x = a.x, .w = a.w, .dy = a.dy, .dx = {}, .dw = {}, .dbias = {}, .geometry = a.geometry};
+}
+
+using PlainGradient = void (*)(Stream&, const NormConvGradArgs&);
+using FusedGradient = void (*)(Stream&, const NormConvGradArgs&, const ConvGraph&, const Plan&);
+
+/// Runs either way; the trial writes what weights get to memory of its own.
+void gradient(Stream& s, const NormConvGradArgs& a, const ConvOp& op, FusedGradient fused, PlainGradient plain,
+              bool of_filter) {
+  const NormPlans::Entry* e = s.resource<NormPlans>().find(s, op, [&] {
+    Trial t;
+    NormConvGradArgs own = a;
+    own.dw_mode = GradMode::overwrite;
+    for (Tensor* v : {&own.dw, &own.dgamma, &own.dbeta}) {
+      if (*v) *v = t.owned.emplace_back(s.place(), v->shape, v->dtype).tensor;
+    }
+    t.results = of_filter ? std::vector{own.dw} : std::vector{own.dx, own.dgamma, own.dbeta};
+    t.fused = [&s, own, fused](const ConvGraph& graph, const Plan& plan) { fused(s, own, graph, plan); };
+    t.plain = [&s, own, plain] { plain(s, own); };
+    return t;
+  });
+  e ? fused(s, a, e->graph, e->plan) : plain(s, a);
+}
+
+}  // namespace
+
+bool norm_conv_forward(Stream& s, const NormConvArgs& a, void (*plain)(Stream&, const NormConvArgs&)) {
+  const NormPlans::Entry* e = nullptr;
+  if (a.sums && a.w.shape.n % 4 == 0 && is_for_cudnn(a.x, {a.sums.data})) {
+    ConvOp op = forward_op({.x = a.x, .w = a.w, .y = a.y, .geometry = a.geometry},
+                           alignment_of({a.x.data, a.w.data, a.y.data}), false);
+    op.norm = bool(a.norm);
+    op.sums = true;
+    e = s.resource<NormPlans>().find(s, op, [&] {
+      Trial t;
+      // The plain form leaves y's statistics to a pass of their own.
+      const Shape v{1, 1, 1, a.w.shape.n};
+      BatchNormArgs next;
+      next.x = next.y = a.y;
+      for (Tensor* p : {&next.gamma, &next.beta, &next.mean, &next.rstd, &next.running_mean, &next.running_var}) {
+        const OwnedTensor& own = t.owned.emplace_back(s.place(), v, DType::f32);
+        fill_zero(s, own);
+        *p = own;
+      }
+      t.results = {a.y, next.mean, next.rstd};
+      t.fused = [&s, a, next](const ConvGraph& graph, const Plan& plan) {
+        run_forward(s, a, graph, plan);
+        batchnorm_statistics_of(s, next, a.sums);
+      };
+      t.plain = [&s, a, next, plain] {
+        plain(s, a);
+        telltale::batchnorm_statistics(s, next);
+      };
+      return t;
+    });
+  }
+  e ? run_forward(s, a, e->graph, e->plan) : plain(s, a);
+  return e != nullptr;
+}
+
+void norm_conv_filter_gradient(Stream& s, const NormConvGradArgs& a, PlainGradient plain) {
+  if (!is_for_cudnn(a.x, {})) return plain(s, a);
+  ConvOp op = filter_grad_op(conv_of(a), alignment_of({a.x.data, a.dy.data}), false);
+  op.norm = true;
+  gradient(s, a, op, run_filter_gradient, plain, true);
+}
+
+void norm_conv_input_gradient(Stream& s, const NormConvGradArgs& a, PlainGradient plain) {
+  const ChannelNorm& n = a.norm;
+  if (!is_for_cudnn(a.x, {n.mean.data, n.rstd.data, n.gamma.data, n.beta.data})) return plain(s, a);
+  ConvOp op = input_grad_op(conv_of(a), alignment_of({a.x.data, a.dx.data, a.w.data, a.dy.data}), false);
+  op.norm = true;
+  op.add = false;
+  gradient(s, a, op, run_input_gradient, plain, false);
+}
+
+}  // namespace telltale::cudnn
+#else
+namespace telltale::cudnn {
+bool norm_conv_forward(Stream& s, const NormConvArgs& a, void (*plain)(Stream&, const NormConvArgs&)) {
+  plain(s, a);
+  return false;
+}
+void norm_conv_filter_gradient(Stream& s, const NormConvGradArgs& a, void (*plain)(Stream&, const NormConvGradArgs&)) {
+  plain(s, a);
+}
+void norm_conv_input_gradient(Stream& s, const NormConvGradArgs& a, void (*plain)(Stream&, const NormConvGradArgs&)) {
+  plain(s, a);
+}
+}  // namespace telltale::cudnn
+#endif
