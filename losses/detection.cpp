@@ -18,16 +18,21 @@ std::string listed(const std::vector<std::string>& names) {
 class DetectionLoss final : public Loss {
  public:
   DetectionLoss(std::unique_ptr<RowLoss> classification, std::unique_ptr<RowLoss> box, const DetectionSettings& s)
-      : classification_(std::move(classification)), box_(std::move(box)), alpha_(s.alpha), beta_(s.beta) {
+      : classification_(std::move(classification)),
+        box_(std::move(box)),
+        one_launch_(s.class_loss == "bce"),
+        alpha_(s.alpha),
+        beta_(s.beta) {
     if (s.box_unit == BoxUnit::pixel) unit_x_ = s.width, unit_y_ = s.height;
   }
   std::string name() const override { return "detection_" + box_->name(); }
   int pred_width() const override { return 5; }
   int target_width() const override { return 5; }
-  int terms() const override { return 3; }
+  int terms() const override { return DetectionTerms::count; }
   void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override {
     check_loss_tensors(*this, pred, target, loss, dpred, state);
     const Share rows{pred, target, loss, dpred, state};
+    if (one_launch_) return box_->eval_after_bce(s, classification(rows), box(rows));
     classification_->eval_share(s, classification(rows));
     box_->eval_share(s, box(rows));
   }
@@ -42,7 +47,7 @@ class DetectionLoss final : public Loss {
     box.slope = [this, &state](const double* p, const double* t, double* dp) {
       const First row = first({0, p[0], p[1], p[2], p[3]}, {1, t[0], t[1], t[2], t[3]}, state);
       std::copy_n(row.slope + 1, 4, dp);
-      return row.terms[2];
+      return row.terms[DetectionTerms::box];
     };
     logit.value = [this, &state, value = logit.value](const double* base, const double* p, const double* t) {
       return alpha_ / state.samples * value(base, p, t);
@@ -50,7 +55,7 @@ class DetectionLoss final : public Loss {
     logit.slope = [this, &state](const double* p, const double* t, double* dp) {
       const First row = first({p[0], 0, 0, 1, 1}, {t[0], 0, 0, 1, 2}, state);
       *dp = row.slope[0];
-      return row.terms[1];
+      return row.terms[DetectionTerms::classification];
     };
     return std::max(worst_slope(box, seed).error, worst_slope(logit, seed).error);
   }
@@ -63,7 +68,7 @@ class DetectionLoss final : public Loss {
     double v[5];
   };
   struct First {
-    double terms[3], slope[5];
+    double terms[DetectionTerms::count], slope[5];
   };
   Corners scaled(const double* c) const { return {{c[0] * unit_x_, c[1] * unit_y_, c[2] * unit_x_, c[3] * unit_y_}}; }
   Share classification(Share rows) const {
@@ -84,7 +89,7 @@ class DetectionLoss final : public Loss {
     const Shape five{1, 1, 1, 5};
     const Share rows{{p.v, five, DType::f64},
                      {t.v, five, DType::f64},
-                     {out.terms, {1, 1, 1, 3}, DType::f64},
+                     {out.terms, {1, 1, 1, DetectionTerms::count}, DType::f64},
                      {out.slope, five, DType::f64},
                      &state};
     classification_->eval_first_row(classification(rows));
@@ -93,6 +98,7 @@ class DetectionLoss final : public Loss {
   }
 
   std::unique_ptr<RowLoss> classification_, box_;
+  bool one_launch_;
   double alpha_, beta_, unit_x_ = 1, unit_y_ = 1;
 };
 

@@ -164,13 +164,13 @@ std::string compile_loss_file_for_device(const std::string& path, const std::str
   return nvrtc_compile(text_of(path), path, architecture, {include_folder(cache_folder(cache)), folder});
 }
 
-void launch_loss_file(const std::string& loss, Stream& s, DType type, int64_t n, const void* row) {
+void launch_loss_file(const std::string& loss, Stream& s, const std::string& kernel, int64_t n, const void* row) {
   LoadedFile& file = loaded().at(loss);
   if (!file.module) {
     file.module =
         std::make_unique<DeviceModule>(compile_loss_file_for_device(file.path, device_architecture(), file.cache));
   }
-  file.module->launch(s, cat("eval_", name_of(type)), n, row);
+  file.module->launch(s, kernel, n, row);
 }
 
 }  // namespace telltale

@@ -17,9 +17,9 @@ std::string load_loss_file(const std::string& path, const std::string& cache = "
 std::string compile_loss_file_for_device(const std::string& path, const std::string& architecture,
                                          const std::string& cache = "");
 
-/// Enqueues a loaded loss's kernel, compiled on first use, over n rows of storage type `type`; `row` is an EvalRow. For
-/// SampleLoss. Only a GPU can check it.
-void launch_loss_file(const std::string& loss, Stream&, DType type, int64_t n, const void* row);
+/// Enqueues a loaded loss's kernel, compiled on first use, over n rows; `kernel`: an entry point of TT_REGISTER_LOSS,
+/// `row`: its argument. For SampleLoss. Only a GPU can check it.
+void launch_loss_file(const std::string& loss, Stream&, const std::string& kernel, int64_t n, const void* row);
 
 /// The line of a compiler's output that says what is wrong.
 std::string first_error(const std::string& output, const std::string& otherwise);

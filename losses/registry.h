@@ -17,6 +17,9 @@ struct Share {
 class RowLoss : public Loss {
  public:
   virtual void eval_share(Stream&, const Share&) const = 0;
+  /// Both shares of a detection loss in one launch, the bits of two: `bce` for the first, this loss, which compares
+  /// boxes, for the second.
+  virtual void eval_after_bce(Stream&, const Share& classification, const Share& box) const = 0;
   /// The first row only, in f64, on the host: the very code that eval_share runs.
   virtual void eval_first_row(const Share&) const = 0;
   /// How to check the slope used in training, and by dual numbers the formula's own.

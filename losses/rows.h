@@ -4,7 +4,9 @@
 #include <limits>
 
 #include "kernels/core/half.h"
-#include "losses/dual.h"
+#include "losses/bce.h"
+#include "losses/box_geometry.h"
+#include "losses/detection_terms.h"
 
 namespace telltale {
 
@@ -50,7 +52,8 @@ TT_HD T value_and_slope(const F& f, const T* p, const T* t, T* dp) {
 enum class Role : uint8_t { alone, classification, box };
 
 /// One row: storage type S, arithmetic in its accumulator. Alone a row of pred is F::pred wide, in a detection loss 5:
-/// a logit and four corners. As a box it adds up the total, so the classification runs before it.
+/// a logit and four corners, and its terms are DetectionTerms. As a box it adds up the total, so the classification
+/// runs before it.
 template <class F, class S>
 struct EvalRow {
   using T = acc_t<S>;
@@ -84,15 +87,41 @@ struct EvalRow {
     for (int k = 0; k < F::pred; ++k) slope[k] = store<S>(dp[k] * (share * unit(k)) * T(state->loss_scale));
     if (alone) {
       loss[i] = value;
+      return;
+    }
+    T* terms = loss + i * DetectionTerms::count;
+    if (box) {
+      terms[DetectionTerms::box] = value;
+      terms[DetectionTerms::iou] = counts ? iou(p, t) : T(0);
+      // Volatile: as it was stored. Were a product fused into this sum, one launch would not give the bits of two.
+      const volatile T* stored = terms;
+      terms[DetectionTerms::total] = stored[DetectionTerms::classification] + stored[DetectionTerms::box];
     } else {
-      T* terms = loss + i * 3;
-      terms[box ? 2 : 1] = value;
-      if (box) terms[0] = terms[1] + value;
+      terms[DetectionTerms::classification] = value;
+      terms[DetectionTerms::correct] = T((p[0] >= 0) == (label[0] > 0));
     }
   }
 
  private:
   TT_HD T unit(int k) const { return T(k % 2 ? unit_y : unit_x); }
+  static TT_HD T iou(const T* p, const T* t) {
+    if constexpr (F::pred == 4 && F::target == 4) {
+      return BoxPair<T, T>(p, t).iou;
+    } else {
+      return 0;
+    }
+  }
+};
+
+/// A whole row of a detection loss at once, its classification the plain one.
+template <class F, class S>
+struct DetectionRow {
+  EvalRow<Bce, S> classification;
+  EvalRow<F, S> box;
+  TT_HD void operator()(int64_t i) const {
+    classification(i);
+    box(i);
+  }
 };
 
 }  // namespace telltale

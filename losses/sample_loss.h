@@ -5,12 +5,18 @@
 #include "losses/samplers.h"
 
 #ifdef __CUDACC_RTC__
-// A loss file compiled on the machine that trains: only its kernels are wanted, one per storage type.
+// A loss file compiled on the machine that trains: only its kernels are wanted, two per storage type.
 #define TT_REGISTER_LOSS(name, F)                                                                                 \
   extern "C" __global__ void eval_f32(int64_t n, ::telltale::EvalRow<F, float> f) { each_row(n, f); }             \
   extern "C" __global__ void eval_f64(int64_t n, ::telltale::EvalRow<F, double> f) { each_row(n, f); }            \
   extern "C" __global__ void eval_bf16(int64_t n, ::telltale::EvalRow<F, ::telltale::bf16> f) { each_row(n, f); } \
-  extern "C" __global__ void eval_f16(int64_t n, ::telltale::EvalRow<F, ::telltale::f16> f) { each_row(n, f); }
+  extern "C" __global__ void eval_f16(int64_t n, ::telltale::EvalRow<F, ::telltale::f16> f) { each_row(n, f); }   \
+  extern "C" __global__ void detect_f32(int64_t n, ::telltale::DetectionRow<F, float> f) { each_row(n, f); }      \
+  extern "C" __global__ void detect_f64(int64_t n, ::telltale::DetectionRow<F, double> f) { each_row(n, f); }     \
+  extern "C" __global__ void detect_bf16(int64_t n, ::telltale::DetectionRow<F, ::telltale::bf16> f) {            \
+    each_row(n, f);                                                                                               \
+  }                                                                                                               \
+  extern "C" __global__ void detect_f16(int64_t n, ::telltale::DetectionRow<F, ::telltale::f16> f) { each_row(n, f); }
 namespace telltale {
 template <class K>
 __device__ void each_row(int64_t n, const K& row) {
@@ -49,14 +55,16 @@ class SampleLoss final : public RowLoss {
   void eval_share(Stream& s, const Share& share) const override {
     visit_float(share.pred.dtype, [&](auto tag) {
       using S = typename decltype(tag)::type;
-      const EvalRow<F, S> row = row_of<S>(share);
-#ifdef TT_LOSS_FILE  // compiled from a loss file: its kernels are not in this program
-      if (s.is_cuda()) return launch_loss_file(name_, s, share.pred.dtype, share.pred.shape.n, &row);
-#endif
-      for_each(s, share.pred.shape.n, row);
+      enqueue(s, "eval_", share.pred, row_of<S>(f_, share));
     });
   }
-  void eval_first_row(const Share& share) const override { row_of<double>(share)(0); }
+  void eval_after_bce(Stream& s, const Share& classification, const Share& box) const override {
+    visit_float(box.pred.dtype, [&](auto tag) {
+      using S = typename decltype(tag)::type;
+      enqueue(s, "detect_", box.pred, DetectionRow<F, S>{row_of<S>(Bce{}, classification), row_of<S>(f_, box)});
+    });
+  }
+  void eval_first_row(const Share& share) const override { row_of<double>(f_, share)(0); }
   SlopeCheck slope_check() const override { return telltale::slope_check(f_); }
   SlopeCheck dual_check() const override {
     SlopeCheck check = telltale::slope_check(f_);
@@ -65,10 +73,18 @@ class SampleLoss final : public RowLoss {
   }
 
  private:
-  template <class S>
-  EvalRow<F, S> row_of(const Share& s) const {
+  /// `kernel` and the storage type's name make that of a loss file's entry point.
+  template <class Row>
+  void enqueue(Stream& s, [[maybe_unused]] const char* kernel, const Tensor& pred, const Row& row) const {
+#ifdef TT_LOSS_FILE  // compiled from a loss file: its kernels are not in this program
+    if (s.is_cuda()) return launch_loss_file(name_, s, cat(kernel, name_of(pred.dtype)), pred.shape.n, &row);
+#endif
+    for_each(s, pred.shape.n, row);
+  }
+  template <class S, class G>
+  static EvalRow<G, S> row_of(const G& g, const Share& s) {
     using T = acc_t<S>;
-    return {f_,      s.pred.as<S>(), s.target.as<T>(), s.loss.as<T>(), s.dpred.as<S>(),
+    return {g,       s.pred.as<S>(), s.target.as<T>(), s.loss.as<T>(), s.dpred.as<S>(),
             s.state, s.weight,       s.unit_x,         s.unit_y,       s.role};
   }
   std::string name_;

@@ -34,7 +34,7 @@ class Training {
     program_ = std::make_unique<Program>(g, s, Options{.compute = type, .training = true, .seed = 1});
     fill(s, program_->tensor(x), -1, 1);
     target_ = OwnedTensor(s.place(), {kBatch, 1, 1, 5}, DType::f32);
-    losses_ = OwnedTensor(s.place(), {kBatch, 1, 1, 3}, DType::f32);
+    losses_ = OwnedTensor(s.place(), {kBatch, 1, 1, loss_->terms()}, DType::f32);
     fill(s, target_, 0, 1);
   }
   void set_state() {

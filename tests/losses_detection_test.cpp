@@ -1,11 +1,13 @@
 // The composite loss of the detectors: weights, masks, units, micro-batches.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "losses/gradient_check.h"
 #include "losses/loss.h"
+#include "losses/registry.h"
 #include "tests/losses_run.h"
 
 namespace telltale {
@@ -28,6 +30,13 @@ void sample_detections(int n, Numbers& pred, Numbers& target) {
   }
 }
 
+/// NaN equals NaN.
+std::vector<uint64_t> bits(const Numbers& v) {
+  std::vector<uint64_t> all;
+  for (double x : v) all.push_back(std::bit_cast<uint64_t>(x));
+  return all;
+}
+
 TEST(DetectionLoss, MicroBatchesMakeTheLargeBatch) {
   Numbers pred, target;
   sample_detections(33, pred, target);
@@ -48,7 +57,8 @@ TEST(DetectionLoss, IsTheWeightedSumOfItsParts) {
   const Outcome got =
       evaluate(*make_detection_loss("smooth_l1", settings), {1.5, .1, .2, .6, .7}, {1, .3, .1, .8, .5}, state);
   const double c = 2 * bce.loss[0] / 8, b = 3 * box.loss[0] / 5;
-  expect_near(got.loss, {c + b, c, b}, 1e-15);
+  // Boxes .5 by .5 and .5 by .4 share .3 by .3; a logit of 1.5 says fake, and so does the label.
+  expect_near(got.loss, {c + b, c, b, 1, .09 / (.25 + .2 - .09 + 1e-7)}, 1e-15);
   Numbers slope = {4 * 2 * bce.slope[0] / 8};
   for (double d : box.slope) slope.push_back(4 * 3 * d / 5);
   expect_near(got.slope, slope, 1e-15);
@@ -84,8 +94,10 @@ TEST(DetectionLoss, NegativesPullNoBox) {
                                  {0, .3, .1, .8, .5, 0, 0, 0, 0, 0}, state);
     for (int i : {0, 1}) {
       EXPECT_GT(got.slope[5 * i], 0) << name;
-      EXPECT_EQ(got.loss[3 * i + 2], 0) << name;
-      EXPECT_EQ(got.loss[3 * i], got.loss[3 * i + 1]) << name;
+      EXPECT_EQ(got.loss[5 * i + DetectionTerms::box], 0) << name;
+      EXPECT_EQ(got.loss[5 * i], got.loss[5 * i + 1]) << name;
+      EXPECT_EQ(got.loss[5 * i + DetectionTerms::correct], i) << name << ": a logit of 1 and one of -1";
+      EXPECT_EQ(got.loss[5 * i + DetectionTerms::iou], 0) << name;
       for (int k = 1; k < 5; ++k) EXPECT_EQ(got.slope[5 * i + k], 0) << name;
     }
   }
@@ -100,13 +112,53 @@ TEST(DetectionLoss, NoPositivesGivesZeroNotNan) {
     for (const std::string& name : box_loss_names()) {
       const Outcome got = evaluate(*make_detection_loss(name, {}), pred, target, {.samples = 14, .positives = 0});
       for (size_t i = 0; i < 14; ++i) {
-        EXPECT_TRUE(std::isfinite(got.loss[3 * i])) << name;
-        EXPECT_EQ(got.loss[3 * i + 2], 0) << name;
+        EXPECT_TRUE(std::isfinite(got.loss[5 * i])) << name;
+        EXPECT_EQ(got.loss[5 * i + 2], 0) << name;
         for (int k = 1; k < 5; ++k) EXPECT_EQ(got.slope[5 * i + k], 0) << name;
       }
     }
   }
 }
+
+/// A detection loss as two launches, whatever its class loss.
+class InTwoLaunches final : public Loss {
+ public:
+  InTwoLaunches(const std::string& box, const DetectionSettings& s)
+      : settings_(s), box_(make_row_loss(box)), bce_(make_row_loss("bce")) {}
+  std::string name() const override { return "two launches of " + box_->name(); }
+  int pred_width() const override { return 5; }
+  int target_width() const override { return 5; }
+  int terms() const override { return DetectionTerms::count; }
+  void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override {
+    const double x = settings_.width, y = settings_.height;
+    bce_->eval_share(s, {pred, target, loss, dpred, state, Role::classification, settings_.alpha});
+    box_->eval_share(s, {pred, target, loss, dpred, state, Role::box, settings_.beta, x, y});
+  }
+  double worst_gradient_error(uint64_t) const override { return 0; }
+
+ private:
+  DetectionSettings settings_;
+  std::unique_ptr<RowLoss> box_, bce_;
+};
+
+class OneLaunch : public OnDevice {};
+TEST_P(OneLaunch, GivesTheBitsOfTwo) {
+  Stream s = stream();
+  Numbers pred, target;
+  sample_detections(210, pred, target);
+  const StepState state{.loss_scale = 16, .samples = 210, .positives = 140};
+  for (const std::string& name : box_loss_names()) {
+    const auto one = make_detection_loss(name, pixels());
+    for (DType type : {DType::f64, DType::f32, DType::bf16, DType::f16}) {
+      SCOPED_TRACE(cat(name, " ", name_of(type)));
+      const Outcome got = evaluate(*one, s, type, pred, target, state),
+                    expected = evaluate(InTwoLaunches(name, pixels()), s, type, pred, target, state);
+      EXPECT_EQ(bits(got.loss), bits(expected.loss));  // not the numbers: f16 overflows at some of these
+      EXPECT_EQ(bits(got.slope), bits(expected.slope));
+    }
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Everywhere, OneLaunch, every_device(), device_label);
 
 TEST(DetectionLoss, DevicesAndTypesAgree) {
   Random random(12);

@@ -19,6 +19,8 @@ nlohmann::json to_json(const RunProgress& p) {
           {"samples", p.samples},
           {"positives", p.positives},
           {"loss_sums", p.loss_sums},
+          {"correct", p.correct},
+          {"iou_sum", p.iou_sum},
           {"best_loss", p.best_loss ? nlohmann::json(*p.best_loss) : nlohmann::json()},
           {"best_epoch", p.best_epoch},
           {"results", p.results}};
@@ -32,6 +34,8 @@ RunProgress from_json(const nlohmann::json& j) {
   j.at("samples").get_to(p.samples);
   j.at("positives").get_to(p.positives);
   j.at("loss_sums").get_to(p.loss_sums);
+  j.at("correct").get_to(p.correct);
+  j.at("iou_sum").get_to(p.iou_sum);
   if (!j.at("best_loss").is_null()) p.best_loss = j.at("best_loss").get<double>();
   j.at("best_epoch").get_to(p.best_epoch);
   j.at("results").get_to(p.results);

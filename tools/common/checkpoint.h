@@ -18,6 +18,8 @@ struct RunProgress {
   int64_t samples = 0;    ///< seen in this epoch
   int64_t positives = 0;  ///< of those, fakes
   std::array<double, 2> loss_sums{};  ///< over this epoch's samples: classification, and box over the fakes
+  int64_t correct = 0;                ///< of this epoch's samples: those whose logit had the label's sign
+  double iou_sum = 0;                 ///< over this epoch's fakes
   std::optional<double> best_loss;    ///< lowest validation loss yet
   int best_epoch = 0;                 ///< counted from 1, as in results.csv
   std::string results;                ///< results.csv so far: the table follows from the checkpoint, never leads it

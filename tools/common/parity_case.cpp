@@ -155,7 +155,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
     settings.box_settings[key] = c.number(key, initial);
   const std::unique_ptr<Loss> loss = make_detection_loss(c.text("loss"), settings);
   const DType type = accumulator_of(options.compute);
-  const OwnedTensor target(s.place(), {in.n, 1, 1, 5}, type), terms(s.place(), {in.n, 1, 1, 3}, type);
+  const OwnedTensor target(s.place(), {in.n, 1, 1, 5}, type), terms(s.place(), {in.n, 1, 1, loss->terms()}, type);
   const std::vector<double> labels = c.values("target");
   TT_CHECK(int64_t(labels.size()) == int64_t(in.n) * 5, DataError, c.file().path(), ": target must be [", in.n, ",5]");
   set_values(s, target, labels);
@@ -172,7 +172,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
     program.gradients(y, *loss, target, terms, false);
     double total = 0;
     const std::vector<double> shares = values_of(s, terms);
-    for (size_t i = 0; i < shares.size(); i += 3) total += shares[i];
+    for (size_t i = 0; i < shares.size(); i += size_t(loss->terms())) total += shares[i];
     losses.push_back(total);
     if (step == 1) {
       if (c.file().contains("expect.output")) {

@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kHostMicroBatch = 32;  // larger passes are no faster on a CPU, and need more memory
 constexpr const char* kResultsHeader =
-    "epoch,lr,train_loss,train_classification,train_box,val_loss,val_classification,val_box,val_precision,val_recall,"
-    "val_f1,val_auc,val_mean_iou\n";
+    "epoch,lr,train_loss,train_classification,train_box,train_accuracy,train_mean_iou,val_loss,val_classification,"
+    "val_box,val_precision,val_recall,val_f1,val_auc,val_mean_iou\n";
 
 /// The largest divisor of `batch` that is at most `limit`.
 int divisor(int batch, int limit) {

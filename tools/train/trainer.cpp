@@ -20,15 +20,6 @@ int count_positives(const float* targets, int samples) {
   return n;
 }
 
-/// Sums of a loss tensor's columns over its first `samples` rows: classification, box.
-std::array<double, 2> sum_losses(const float* losses, int samples) {
-  std::array<double, 2> sums{};
-  for (int i = 0; i < samples; ++i) {
-    for (size_t k = 0; k < 2; ++k) sums[k] += double(losses[size_t(i) * 3 + 1 + k]);
-  }
-  return sums;
-}
-
 Tensor first_rows(Tensor t, int rows) {
   t.shape.n = rows;
   return t;
@@ -37,7 +28,18 @@ Tensor first_rows(Tensor t, int rows) {
 /// The shortest text with the same bits.
 std::string exact(double v) { return std::isfinite(v) ? nlohmann::json(v).dump() : cat(v); }
 
+double ratio(double part, int64_t whole) { return whole ? part / double(whole) : 0; }
+
 }  // namespace
+
+void Trainer::Sums::add(const float* terms, int samples) {
+  for (int i = 0; i < samples; ++i, terms += DetectionTerms::count) {
+    classification += double(terms[DetectionTerms::classification]);
+    box += double(terms[DetectionTerms::box]);
+    correct += double(terms[DetectionTerms::correct]);
+    iou += double(terms[DetectionTerms::iou]);
+  }
+}
 
 void Trainer::run() {
   if (progress_.epoch >= recipe_.epochs) {
@@ -122,18 +124,18 @@ void Trainer::settle() {
   if (!enqueued_) return;
   const Enqueued e = *enqueued_;
   enqueued_.reset();
-  std::array<double, 2> total{};
+  Sums sums;
   for (size_t pass = 0; pass < e.passes; ++pass) {
-    const void* losses = readback_[size_t(e.step % 2)][pass].take();
-    const std::array<double, 2> sums = sum_losses(static_cast<const float*>(losses), micro_batch_);
-    for (size_t k = 0; k < 2; ++k) total[k] += sums[k];
+    sums.add(static_cast<const float*>(readback_[size_t(e.step % 2)][pass].take()), micro_batch_);
   }
-  TT_CHECK(std::isfinite(total[0] + total[1]), Error, "the loss is no longer finite at epoch ", e.epoch + 1, ", step ",
-           e.step, " (learning rate ", float(schedule_.at(e.step)),
+  TT_CHECK(std::isfinite(sums.loss()), Error, "the loss is no longer finite at epoch ", e.epoch + 1, ", step ", e.step,
+           " (learning rate ", float(schedule_.at(e.step)),
            "): start anew with a lower --lr; the last checkpoint stays");
-  progress_.loss_sums[0] += total[0] * e.used;
-  progress_.loss_sums[1] += total[1] * e.positives;
-  log_step(e, total, seconds_since(settled_));
+  progress_.loss_sums[0] += sums.classification * e.used;
+  progress_.loss_sums[1] += sums.box * e.positives;
+  progress_.correct += std::llround(sums.correct);
+  progress_.iou_sum += sums.iou;
+  log_step(e, sums, seconds_since(settled_));
   settled_ = Clock::now();
 }
 
@@ -146,16 +148,18 @@ void Trainer::say_how_steps_run() {
   spdlog::warn("steps run kernel by kernel, not as a graph: {}", first_pass_.why_eager());
 }
 
-void Trainer::log_step(const Enqueued& step, const std::array<double, 2>& losses, double seconds) {
+void Trainer::log_step(const Enqueued& step, const Sums& sums, double seconds) {
   folder_.log_step({{"epoch", step.epoch + 1},
                     {"step", step.step},
                     {"lr", schedule_.at(step.step)},
-                    {"loss", losses[0] + losses[1]},
-                    {"classification", losses[0]},
-                    {"box", losses[1]},
+                    {"loss", sums.loss()},
+                    {"classification", sums.classification},
+                    {"box", sums.box},
+                    {"accuracy", ratio(sums.correct, step.used)},
+                    {"mean_iou", ratio(sums.iou, step.positives)},
                     {"seconds", seconds},
                     {"images_per_second", step.used / seconds}});
-  bar_->advance(0, cat("epoch ", step.epoch + 1, "/", recipe_.epochs, "  loss ", losses[0] + losses[1]));
+  bar_->advance(0, cat("epoch ", step.epoch + 1, "/", recipe_.epochs, "  loss ", sums.loss()));
 }
 
 Trainer::Validation Trainer::validate() {
@@ -168,44 +172,50 @@ Trainer::Validation Trainer::validate() {
   const StepState whole{.samples = float(validation_rows_.size()), .positives = float(fakes)};
   const Buffer state(stream_->place(), sizeof(StepState));
   upload(*stream_, state.view({1, 1, 1, int(sizeof(StepState))}, DType::u8), &whole);
-  Validation v;
+  Sums sums;
   const auto add_losses = [&](const Batch& batch) {
     stop_if_interrupted();
     const Tensor target = first_rows(target_, batch.count), losses = first_rows(losses_, batch.count);
     upload(*stream_, target, batch.targets.data());
     loss_->eval(*stream_, first_rows(net.tensor(detector_->logits()), batch.count), target, losses,
                 first_rows(slopes_, batch.count), static_cast<const StepState*>(state.data()));
-    const std::array<double, 2> sums = sum_losses(download_f32(*stream_, losses).data(), batch.count);
-    v.classification += sums[0];
-    v.box += sums[1];
+    sums.add(download_f32(*stream_, losses).data(), batch.count);
   };
+  Validation v;
   v.metrics = evaluate(predict(*detector_, *dataset_, validation_rows_, settings_.workers, add_losses));
+  v.classification = sums.classification;
+  v.box = sums.box;
   return v;
 }
 
 void Trainer::finish_epoch() {
   const Validation v = validate();
-  const double classification = progress_.samples ? progress_.loss_sums[0] / double(progress_.samples) : 0;
-  const double box = progress_.positives ? progress_.loss_sums[1] / double(progress_.positives) : 0;
+  const double classification = ratio(progress_.loss_sums[0], progress_.samples),
+               box = ratio(progress_.loss_sums[1], progress_.positives),
+               accuracy = ratio(double(progress_.correct), progress_.samples),
+               mean_iou = ratio(progress_.iou_sum, progress_.positives);
   const Confusion& c = v.metrics.confusion;
   ++progress_.epoch;
   std::string row = cat(progress_.epoch);
   for (double value :
-       {schedule_.at(progress_.step), classification + box, classification, box, v.loss(), v.classification, v.box,
-        c.precision(), c.recall(), c.f1(), v.metrics.auc, v.metrics.localisation.mean_iou}) {
+       {schedule_.at(progress_.step), classification + box, classification, box, accuracy, mean_iou, v.loss(),
+        v.classification, v.box, c.precision(), c.recall(), c.f1(), v.metrics.auc, v.metrics.localisation.mean_iou}) {
     row += "," + exact(value);
   }
   progress_.results += row + "\n";
   clear_progress_line();
   spdlog::info(
-      "epoch {}/{}: train loss {:.5g}, validation loss {:.5g} (classification {:.5g}, box {:.5g}), F1 {:.3f}, "
-      "AUC {:.3f}, mean IoU {:.3f}",
-      progress_.epoch, recipe_.epochs, classification + box, v.loss(), v.classification, v.box, c.f1(), v.metrics.auc,
-      v.metrics.localisation.mean_iou);
+      "epoch {}/{}: train loss {:.5g}, accuracy {:.3f}, mean IoU {:.3f}; validation loss {:.5g} (classification "
+      "{:.5g}, "
+      "box {:.5g}), F1 {:.3f}, AUC {:.3f}, mean IoU {:.3f}",
+      progress_.epoch, recipe_.epochs, classification + box, accuracy, mean_iou, v.loss(), v.classification, v.box,
+      c.f1(), v.metrics.auc, v.metrics.localisation.mean_iou);
   if (!progress_.best_loss || v.loss() < *progress_.best_loss) save_best(v);
   progress_.batch = 0;
   progress_.samples = progress_.positives = 0;
   progress_.loss_sums = {};
+  progress_.correct = 0;
+  progress_.iou_sum = 0;
   checkpoint();
 }
 

@@ -35,6 +35,14 @@ class Trainer {
     double loss() const { return classification + box; }
   };
 
+  /// Sums of a loss tensor's columns.
+  struct Sums {
+    double classification = 0, box = 0, correct = 0, iou = 0;
+    double loss() const { return classification + box; }
+    /// Adds the first `samples` rows.
+    void add(const float* terms, int samples);
+  };
+
   /// A step whose losses have not been read.
   struct Enqueued {
     int64_t step;
@@ -52,7 +60,7 @@ class Trainer {
   /// Reads the losses of the step that was enqueued last, if that was not done: checks, adds up and logs them.
   void settle();
   void say_how_steps_run();
-  void log_step(const Enqueued& step, const std::array<double, 2>& losses, double seconds);
+  void log_step(const Enqueued& step, const Sums& sums, double seconds);
   void finish_epoch();
   Validation validate();
   void save_best(const Validation&);
