@@ -64,6 +64,34 @@ TEST_F(Convert, ThereAndBack) {
   EXPECT_EQ(back.metadata(), out.metadata());
 }
 
+/// Half the bytes; filters within half an ulp of 16 bits, vectors as they were, and programs take it.
+TEST_F(Convert, HalvesFilters) {
+  StateDict net = resnet(5);
+  write_safetensors(path("in.safetensors"), net, {});
+  ASSERT_EQ(convert(path("in.safetensors") + " " + path("half.safetensors") + " --dtype f16").code, 0);
+  const WeightsFile half = WeightsFile::open(path("half.safetensors"));
+  const StateDict halves = half.state_dict();
+  for (const StateTensor& t : net) {
+    const StateTensor& got = require(halves, t.info.name);
+    const bool halved = t.info.shape.size() > 1;
+    EXPECT_EQ(got.info.dtype, halved ? FileDType::f16 : t.info.dtype) << t.info.name;
+    const std::vector<double> want = t.read(), is = got.read();
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(is[i], want[i], halved ? std::max(std::abs(want[i]), 6.2e-5) * 0x1p-11 : 0) << t.info.name;
+    }
+  }
+  Detector detector(path("half.safetensors"), stream_, {});
+  for (StateTensor& t : net) {
+    if (t.info.name == "conv1.weight")
+      t = {t.info, [n = t.info.numel()] { return std::vector<double>(size_t(n), 7e4); }, nullptr};
+  }
+  write_safetensors(path("large.safetensors"), net, {});
+  const Outcome said = convert(path("large.safetensors") + " " + path("no.safetensors") + " --dtype f16");
+  EXPECT_EQ(said.code, 1);
+  EXPECT_NE(said.err.find("conv1.weight: 70000 does not fit F16"), std::string::npos) << said.err;
+  EXPECT_FALSE(fs::exists(path("no.safetensors")));
+}
+
 TEST_F(Convert, DetectorsLoadEveryForm) {
   write_pth(path("bare.pth"), resnet(5));
   ASSERT_EQ(convert(path("bare.pth") + " " + path("ours.safetensors")).code, 0);

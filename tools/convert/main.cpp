@@ -1,6 +1,8 @@
 // convert: weights from one form into another, and what is in a weights file.
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 
 #include "tools/common/args.h"
 #include "tools/common/detector.h"
@@ -17,7 +19,7 @@ namespace {
 struct ConvertSettings {
   std::string in, out, key;
   std::vector<std::string> cases;
-  std::string power_iterations = "converge";
+  std::string power_iterations = "converge", dtype;
   bool list = false, any = false;
 };
 
@@ -27,6 +29,25 @@ struct Converted {
   Metadata metadata;
   std::string what = "tensors of no net known here";
 };
+
+constexpr std::pair<const char*, FileDType> kStored[] = {
+    {"f32", FileDType::f32}, {"f16", FileDType::f16}, {"bf16", FileDType::bf16}};
+
+/// Filters and matrices as another type; vectors, which are few, keep their digits. Throws DataError where a value is
+/// too large for it.
+void store_as(FileDType type, StateDict& dict) {
+  const double largest = type == FileDType::f16 ? 65504 : std::numeric_limits<float>::max();
+  for (StateTensor& t : dict) {
+    const FileDType is = t.info.dtype;
+    const bool real = is == FileDType::f64 || is == FileDType::f32 || is == FileDType::f16 || is == FileDType::bf16;
+    if (!real || t.info.shape.size() < 2 || is == type) continue;
+    for (const double v : t.read()) {
+      TT_CHECK(!(std::abs(v) > largest), DataError, t.info.name, ": ", v, " does not fit ", name_of(type));
+    }
+    t.info.dtype = type;
+    t.stored = nullptr;
+  }
+}
 
 Converted converted(const WeightsFile& file, const ConvertSettings& settings) {
   Converted c{without_module_prefix(file.state_dict()), file.metadata()};
@@ -75,7 +96,10 @@ int run(const ConvertSettings& settings, const CommonOptions& common) {
   if (settings.list) print_listing(file);
   if (!settings.cases.empty() && !verify(file, settings, common)) return 1;
   if (settings.out.empty()) return 0;
-  const Converted c = converted(file, settings);
+  Converted c = converted(file, settings);
+  for (const auto& [name, type] : kStored) {
+    if (settings.dtype == name) store_as(type, c.dict);
+  }
   write_weights(settings.out, c.dict, c.metadata);
   spdlog::info("{} ({}) → {}: {}, {} tensors", settings.in, file.form(), settings.out, c.what, c.dict.size());
   return 0;
@@ -101,6 +125,8 @@ int main(int argc, char** argv) {
                        "computes in its next step; keep leaves weight_bar, u and v")
             ->check(CLI::IsMember({"converge", "one", "keep"}))
             ->capture_default_str();
+        app.add_option("--dtype", settings.dtype, "store filters and matrices as f32, f16 or bf16; vectors stay")
+            ->check(CLI::IsMember({"f32", "f16", "bf16"}));
         app.add_flag("--any", settings.any, "convert tensors of no known net too, as they are");
       },
       [&](const CommonOptions& common) { return run(settings, common); });
