@@ -26,12 +26,12 @@ void fill(Stream& s, Tensor t, double low, double high) {
 /// A small detector in training, with all that a step needs in place.
 class Training {
  public:
-  Training(Stream& s, const std::string& net, DType type, float dropout) : stream_(s) {
+  Training(Stream& s, const std::string& net, DType type, float dropout, std::optional<bool> chains = {}) : stream_(s) {
     constexpr int kBatch = 4, kSize = 64;
     Graph g;
     const Value x = g.input({kBatch, kSize, kSize, 3});
     y_ = detector_net(net).build(g, x, {.outputs = 5, .width = 0.125, .dropout = dropout});
-    program_ = std::make_unique<Program>(g, s, Options{.compute = type, .training = true, .seed = 1});
+    program_ = std::make_unique<Program>(g, s, Options{.compute = type, .training = true, .chains = chains, .seed = 1});
     fill(s, program_->tensor(x), -1, 1);
     target_ = OwnedTensor(s.place(), {kBatch, 1, 1, 5}, DType::f32);
     losses_ = OwnedTensor(s.place(), {kBatch, 1, 1, loss_->terms()}, DType::f32);
@@ -93,6 +93,15 @@ TEST(StepOnTheHost, NeitherAllocatesNorWaitsNorCopies) {
     Training t(s, net.name, DType::bf16, 0.5f);
     t.set_state();
     expect_nothing(host_work_of([&] { t.step(); }), net.name);
+  }
+}
+
+TEST(StepOnTheHost, NeitherDoChains) {
+  for (const char* net : {"resnet18", "resnet50"}) {
+    Stream s = Stream::emulated();
+    Training t(s, net, DType::f16, 0, true);
+    t.set_state();
+    expect_nothing(host_work_of([&] { t.step(); }), net);
   }
 }
 
