@@ -64,17 +64,17 @@ Spec UpGatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
 }
 
 namespace {
-/// {K,3,3,C} to {4K,2,2,C}, a quarter for each phase. Along an axis an even pixel sees the one before its own once and
-/// its own twice, an odd one its own twice and the one after it once.
+/// {K,3,3,C} to {4K,2,2,C}, a quarter for each of the pixels around a corner. Along an axis the one before it sees two
+/// taps in its own small pixel and one in the next, the one behind it one in the small pixel before and two in its own.
 std::vector<double> fold_taps(const std::vector<double>& w, const Shape& from) {
   const size_t filters = size_t(from.n), channels = size_t(from.c);
   std::vector<double> folded(16 * filters * channels, 0.0);
-  for (size_t phase = 0; phase < 4; ++phase)
+  for (size_t part = 0; part < 4; ++part)
     for (size_t k = 0; k < filters; ++k)
       for (size_t tap = 0; tap < 9; ++tap) {
-        const size_t row = (tap / 3 + 1 - phase / 2) / 2, column = (tap % 3 + 1 - phase % 2) / 2;
+        const size_t row = (tap / 3 + part / 2) / 2, column = (tap % 3 + part % 2) / 2;
         const double* source = w.data() + (k * 9 + tap) * channels;
-        double* target = folded.data() + ((phase * filters + k) * 4 + row * 2 + column) * channels;
+        double* target = folded.data() + ((part * filters + k) * 4 + row * 2 + column) * channels;
         for (size_t c = 0; c < channels; ++c) target[c] += source[c];
       }
   return folded;
@@ -87,7 +87,7 @@ void UpGatedConv::prepare(Stream& s, const Io& io) const {
   const Folded f(io.packed.data, a.w.shape, io.y.dtype, packed_bytes);
   const std::vector<double> bias = values_of(s, io.w[1]);
   std::vector<double> biases;
-  for (int phase = 0; phase < 4; ++phase) biases.insert(biases.end(), bias.begin(), bias.end());
+  for (int part = 0; part < 4; ++part) biases.insert(biases.end(), bias.begin(), bias.end());
   set_values(s, f.bias, biases);
   OwnedTensor plain;
   if (packed_bytes) plain = OwnedTensor(s.place(), a.w.shape, a.w.dtype);

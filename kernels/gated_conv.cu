@@ -1,4 +1,4 @@
-#include "kernels/core/chunk.h"
+#include "kernels/core/channel_chunks.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/math.h"
 #include "kernels/gated_conv.h"
@@ -22,38 +22,49 @@ TT_HD void with_act(Act act, const F& f) {
   }
 }
 
-/// Where z holds value and gate of y's pixel `row`, in units of both their channels: at the same pixel.
-struct SamePixel {
-  TT_HD int64_t operator()(int64_t row) const { return row; }
-};
-/// Among the four of a place, where one convolution gave them all.
-struct OneOfFour {
-  int h, w;  // of y
-  TT_HD int64_t operator()(int64_t row) const {
-    const int64_t line = divide(row, w), n = divide(line, h);
-    const int64_t i = line - n * h, j = row - line * w, a = i % 2, b = j % 2;
-    const int64_t place = (n * (h / 2 + 1) + i / 2 + a) * (w / 2 + 1) + j / 2 + b;
-    return place * 4 + 2 * a + b;
-  }
-};
+/// y[0..n) from as many values and, `channels` further, their gates.
+template <class T>
+TT_HD void gate(const T* value, int channels, T* y, int n, Act act, bool aligned) {
+  Chunk<acc_t<T>> v = load_chunk(value, n, aligned);
+  const Chunk<acc_t<T>> g = load_chunk(value + channels, n, aligned);
+  with_act(act, [&](auto tag) {
+    for (int k = 0; k < kChunk; ++k) v[k] = activate(tag.act, v[k]) * sigmoid(g[k]);
+  });
+  store_chunk(y, v, n, aligned);
+}
 
-template <class T, class Source>
+template <class T>
 struct GateForward {
   RowChunks chunks;
-  Source source;
   const T* z;
   T* y;
   Act act;
   bool aligned;
   TT_HD void operator()(int64_t i) const {
     const auto [row, c, n] = chunks.at(i);
-    const T* value = z + source(row) * 2 * chunks.c + c;
-    Chunk<acc_t<T>> v = load_chunk(value, n, aligned);
-    const Chunk<acc_t<T>> g = load_chunk(value + chunks.c, n, aligned);
-    with_act(act, [&](auto tag) {
-      for (int k = 0; k < kChunk; ++k) v[k] = activate(tag.act, v[k]) * sigmoid(g[k]);
-    });
-    store_chunk(y + row * chunks.c + c, v, n, aligned);
+    gate(z + row * 2 * chunks.c + c, chunks.c, y + row * chunks.c + c, n, act, aligned);
+  }
+};
+
+/// Goes through z in the order of memory, where the quarters of a place lie side by side: y in its order would leave
+/// the host's prefetchers behind, at six times the time.
+template <class T>
+struct GateUpsampledForward {
+  ChannelChunks chunks;  // of y
+  const T* z;
+  T* y;
+  int h, w;  // of y
+  Act act;
+  bool aligned;
+  TT_HD void operator()(int64_t i) const {
+    const int64_t part = chunks.pixel(i), place = part / 4, line = divide(place, w / 2 + 1),
+                  n = divide(line, h / 2 + 1);
+    const int64_t row = 2 * (line - n * (h / 2 + 1)) - 1 + part % 4 / 2;
+    const int64_t column = 2 * (place - line * (w / 2 + 1)) - 1 + part % 2;
+    if (row < 0 || row >= h || column < 0 || column >= w) return;  // beyond the border
+    const T* value = z + part * 2 * chunks.channels;
+    T* pixel = y + ((n * h + row) * w + column) * chunks.channels;
+    chunks.each(i, [&](int c, int count) { gate(value + c, chunks.channels, pixel + c, count, act, aligned); });
   }
 };
 
@@ -97,26 +108,27 @@ bool whole_words(int channels, std::initializer_list<const void*> pointers) {
   return size_t(channels) * sizeof(T) % 16 == 0 && all_aligned(pointers);
 }
 
-template <class Source>
-void forward(Stream& s, const GateArgs& a, const Source& source) {
-  visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
-    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
-    for_each(s, chunks.count(),
-             GateForward<T, Source>{chunks, source, a.z.as<T>(), a.y.as<T>(), a.act,
-                                    whole_words<T>(chunks.c, {a.z.data, a.y.data})});
-  });
-}
-
 }  // namespace
 
 void gate_forward(Stream& s, const GateArgs& a) {
   check(a, "y", a.y);
-  forward(s, a, SamePixel{});
+  visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
+    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
+    for_each(s, chunks.count(),
+             GateForward<T>{chunks, a.z.as<T>(), a.y.as<T>(), a.act, whole_words<T>(chunks.c, {a.z.data, a.y.data})});
+  });
 }
 
 void gate_upsampled_forward(Stream& s, const GateArgs& a) {
   check(a, "y", a.y, true);
-  forward(s, a, OneOfFour{a.y.shape.h, a.y.shape.w});
+  visit_float(a.z.dtype, [&]<class T>(Tag<T>) {
+    const Shape& y = a.y.shape;
+    const ChannelChunks chunks(s, y.c);
+    for_each(s, a.z.shape.rows() * 4 * chunks.per_pixel,
+             GateUpsampledForward<T>{chunks, a.z.as<T>(), a.y.as<T>(), y.h, y.w, a.act,
+                                     whole_words<T>(y.c, {a.z.data, a.y.data})},
+             chunks.size);
+  });
 }
 
 void gate_backward(Stream& s, const GateArgs& a) {

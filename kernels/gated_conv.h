@@ -14,8 +14,9 @@ struct GateArgs {
 };
 /// y = act(z[..., :C]) · sigmoid(z[..., C:]).
 void gate_forward(Stream&, const GateArgs&);
-/// The gate behind a convolution that computed four pixels of y in one place of z: y {N,2H,2W,C} from z
-/// {N,H+1,W+1,8C}. y[2i+a,2j+b] lies at z[i+a,j+b], in channels [2C·p, 2C·p + 2C) with p = 2a + b, value before gate.
+/// The gate behind a convolution whose places are the corners between y's pairs of pixels, and which computed at each
+/// the four pixels around it: y {N,2H,2W,C} from z {N,H+1,W+1,8C}. y[2i−1+u, 2j−1+v] lies at z[i,j] in channels
+/// [2C·p, 2C·p + 2C) with p = 2u + v, value before gate; what lies beyond y is not read.
 void gate_upsampled_forward(Stream&, const GateArgs&);
 /// dz from z and dy; reads neither y nor saved state.
 void gate_backward(Stream&, const GateArgs&);

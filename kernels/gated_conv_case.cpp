@@ -48,7 +48,7 @@ void forward(CaseRun& run, const Shape& y, Act act, double range) {
   run.expect("y", a.y, expected, kUlps, 1e-3);
 }
 
-/// Each place of z holds four pixels of y; those past the borders hold NaN, for nobody may read them.
+/// What z holds beyond y's borders is NaN, for nobody may read it.
 void upsampled_forward(CaseRun& run, const Shape& y, Act act) {
   const Shape places{y.n, y.h / 2 + 1, y.w / 2 + 1, 8 * y.c};
   GateArgs a{.z = run.input(places, -4, 4), .y = run.output(y), .act = act};
@@ -62,7 +62,7 @@ void upsampled_forward(CaseRun& run, const Shape& y, Act act) {
         for (int w = 0; w < y.w; ++w)
           for (int c = 0; c < y.c; ++c) {
             const int64_t place = (int64_t(n) * places.h + (h + 1) / 2) * places.w + (w + 1) / 2;
-            const size_t value = size_t(place * places.c + (h % 2 * 2 + w % 2) * 2 * y.c + c),
+            const size_t value = size_t(place * places.c + ((h + 1) % 2 * 2 + (w + 1) % 2) * 2 * y.c + c),
                          gate = value + size_t(y.c);
             read[value] = z[value];
             read[gate] = z[gate];

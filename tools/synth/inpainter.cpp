@@ -95,6 +95,7 @@ std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photo
   }
   use(side);
   std::vector<Window> windows;
+  windows.reserve(holes.size());
   for (const Box& hole : holes) windows.push_back(place_window(hole, side, size_));
 
   const size_t pixels = size_t(size_) * size_t(size_);
