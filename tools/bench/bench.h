@@ -34,6 +34,7 @@ struct NetBenchOptions {
   int size = 256, width = 48, window = 0;
   double seconds = 3;
   bool layers = false, serve = false, capture = true;
+  bool chains = true;  ///< in f16 on a GPU: batch norms inside convolutions
 };
 int bench_nets(const CommonOptions&, const NetBenchOptions&);
 

@@ -40,18 +40,29 @@ double bytes_of(std::span<const Tensor> tensors) {
 }
 
 double least_bytes(const Io& io, bool backward) {
-  if (!backward) return bytes_of(io.x) + bytes_of(io.w) + double(io.y.bytes());
+  // What forward keeps it writes, and backward reads.
+  if (!backward) return bytes_of(io.x) + bytes_of(io.w) + bytes_of(io.saved) + double(io.y.bytes());
   // A layer with parameters reads its input again for their gradient.
-  return double(io.dy.bytes()) + bytes_of(io.dx) + bytes_of(io.dw) +
+  return double(io.dy.bytes()) + bytes_of(io.dx) + bytes_of(io.dw) + bytes_of(io.saved) +
          (io.w.empty() ? 0 : bytes_of(io.x) + bytes_of(io.w));
 }
 
-/// Every parameter of a filter or a matrix is multiplied once per output pixel; backward once for each gradient.
+/// Every parameter of a filter or a matrix is multiplied once per output pixel; backward once for each gradient. A
+/// chain of convolutions keeps what each gives, the last of which may be y.
 double multiplications(const Io& io, bool backward) {
-  if (io.w.empty() || io.w[0].shape.n == 1) return 0;
-  const double once = 2.0 * double(io.y.shape.rows()) * double(io.w[0].shape.numel());
-  if (!backward) return once;
-  return once * ((io.dx_mode[0] != GradMode::ignore) + (io.dw_mode[0] != GradMode::ignore));
+  double products = 0;
+  size_t saved = 0;
+  for (size_t i = 0; i < io.w.size(); ++i) {
+    const Shape& w = io.w[i].shape;
+    if (w.n == 1) continue;
+    while (saved < io.saved.size() && io.saved[saved].shape.c != w.n) ++saved;
+    const bool kept = saved < io.saved.size() && io.saved[saved].dtype == io.y.dtype;
+    const double once = 2.0 * double((kept ? io.saved[saved] : io.y).shape.rows()) * double(w.numel());
+    saved += 3;  // the output, its norm's mean and deviation
+    const int gradients = (i > 0 || io.dx_mode[0] != GradMode::ignore) + (io.dw_mode[i] != GradMode::ignore);
+    products += once * (backward ? gradients : 1);
+  }
+  return products;
 }
 
 }  // namespace

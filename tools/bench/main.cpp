@@ -74,6 +74,8 @@ int main(int argc, char** argv) {
         nets_command->add_option("--seconds", nets.seconds, "how long to time each")->capture_default_str();
         nets_command->add_flag("--layers", nets.layers, "also a table of the layers");
         nets_command->add_flag("!--no-capture", nets.capture, "on a GPU run every step eagerly instead of as a graph");
+        nets_command->add_flag("!--no-chains", nets.chains,
+                               "training in f16 on a GPU: keep batch norms out of the convolutions around them");
         nets_command->add_flag("--serve", nets.serve,
                                "time one step for each line \"go\" on standard input (bench/compare.py)");
         nets_command->add_option("--json", nets.json, "also write the figures here");

@@ -44,10 +44,12 @@ class Workload {
     } else {
       y_ = detector_net(net).build(g, x, {});
     }
-    program_ = std::make_unique<Program>(
-        g, s,
-        Options{
-            .compute = type, .training = training, .seed = 1, .dynamic_loss_scale = training && type == DType::f16});
+    program_ = std::make_unique<Program>(g, s,
+                                         Options{.compute = type,
+                                                 .training = training,
+                                                 .chains = o.chains ? std::nullopt : std::optional(false),
+                                                 .seed = 1,
+                                                 .dynamic_loss_scale = training && type == DType::f16});
     fill_random(s, program_->tensor(x), 0, 1);
     if (mask.id >= 0) fill_random(s, program_->tensor(mask), 0, 0);
     if (window.side > 0) fill_zero(s, program_->tensor(window.corner));
@@ -93,6 +95,8 @@ class Workload {
     return stream_.is_cuda() ? double(free_before_ - free_memory(stream_)) / (1 << 20) : peak_memory_mib();
   }
   const Capture& capture() const { return capture_; }
+  /// Whether batch norms run inside convolutions.
+  bool has_chains() const { return program_->summary().find(" > ") != std::string::npos; }
   Program& program() { return *program_; }
 
  private:
@@ -172,6 +176,7 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
                       {"planned_mib", planned},
                       {"taken_mib", w.peak_mib()},
                       {"graph", w.capture().replays()},
+                      {"chains", w.has_chains()},
                       {"layers", layers}});
     }
   }
