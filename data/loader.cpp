@@ -57,7 +57,6 @@ class Cache {
 // error does not depend on timing either.
 struct Slot {
   Batch batch;
-  std::vector<int> samples;  // which of Loader's rows
   int missing = 0;
   std::exception_ptr error;
   int error_position = 0;
@@ -89,14 +88,17 @@ struct Loader::State {
         size(options.size ? options.size : stored_size),
         image_bytes(size_t(size) * size * 3),
         cache(this->rows.size(), image_bytes, options.cache_bytes),
-        ring(options.prefetch + 1) {
+        ring(options.prefetch + 1),
+        issued_before(this->rows.size()),
+        taken_before(this->rows.size()) {
     for (Slot& slot : ring) {
       slot.batch.pixels.resize(image_bytes * options.batch);
       slot.batch.targets.resize(size_t(options.batch) * 5);
       slot.batch.flip.resize(options.batch);
       slot.batch.rows.resize(options.batch);
       slot.batch.size = size;
-      slot.samples.resize(options.batch);
+      slot.batch.samples.resize(options.batch);
+      slot.batch.fresh.resize(options.batch);
     }
   }
 
@@ -118,8 +120,10 @@ struct Loader::State {
     slot.missing = batch.count;
     slot.error = nullptr;
     for (int i = 0; i < batch.count; ++i) {
-      slot.samples[i] = order[first + i];
-      batch.rows[i] = rows[slot.samples[i]];
+      const int sample = batch.samples[i] = order[first + i];
+      batch.fresh[i] = !(options.once && issued_before[sample]);
+      issued_before[sample] = true;
+      batch.rows[i] = rows[sample];
       const Label& label = dataset.labels()[batch.rows[i]];
       batch.flip[i] = options.flip && flips(options.seed, batch.epoch, label.id);
       const Box box = batch.flip[i] ? telltale::flip(label.box, stored_size) : label.box;
@@ -160,7 +164,8 @@ struct Loader::State {
       std::exception_ptr error;
       bool decoded = false;
       try {
-        decoded = load(slot.samples[at], slot.batch.pixels.data() + size_t(at) * image_bytes);
+        Batch& batch = slot.batch;
+        decoded = batch.fresh[at] && load(batch.samples[at], batch.pixels.data() + size_t(at) * image_bytes);
       } catch (...) {
         error = std::current_exception();
       }
@@ -191,6 +196,7 @@ struct Loader::State {
   std::mutex mutex;  // guards all that follows, but for the pixels of samples in flight
   std::condition_variable may_work, may_take;
   std::vector<Slot> ring;
+  std::vector<bool> issued_before, taken_before;  // samples: put in some batch, handed to the consumer
   int64_t issued = 0, next = 0, end = 0;
   int position = 0, in_flight = 0;
   bool held = false, stop = false;
@@ -243,6 +249,7 @@ void Loader::start(int epoch, int first_batch, int end_epoch) {
   s.end = s.issued;  // nothing more is handed out, though a batch may stay half done
   s.may_take.wait(lock, [&] { return s.in_flight == 0; });
   s.issued = s.next = int64_t(epoch) * s.batches() + first_batch;
+  s.issued_before = s.taken_before;
   s.end = int64_t(end_epoch) * s.batches();
   s.position = 0;
   s.held = false;
@@ -264,6 +271,7 @@ const Batch* Loader::next() {
   ++s.next;
   s.held = true;
   if (slot.error) std::rethrow_exception(slot.error);
+  for (int i = 0; i < slot.batch.count; ++i) s.taken_before[slot.batch.samples[i]] = true;
   return &slot.batch;
 }
 

@@ -17,6 +17,7 @@ struct LoaderOptions {
   int threads = 0;         ///< decoding threads; 0 means one per core
   int prefetch = 4;        ///< batches kept ready
   size_t cache_bytes = 0;  ///< memory for decoded images, so that each is decoded once as far as they fit
+  bool once = false;       ///< hand out each image's pixels once only, to a consumer that keeps them
 };
 
 /// A batch, always `batch` samples but for an epoch's last one. Its buffers stay at their addresses for the loader's
@@ -29,6 +30,8 @@ struct Batch {
   std::vector<float> targets;   ///< N×5: label, then corners x_min, y_min, x_max, y_max divided by W, H, flip applied
   std::vector<uint8_t> flip;    ///< N: 1 = mirror this image
   std::vector<int> rows;        ///< N: index into Dataset::labels()
+  std::vector<int> samples;     ///< N: index into the loader's rows
+  std::vector<uint8_t> fresh;   ///< N: 1 = its pixels are here; 0, with `once`: an earlier batch had them
 };
 
 struct LoaderStats {
@@ -36,7 +39,7 @@ struct LoaderStats {
   double wait_seconds = 0;    ///< of those, the consumer's time inside next()
   double decode_seconds = 0;  ///< summed over threads
   int64_t decoded = 0;        ///< images decoded
-  int64_t cached = 0;         ///< images served from memory
+  int64_t cached = 0;         ///< images served from memory, or not again
   /// Share of the time in which the consumer was not held up.
   double utilisation() const { return total_seconds > 0 ? 1 - wait_seconds / total_seconds : 1; }
   /// Images per second of one thread.
@@ -55,10 +58,11 @@ class Loader {
 
   /// Batches in an epoch.
   int batches() const;
-  /// Starts, or starts over, at a batch of an epoch; decoding ahead goes on through epochs below `end_epoch`.
+  /// Starts, or starts over, at a batch of an epoch; decoding ahead goes on through epochs below `end_epoch`. What
+  /// next() has not returned since the loader was made is fresh again.
   void start(int epoch, int first_batch, int end_epoch);
   /// The next batch, valid until the call after; null after the last of end_epoch − 1. An unreadable image surfaces
-  /// here, as a DataError naming it, when its batch's turn comes.
+  /// here, as a DataError naming it, when its batch's turn comes; with `once` start over after it.
   const Batch* next();
   LoaderStats stats() const;
 

@@ -348,12 +348,14 @@ class ContextualAttention : public LayerOf<ContextualAttention> {
   AttentionForm form_;
 };
 
-/// Bytes x[0] {N,H,W,3} u8 (and flips x[1] {1,1,1,N} u8, optional) → normalised {N,h,w,3}.
+/// Bytes x[0] {N,H,W,3} u8 (and flips x[1] {1,1,1,N} u8, optional) → normalised {N,h,w,3}. With `images`, x[0] is
+/// {1,1,1,N} i32 and says which of them each sample is.
 class Preprocess : public LayerOf<Preprocess> {
  public:
   struct Settings {
     int h, w;
     float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};
+    Tensor images = {};  ///< {M,H,W,3} u8 where the program runs; not the graph's: it must outlive the program
   };
   explicit Preprocess(const Settings& s) : s_(s) {}
   std::string describe() const override;

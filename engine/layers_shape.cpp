@@ -226,16 +226,21 @@ std::string Preprocess::describe() const { return cat("Preprocess to ", s_.h, "x
 Spec Preprocess::plan(const PlanContext&, std::span<const Shape> x) const {
   TT_CHECK(x.size() == 1 || x.size() == 2, ShapeError, name, ": takes images and optional flips, got ", x.size(),
            " inputs");
-  TT_CHECK(x[0].c == 3, ShapeError, name, ": images have 3 channels, got ", to_string(x[0]));
-  TT_CHECK(x.size() == 1 || (x[1] == Shape{1, 1, 1, x[0].n}), ShapeError, name, ": flips are ", to_string(x.back()),
+  const Shape& from = s_.images ? s_.images.shape : x[0];
+  const int n = s_.images ? x[0].c : x[0].n;
+  TT_CHECK(from.c == 3, ShapeError, name, ": images have 3 channels, got ", to_string(from));
+  TT_CHECK(!s_.images || (x[0] == Shape{1, 1, 1, n}), ShapeError, name, ": the index of images is ", to_string(x[0]),
+           ", expected {1,1,1,N}");
+  TT_CHECK(x.size() == 1 || (x[1] == Shape{1, 1, 1, n}), ShapeError, name, ": flips are ", to_string(x.back()),
            ", expected one per image");
   Spec spec;
-  spec.y = {x[0].n, s_.h, s_.w, 3};
+  spec.y = {n, s_.h, s_.w, 3};
   return spec;
 }
 void Preprocess::forward(Stream& s, const Io& io) const {
   PreprocessArgs a;
-  a.x = io.x[0];
+  a.x = s_.images ? s_.images : io.x[0];
+  if (s_.images) a.index = io.x[0];
   if (io.x.size() > 1) a.flip = io.x[1];
   a.y = io.y;
   for (int k = 0; k < 3; ++k) {

@@ -8,11 +8,19 @@ namespace {
 
 constexpr int kColours = 3;
 
+/// Where sample n's bytes are, and whether they are mirrored.
+struct Source {
+  const uint8_t *x, *flip;
+  const int32_t* index;
+  TT_HD int64_t image(int64_t n) const { return index ? index[n] : n; }
+  TT_HD bool mirrored(int64_t n) const { return flip && flip[n]; }
+};
+
 /// One index is one run of `run` output pixels in a row: one pixel on the device, a whole row on the host.
 template <class T, bool Resize>
 struct Preprocess {
   using A = acc_t<T>;
-  const uint8_t *x, *flip;
+  Source source;
   T* y;
   Shape from, to;
   float mean[kColours], std[kColours];
@@ -23,17 +31,18 @@ struct Preprocess {
   TT_HD void operator()(int64_t index) const {
     const int64_t start = index * run, row = start / to.w;
     const int64_t w0 = start - row * to.w, n = row / to.h, h = row % to.h;
-    const bool mirrored = flip && flip[n];
+    const int64_t image = source.image(n);
+    const bool mirrored = source.mirrored(n);
     T* out = y + start * kColours;
-    for (int64_t w = w0; w < w0 + run; ++w, out += kColours) pixel(n, h, w, mirrored, out);
+    for (int64_t w = w0; w < w0 + run; ++w, out += kColours) pixel(image, h, w, mirrored, out);
   }
 
-  TT_HD void pixel(int64_t n, int64_t h, int64_t w, bool mirrored, T* out) const {
+  TT_HD void pixel(int64_t image, int64_t h, int64_t w, bool mirrored, T* out) const {
     // The filter is symmetric, so mirroring the source mirrors the result.
     if (mirrored) w = to.w - 1 - w;
     if constexpr (!Resize) {
-      const uint8_t* source = x + ((n * from.h + h) * from.w + w) * kColours;
-      for (int c = 0; c < kColours; ++c) out[c] = normalise(A(source[c]), c);
+      const uint8_t* bytes = source.x + ((image * from.h + h) * from.w + w) * kColours;
+      for (int c = 0; c < kColours; ++c) out[c] = normalise(A(bytes[c]), c);
     } else {
       const TriangleAxis rows{from.h, to.h}, columns{from.w, to.w};
       const int64_t i1 = rows.end(h), j0 = columns.begin(w), j1 = columns.end(w);
@@ -41,10 +50,10 @@ struct Preprocess {
       A sum[kColours] = {};
       for (int64_t i = rows.begin(h); i < i1; ++i) {
         A across[kColours] = {};
-        const uint8_t* source = x + ((n * from.h + i) * from.w + j0) * kColours;
-        for (int64_t j = j0; j < j1; ++j, source += kColours) {
+        const uint8_t* bytes = source.x + ((image * from.h + i) * from.w + j0) * kColours;
+        for (int64_t j = j0; j < j1; ++j, bytes += kColours) {
           const A weight = A(columns.weight(w, j));
-          for (int c = 0; c < kColours; ++c) across[c] += weight * A(source[c]);
+          for (int c = 0; c < kColours; ++c) across[c] += weight * A(bytes[c]);
         }
         const A weight = A(rows.weight(h, i));
         for (int c = 0; c < kColours; ++c) sum[c] += weight * across[c];
@@ -60,22 +69,22 @@ template <class T>
 struct NormaliseEight {
   using A = acc_t<T>;
   static constexpr int kNumbers = kColours * kChunk;
-  const uint8_t *x, *flip;
+  Source source;
   T* y;
   int h, w;  // w is a multiple of eight
   float mean[kColours], std[kColours];
   bool aligned;
 
   TT_HD void operator()(int64_t index) const {
-    const int64_t start = index * kChunk, row = divide(start, w);
-    const bool mirrored = flip && flip[divide(row, h)];
-    const int64_t source = mirrored ? 2 * row * w + w - kChunk - start : start;
+    const int64_t start = index * kChunk, row = divide(start, w), n = divide(row, h);
+    const bool mirrored = source.mirrored(n);
+    const int64_t first = (mirrored ? 2 * row * w + w - kChunk - start : start) + (source.image(n) - n) * h * w;
     A bytes[kNumbers];
 #ifdef __CUDA_ARCH__
 #pragma unroll
 #endif
     for (int part = 0; part < kColours; ++part) {
-      const auto c = load_chunk(x + source * kColours + part * kChunk, kChunk, aligned);
+      const auto c = load_chunk(source.x + first * kColours + part * kChunk, kChunk, aligned);
       each_in_chunk([&](int k) { bytes[part * kChunk + k] = A(c[k]); });
     }
 #ifdef __CUDA_ARCH__
@@ -93,6 +102,11 @@ struct NormaliseEight {
   }
 };
 
+Source source_of(const PreprocessArgs& a) {
+  return {a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.index.as<const int32_t>()};
+}
+bool keeps_size(const PreprocessArgs& a) { return a.x.shape.h == a.y.shape.h && a.x.shape.w == a.y.shape.w; }
+
 template <class K>
 void set_colours(K& kernel, const PreprocessArgs& a) {
   for (int c = 0; c < kColours; ++c) {
@@ -104,8 +118,7 @@ void set_colours(K& kernel, const PreprocessArgs& a) {
 template <class T>
 void run_normalise_eight(Stream& s, const PreprocessArgs& a) {
   NormaliseEight<T> kernel{
-      a.x.as<const uint8_t>(),          a.flip.as<const uint8_t>(), a.y.as<T>(), a.y.shape.h, a.y.shape.w, {}, {},
-      all_aligned({a.x.data, a.y.data})};
+      source_of(a), a.y.as<T>(), a.y.shape.h, a.y.shape.w, {}, {}, all_aligned({a.x.data, a.y.data})};
   set_colours(kernel, a);
   for_each(s, a.y.shape.rows() / kChunk, kernel, int64_t(kChunk) * kColours);
 }
@@ -113,8 +126,7 @@ void run_normalise_eight(Stream& s, const PreprocessArgs& a) {
 template <class T, bool Resize>
 void run_preprocess(Stream& s, const PreprocessArgs& a) {
   const int run = s.device_bodies() ? 1 : a.y.shape.w;
-  Preprocess<T, Resize> kernel{
-      a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.y.as<T>(), a.x.shape, a.y.shape, {}, {}, run};
+  Preprocess<T, Resize> kernel{source_of(a), a.y.as<T>(), a.x.shape, a.y.shape, {}, {}, run};
   set_colours(kernel, a);
   for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), kernel, int64_t(run) * kColours);
 }
@@ -122,18 +134,21 @@ void run_preprocess(Stream& s, const PreprocessArgs& a) {
 }  // namespace
 
 void preprocess(Stream& s, const PreprocessArgs& a) {
-  TT_CHECK(a.x.dtype == DType::u8 && a.x.shape.c == kColours && a.y.shape.c == kColours && a.x.shape.n == a.y.shape.n,
+  TT_CHECK(a.x.dtype == DType::u8 && a.x.shape.c == kColours && a.y.shape.c == kColours &&
+               (a.index || a.x.shape.n == a.y.shape.n),
            ShapeError, "preprocess: x must be bytes with 3 channels and y share its batch, got ", to_string(a.x.shape),
            " of ", name_of(a.x.dtype), " and ", to_string(a.y.shape));
-  TT_CHECK(!a.flip || (a.flip.dtype == DType::u8 && a.flip.shape.numel() == a.x.shape.n), ShapeError,
+  TT_CHECK(!a.index || (a.index.dtype == DType::i32 && a.index.shape.numel() == a.y.shape.n), ShapeError,
+           "preprocess: index must be one i32 a sample, got ", to_string(a.index.shape));
+  TT_CHECK(!a.flip || (a.flip.dtype == DType::u8 && a.flip.shape.numel() == a.y.shape.n), ShapeError,
            "preprocess: flip must be one byte a sample, got ", to_string(a.flip.shape));
   if (a.y.shape.numel() == 0) return;
   TT_CHECK(a.x.shape.numel() > 0, ShapeError, "preprocess: an empty image ", to_string(a.x.shape));
   visit_float(a.y.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (a.x.shape == a.y.shape && s.device_bodies() && a.y.shape.w % kChunk == 0) {
+    if (keeps_size(a) && s.device_bodies() && a.y.shape.w % kChunk == 0) {
       run_normalise_eight<T>(s, a);
-    } else if (a.x.shape == a.y.shape) {
+    } else if (keeps_size(a)) {
       run_preprocess<T, false>(s, a);
     } else {
       run_preprocess<T, true>(s, a);

@@ -10,7 +10,11 @@ struct Sizes {
   Shape x;
   int h, w;
   bool flips;
-  std::string name() const { return cat(to_string(x), " to ", h, "x", w, flips ? " flip" : ""); }
+  int gathered = 0;  ///< samples gathered from x by index; 0: x's images in order
+  int samples() const { return gathered ? gathered : x.n; }
+  std::string name() const {
+    return cat(to_string(x), " to ", h, "x", w, flips ? " flip" : "", gathered ? cat(" gather ", gathered) : "");
+  }
 };
 
 /// Row o of the antialiased triangle filter, by its definition.
@@ -29,15 +33,20 @@ std::vector<double> weights(int in, int out, int o) {
 void check(CaseRun& r, const Sizes& s) {
   PreprocessArgs a;
   a.x = r.input(s.x, DType::u8, 0, 256);
-  std::vector<double> flips(size_t(s.x.n), 0.0);
-  for (size_t n = 0; n < flips.size(); ++n) flips[n] = s.flips && n % 2 == 0;
-  if (s.flips) a.flip = r.from({1, 1, 1, s.x.n}, DType::u8, flips);
-  a.y = r.output({s.x.n, s.h, s.w, 3});
-  r.op(double(a.x.bytes() + a.y.bytes()), 0, [&] { preprocess(r.stream, a); });
+  const int samples = s.samples();
+  std::vector<double> flips(size_t(samples), 0.0), index(flips);
+  for (size_t n = 0; n < flips.size(); ++n) {
+    flips[n] = s.flips && n % 2 == 0;
+    index[n] = s.gathered ? double((5 * n + 2) % size_t(s.x.n)) : double(n);  // the last images too, and some twice
+  }
+  if (s.flips) a.flip = r.from({1, 1, 1, samples}, DType::u8, flips);
+  if (s.gathered) a.index = r.from({1, 1, 1, samples}, DType::i32, index);
+  a.y = r.output({samples, s.h, s.w, 3});
+  r.op(double(a.y.shape.n) * double(s.x.h) * s.x.w * 3 + double(a.y.bytes()), 0, [&] { preprocess(r.stream, a); });
   if (!r.is_test()) return;
   const std::vector<double> x = r.values(a.x);
   std::vector<double> expected;
-  for (int n = 0; n < s.x.n; ++n)
+  for (int n = 0; n < samples; ++n)
     for (int h = 0; h < s.h; ++h)
       for (int w = 0; w < s.w; ++w)
         for (int c = 0; c < 3; ++c) {
@@ -46,7 +55,8 @@ void check(CaseRun& r, const Sizes& s) {
           for (int i = 0; i < s.x.h; ++i) {
             for (int j = 0; j < s.x.w; ++j) {
               const int source = flips[size_t(n)] != 0 ? s.x.w - 1 - j : j;
-              v += rows[size_t(i)] * columns[size_t(j)] * x[size_t(((n * s.x.h + i) * s.x.w + source) * 3 + c)];
+              v += rows[size_t(i)] * columns[size_t(j)] *
+                   x[size_t(((int(index[size_t(n)]) * s.x.h + i) * s.x.w + source) * 3 + c)];
             }
           }
           expected.push_back((v / 255 - double(a.mean[c])) / double(a.std[c]));
@@ -58,11 +68,13 @@ void check(CaseRun& r, const Sizes& s) {
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
-  const std::vector<Sizes> test_sizes = {{{1, 1, 1, 3}, 1, 1, false}, {{3, 5, 7, 3}, 5, 7, true},
-                                         {{2, 9, 4, 3}, 9, 4, false}, {{3, 11, 9, 3}, 4, 5, true},
-                                         {{1, 3, 4, 3}, 7, 13, true}, {{2, 8, 16, 3}, 4, 8, false},
-                                         {{0, 4, 4, 3}, 4, 4, true},  {{3, 2, 24, 3}, 2, 24, true}};
-  const std::vector<Sizes> bench_sizes = {{{8, 256, 256, 3}, 256, 256, true}, {{8, 512, 384, 3}, 256, 256, true}};
+  const std::vector<Sizes> test_sizes = {
+      {{1, 1, 1, 3}, 1, 1, false},     {{3, 5, 7, 3}, 5, 7, true},    {{2, 9, 4, 3}, 9, 4, false},
+      {{3, 11, 9, 3}, 4, 5, true},     {{1, 3, 4, 3}, 7, 13, true},   {{2, 8, 16, 3}, 4, 8, false},
+      {{0, 4, 4, 3}, 4, 4, true},      {{3, 2, 24, 3}, 2, 24, true},  {{7, 3, 5, 3}, 3, 5, true, 4},
+      {{5, 2, 16, 3}, 2, 16, true, 9}, {{4, 9, 6, 3}, 4, 5, false, 3}};
+  const std::vector<Sizes> bench_sizes = {
+      {{8, 256, 256, 3}, 256, 256, true}, {{8, 512, 384, 3}, 256, 256, true}, {{8, 256, 256, 3}, 256, 256, true, 8}};
   for (const Sizes& s : test_sizes)
     to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, false, true});
   for (const Sizes& s : bench_sizes)
@@ -70,6 +82,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
                   [s](CaseRun& r) {
                     Sizes sized = s;
                     sized.x = r.sized(s.x);
+                    if (s.gathered) sized.gathered = sized.x.n;
                     check(r, sized);
                   },
                   true, false});

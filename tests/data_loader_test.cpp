@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <set>
 #include <thread>
@@ -183,6 +184,44 @@ TEST(EpochOrder, IsUniformEnough) {
   int changed = 0;
   for (int i = 0; i < 10000; ++i) changed += flips(1, 0, std::to_string(i)) != flips(1, 1, std::to_string(i));
   EXPECT_NEAR(changed, 5000, 200) << "an epoch's flips must not be the one's before";
+}
+
+/// A consumer that keeps what is fresh, and after some batches starts over elsewhere.
+TEST_F(LoaderTest, OnceHandsOutEachImageOnceToWhoeverKeepsIt) {
+  for (const int size : {0, 20}) {
+    LoaderOptions options{.batch = 7, .size = size, .seed = 3, .threads = 3};
+    const auto wanted = epochs(options, 4);
+    const size_t image = wanted[0].pixels.size() / 7;
+    options.once = true;
+    Loader loader(dataset, rows, options);
+    std::vector<uint8_t> kept(rows.size() * image);
+    int fresh = 0;
+    const auto follow = [&](int epoch, int first, int batches) {
+      loader.start(epoch, first, 4);
+      for (int i = 0; i < batches; ++i) {
+        const Batch* b = loader.next();
+        ASSERT_NE(b, nullptr);
+        Copy got = copy_of(*b);
+        for (size_t k = 0; k < size_t(b->count); ++k) {
+          const size_t sample = size_t(b->samples[k]);
+          EXPECT_EQ(b->rows[k], rows[sample]);
+          uint8_t* place = kept.data() + sample * image;
+          fresh += b->fresh[k];
+          if (b->fresh[k]) std::copy_n(b->pixels.data() + k * image, image, place);
+          std::copy_n(place, image, got.pixels.data() + k * image);
+        }
+        EXPECT_EQ(got, wanted[size_t(b->epoch * loader.batches() + b->index)]) << b->epoch << " " << b->index;
+      }
+    };
+    follow(0, 3, 2);  // more than these are decoded ahead by then, and are fresh again
+    follow(1, 1, 3);
+    follow(1, 4, 2 + loader.batches());
+    EXPECT_EQ(size_t(fresh), rows.size());
+    EXPECT_LT(loader.stats().decoded, int64_t(rows.size())) << "what was kept is not decoded again";
+    follow(3, 0, loader.batches());
+    EXPECT_EQ(loader.stats().decoded, 0);
+    EXPECT_EQ(size_t(fresh), rows.size());
+  }
 }
 
 }  // namespace

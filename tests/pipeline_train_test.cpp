@@ -274,6 +274,23 @@ TEST_F(TrainPipeline, MicroBatchesAddUpToTheBatch) {
   for (size_t k = 2; k < 10; ++k) EXPECT_NEAR(parts[k], whole[k], 1e-4 * std::abs(whole[k])) << "column " << k;
 }
 
+/// Images kept where the net runs: of 48, steps take 20, 20 and 5, and 3 are only looked at.
+TEST_F(TrainPipeline, ResidentImagesChangeNoBit) {
+  const std::string steps = " --batch 20 --micro-batch 5 --checkpoint-minutes 0 --resident ";
+  const std::string off = path("sent"), on = path("resident");
+  ASSERT_EQ(run("train", small(off, steps + "off")).code, 0);
+  const Outcome o = run("train", small(on, steps + "on"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_NE(o.err.find("48 training images of 64 × 64 pixels stay on the device, 0.6 MB"), std::string::npos) << o.err;
+  expect_same_run(off, on);
+  for (const size_t step : {1u, 5u}) {  // within the first epoch, and within the second
+    const std::string killed = path(cat("resident", step));
+    interrupt_train(small(killed, steps + "on"), killed, step, SIGKILL);
+    ASSERT_EQ(run("train", small(killed, steps + "on --resume")).code, 0);
+    expect_same_run(off, killed);
+  }
+}
+
 TEST_F(TrainPipeline, FrozenBackboneKeepsItsBits) {
   const std::string first = path("backbone"), second = path("head_only");
   ASSERT_EQ(run("train", small(first, "--epochs 1")).code, 0);

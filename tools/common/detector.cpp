@@ -64,13 +64,15 @@ std::string shortest(double v) {  // 0.125, not 0.125000
 
 }  // namespace
 
-DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout) {
+DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout, Tensor resident) {
   const DetectorNet& net = detector_net(info.net);
   DetectorGraph d;
-  d.pixels = d.graph.input({batch, image_size, image_size, 3}, DType::u8);
+  d.pixels = resident ? d.graph.input({1, 1, 1, batch}, DType::i32)
+                      : d.graph.input({batch, image_size, image_size, 3}, DType::u8);
   d.flip = d.graph.input({1, 1, 1, batch}, DType::u8);
   Preprocess::Settings preprocess;
   preprocess.h = preprocess.w = info.size;
+  preprocess.images = resident;
   const Value x = d.graph.add<Preprocess>("preprocess", {d.pixels, d.flip}, preprocess);
   d.logits = net.build(d.graph, x, {.outputs = info.outputs, .width = info.width, .dropout = dropout});
   d.graph.output(d.logits);

@@ -26,12 +26,14 @@ struct DetectorInfo {
 /// A detector as a graph: bytes in, logits out.
 struct DetectorGraph {
   Graph graph;
-  Value pixels;  ///< {N,S,S,3} u8, RGB
+  Value pixels;  ///< {N,S,S,3} u8, RGB; with resident images their index {1,1,1,N} i32
   Value flip;    ///< {1,1,1,N} u8: 1 mirrors that image
   Value logits;  ///< {N,1,1,5}: logit of "fake", corners x_min, y_min, x_max, y_max divided by width and height
 };
-/// `image_size` S may differ from info.size: the first layer resizes. Throws UsageError on an unknown net.
-DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout = 0.5f);
+/// `image_size` S may differ from info.size: the first layer resizes. `resident` {M,S,S,3} u8: images that lie where
+/// the net will run, and outlive it. Throws UsageError on an unknown net.
+DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout = 0.5f,
+                             Tensor resident = {});
 
 /// Reads metadata; throws DataError naming the file and the field that is missing or wrong.
 DetectorInfo detector_info(const std::string& path, const std::map<std::string, std::string>& metadata);

@@ -72,6 +72,11 @@ int train_detector(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
+    app.add_option("--resident", settings.resident,
+                   "keep the decoded training images on the device: auto (on a GPU, where they fit), on or off; the "
+                   "results are the same")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->capture_default_str();
     add_study_flags(app, study);
     add_flags(app, hyperparameters(settings.recipe), overrides);
     app.get_option("--batch")->transform(

@@ -12,6 +12,7 @@ struct TrainSettings {
   double checkpoint_minutes = 10;
   int workers = 0;
   int cache_mb = 0;
+  std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs
   CommonOptions common;
 };
 

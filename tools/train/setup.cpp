@@ -1,5 +1,6 @@
 // What a trainer does before its first step: nets, initial weights, config.json, the place to continue from.
 #include "data/sha256.h"
+#include "kernels/core/cuda_api.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
 #include "tools/common/device.h"
@@ -69,8 +70,10 @@ void Trainer::build_programs() {
   const DType compute = precision_of(recipe_.precision, *stream_);
   const Options options{
       .compute = compute, .training = true, .seed = settings_.common.seed, .dynamic_loss_scale = compute == DType::f16};
+  keep_images_resident(options);
+  const Tensor resident = resident_ ? resident_->images() : Tensor();
   while (!program_) {
-    net_ = detector_graph(info_, micro_batch_, size, float(recipe_.dropout));
+    net_ = detector_graph(info_, micro_batch_, size, float(recipe_.dropout), resident);
     if (recipe_.freeze_backbone) {
       net_.graph.freeze("");
       net_.graph.freeze(detector_net(recipe_.net).head, false);
@@ -104,13 +107,37 @@ void Trainer::build_programs() {
   o.threads = settings_.workers;
   const int64_t bytes = int64_t(o.batch) * size * size * 3;
   o.prefetch = int(std::clamp<int64_t>((int64_t(256) << 20) / bytes, 1, 4));
-  o.cache_bytes = size_t(settings_.cache_mb) << 20;
+  o.once = resident_.has_value();
+  o.cache_bytes = o.once ? 0 : size_t(settings_.cache_mb) << 20;
   loader_ = std::make_unique<Loader>(*dataset_, train_rows_, o);
 
   const int tail = rows % o.batch;
   const int64_t steps = rows / o.batch + (used_of(tail) > 0);
   schedule_ = {recipe_.schedule == "cosine" ? Schedule::Kind::cosine : Schedule::Kind::constant, recipe_.lr,
                recipe_.warmup, steps * recipe_.epochs};
+}
+
+void Trainer::keep_images_resident(const Options& options) {
+  if (settings_.resident == "off") return;
+  const int images = int(train_rows_.size()), size = dataset_->info().size;
+  if (settings_.resident == "auto") {
+    if (!stream_->is_cuda()) return;  // there the loader's cache is the same
+    const size_t bytes = ResidentImages::footprint(*stream_, images, size, micro_batch_);
+    const Graph graph = detector_graph(info_, micro_batch_, size, float(recipe_.dropout)).graph;
+    const size_t programs = Program::footprint(graph, *stream_, options).total() +
+                            Program::footprint(graph, *stream_, {.compute = options.compute}).total();
+    const size_t free = cuda_api::memory().free;
+    if (bytes + programs > free / 10 * 8) {  // the rest is for libraries' workspaces, and for others
+      spdlog::info(
+          "the training images are sent anew each epoch: {} MB of them and {} MB for the net do not fit well "
+          "in {} MB",
+          bytes >> 20, programs >> 20, free >> 20);
+      return;
+    }
+  }
+  resident_.emplace(*stream_, images, size, micro_batch_);
+  spdlog::info("{} training images of {} × {} pixels stay on the device, {:.1f} MB of bytes: each is decoded once",
+               images, size, size, double(resident_->images().bytes()) / (1 << 20));
 }
 
 void Trainer::take_initial_weights() {

@@ -74,6 +74,7 @@ void Trainer::train_epoch() {
     // A tail smaller than a micro-batch sits this epoch out; the next shuffle brings other images there.
     const int used = used_of(batch->count);
     if (used > 0) step(*batch, used);
+    if (resident_) resident_->keep(*batch, used, batch->count - used);
     bar_->advance(batch->count);
     ++progress_.batch;
     checkpoint_if_due();
@@ -102,7 +103,13 @@ void Trainer::step(const Batch& batch, int used) {
   size_t pass = 0;
   for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch, ++pass) {
     program_->set_state(state);
-    pixels_upload_->send(program_->tensor(net_.pixels), batch.pixels.data() + size_t(first) * image);
+    const Tensor pixels = program_->tensor(net_.pixels);
+    if (resident_) {
+      resident_->keep(batch, first, micro_batch_);
+      pixels_upload_->send(pixels, batch.samples.data() + first);
+    } else {
+      pixels_upload_->send(pixels, batch.pixels.data() + size_t(first) * image);
+    }
     flip_upload_->send(program_->tensor(net_.flip), batch.flip.data() + first);
     target_upload_->send(target, batch.targets.data() + size_t(first) * 5);
     (first > 0 ? later_pass_ : first_pass_).run([&] {

@@ -10,6 +10,7 @@
 #include "tools/common/checkpoint.h"
 #include "tools/common/prediction.h"
 #include "tools/common/progress.h"
+#include "tools/train/resident.h"
 #include "tools/train/run_folder.h"
 #include "tools/train/settings.h"
 
@@ -51,6 +52,8 @@ class Trainer {
   };
 
   void build_programs();
+  /// Makes room for the training images where the net runs, if it shall hold them.
+  void keep_images_resident(const Options&);
   void take_initial_weights();
   nlohmann::ordered_json describe() const;
   void start_or_continue();
@@ -79,6 +82,7 @@ class Trainer {
   DetectorInfo info_;
   nlohmann::ordered_json config_;
   int micro_batch_ = 0;
+  std::optional<ResidentImages> resident_;  ///< before the programs that read it
   DetectorGraph net_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Detector> detector_;  ///< the same net for inference, fused
