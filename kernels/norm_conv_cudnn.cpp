@@ -31,6 +31,7 @@ struct Trial {
 std::vector<std::vector<double>> glimpse(Stream& s, const std::vector<Tensor>& tensors) {
   constexpr int64_t kMost = 1 << 16;
   std::vector<std::vector<double>> values;
+  values.reserve(tensors.size());
   for (const Tensor& t : tensors)
     values.push_back(values_of(s, {t.data, {1, 1, 1, int(std::min(kMost, t.shape.numel()))}, t.dtype}));
   return values;
@@ -54,6 +55,10 @@ double difference(const std::vector<std::vector<double>>& a, const std::vector<s
 /// In f16 a value close to 0 may pass relu on one way and not on the other: about one in a thousand, or 3 % of a sum's
 /// root mean square. A factor forgotten, or one applied twice, is more than this.
 constexpr double kAlike = 0.1;
+
+/// The most that one may ask for, which is a good deal more than those that cuDNN prefers: the stream's workspace grows
+/// to what is tried and stays so.
+constexpr size_t kMostWorkspace = size_t(1) << 26;
 
 /// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
 /// form, which is remembered as an engine without a number.
@@ -85,7 +90,7 @@ class NormPlans {
       if (known) {
         if (std::optional<Plan> plan = graph.plan(*known)) return Entry{std::move(graph), std::move(*plan)};
       }
-      std::vector<Plan> plans = graph.candidates(kTimed, kWorkspace, 0);
+      std::vector<Plan> plans = graph.candidates(kTimed, kMostWorkspace, 0);
       if (plans.empty()) return std::nullopt;
       const std::optional<size_t> best = fastest(s, key, graph, plans, trial());
       file_->add(key, best ? plans[*best].engine : Engine{});
