@@ -74,7 +74,7 @@ int check_training(const TrainSettings& settings, Stream& stream, const Dataset&
   const Batch& batch = *loader.next();
   Stream second = other_device(stream);
   // Both run the nodes that the GPU has.
-  const bool chains = compute_type(r) == DType::f16 && (stream.is_cuda() || second.is_cuda());
+  const bool chains = settings.chains && compute_type(r) == DType::f16 && (stream.is_cuda() || second.is_cuda());
   Half a(stream, settings, batch, chains), b(second, settings, batch, chains);
   const int size = dataset.info().size;
   const auto loss = make_detection_loss(r.loss, detection_settings(r, size));
@@ -88,7 +88,10 @@ int fitting_batch(const TrainSettings& settings, Stream& stream, const Dataset& 
   const int most = std::min(512, int(dataset.rows(Split::train).size()));
   const auto need = [&](int batch) {
     const DetectorGraph net = detector_graph(info_of(r), batch, dataset.info().size, float(r.dropout));
-    const Options infer{.compute = compute_type(r)}, train{.compute = infer.compute, .training = true};
+    const Options infer{.compute = compute_type(r)},
+        train{.compute = infer.compute,
+              .training = true,
+              .chains = settings.chains ? std::nullopt : std::optional(false)};
     // Validation keeps a second program beside the one that trains.
     return Program::footprint(net.graph, stream, train).total() + Program::footprint(net.graph, stream, infer).total();
   };

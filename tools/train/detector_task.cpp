@@ -72,6 +72,8 @@ int train_detector(int argc, char** argv) {
         ->check(CLI::PositiveNumber);
     app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
     app.add_option("--cache-mb", settings.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
+    app.add_flag("!--no-chains", settings.chains,
+                 "in f16 on a GPU: keep batch norms out of the convolutions around them");
     app.add_option("--resident", settings.resident,
                    "keep the decoded training images on the device: auto (on a GPU, where they fit), on or off; the "
                    "results are the same")

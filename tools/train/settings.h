@@ -13,6 +13,7 @@ struct TrainSettings {
   int workers = 0;
   int cache_mb = 0;
   std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs
+  bool chains = true;             ///< in f16 on a GPU: batch norms inside convolutions
   CommonOptions common;
 };
 

@@ -68,8 +68,11 @@ void Trainer::build_programs() {
   micro_batch_ = fixed ? recipe_.micro_batch
                        : divisor(recipe_.batch, std::min(rows, stream_->is_cuda() ? recipe_.batch : kHostMicroBatch));
   const DType compute = precision_of(recipe_.precision, *stream_);
-  const Options options{
-      .compute = compute, .training = true, .seed = settings_.common.seed, .dynamic_loss_scale = compute == DType::f16};
+  const Options options{.compute = compute,
+                        .training = true,
+                        .chains = settings_.chains ? std::nullopt : std::optional(false),
+                        .seed = settings_.common.seed,
+                        .dynamic_loss_scale = compute == DType::f16};
   keep_images_resident(options);
   const Tensor resident = resident_ ? resident_->images() : Tensor();
   while (!program_) {
