@@ -77,7 +77,7 @@ class Painter {
     HoleWindow window;
     if (windows) window = {graph.input({shape_.n, 1, 1, 2}, DType::i32), windows->side};
     // oneDNN's faster algorithms want whole vectors of channels; the loops in double are slow.
-    const int channels = type == DType::f64 ? net.width_step : 32;
+    const int channels = type == DType::f64 ? net.width_step : 16;
     const Inpainted out = net.build(graph, image, mask, channels, window);
     Program program(graph, s, {.compute = type, .fuse = fuse});
     draw_parameters(s, program);

@@ -31,7 +31,9 @@ class Inpainter {
   /// One to `batch` images with their masks (255 = hole), all size × size. Each result is size·size·3 floats, in the
   /// hole as the refinement painted it (black 0, white 1), not clamped; what it is elsewhere is not meant to be used. A
   /// short batch costs a whole one, and all take the widest window that one of them needs.
-  std::vector<std::vector<float>> paint(const std::vector<Image>& photos, const std::vector<Grey>& masks);
+  std::vector<std::vector<float>> paint(const std::vector<Image>& photos, const std::vector<Grey>& masks, int side);
+  /// How many batches must use windows of a side before its program has paid.
+  int worth() const;
 
  private:
   /// Builds the program for windows of that side, if it is not there; `size` paints everything.

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <optional>
 
@@ -12,6 +11,7 @@
 #include "data/compose.h"
 #include "kernels/core/atomic_file.h"
 #include "tools/common/interrupt.h"
+#include "tools/common/log.h"
 #include "tools/common/progress.h"
 #include "tools/synth/window.h"
 
@@ -72,10 +72,8 @@ class Producer {
   }
 
  private:
-  using Rows = std::vector<const Row*>;
-  /// Fakes that pass the generator together.
-  struct Group {
-    Rows rows;
+  struct Decoded {
+    Group group;
     std::vector<std::optional<Image>> photos;  ///< none: could not be read
   };
 
@@ -89,31 +87,27 @@ class Producer {
 
   void arrange() {
     const Shard shard = s_.part().value_or(Shard{});
-    size_t groups = 0, reals = 0;
     const auto missing = [&](const Row* r) { return !folder_.done(*r); };
-    const auto add = [&](const Rows& group) {
-      if (!shard.has(groups++)) return;
-      const auto lacking = std::count_if(group.begin(), group.end(), missing);
-      if (lacking > 0) groups_.push_back(group);
+    size_t groups = 0, reals = 0;
+    std::map<int, int64_t> painted;  // by window's side
+    for (Group& g : groups_of(plan_, s_.size, inpainter_.batch(), inpainter_.worth())) {
+      if (!shard.has(groups++)) continue;
+      const auto lacking = std::count_if(g.rows.begin(), g.rows.end(), missing);
       missing_ += lacking;
-      report_.rows += int64_t(group.size());
-    };
-    std::map<int, Rows, std::greater<>> fakes;  // by window's side
+      report_.rows += int64_t(g.rows.size());
+      if (lacking == 0) continue;
+      painted[g.side] += int64_t(g.rows.size());
+      groups_.push_back(std::move(g));
+    }
     for (const Row& r : plan_.rows) {
-      if (r.label.fake) {
-        fakes[window_side(r.label.box, s_.size)].push_back(&r);
-      } else if (shard.has(reals++)) {
-        ++report_.rows;
-        if (!missing(&r)) continue;
-        ++missing_;
-        reals_.push_back(&r);
-      }
+      if (r.label.fake || !shard.has(reals++)) continue;
+      ++report_.rows;
+      if (!missing(&r)) continue;
+      ++missing_;
+      reals_.push_back(&r);
     }
-    for (const auto& [side, rows] : fakes) {
-      const auto batch = ptrdiff_t(inpainter_.batch()), count = ptrdiff_t(rows.size());
-      for (ptrdiff_t first = 0; first < count; first += batch)
-        add({rows.begin() + first, rows.begin() + std::min(count, first + batch)});
-    }
+    for (const auto& [side, count] : painted)
+      if (side < s_.size) spdlog::info("{} holes need painting only in a window of {}x{}", count, side, side);
   }
 
   std::optional<Image> photograph(const Row& r) {
@@ -131,26 +125,27 @@ class Producer {
     return draw_mask(mask_law(s_.mask_law), s_.size, s_.size, s_.seed, r.label.id);
   }
 
-  Group decode(const Rows& rows) {
-    Group g{rows, {}};
-    for (const Row* r : rows) g.photos.push_back(photograph(*r));
-    return g;
+  Decoded decode(const Group& group) {
+    Decoded d{group, {}};
+    for (const Row* r : group.rows) d.photos.push_back(photograph(*r));
+    return d;
   }
 
-  void paint(Group group) {
+  void paint(Decoded decoded) {
+    const Group& group = decoded.group;
     std::vector<Image> photos;
     std::vector<Grey> masks;
     for (size_t i = 0; i < group.rows.size(); ++i) {
-      photos.push_back(group.photos[i].value_or(Image(s_.size, s_.size)));
+      photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
       masks.push_back(mask_of(*group.rows[i]));
     }
     const auto start = Clock::now();
-    std::vector<std::vector<float>> fills = inpainter_.paint(photos, masks);
+    std::vector<std::vector<float>> fills = inpainter_.paint(photos, masks, group.side);
     report_.generator_seconds += since(start);
     for (size_t i = 0; i < group.rows.size(); ++i) {
       const Row* row = group.rows[i];
       if (folder_.done(*row)) continue;
-      if (!group.photos[i]) {
+      if (!decoded.photos[i]) {
         progress_->advance();
         continue;
       }
@@ -226,9 +221,9 @@ class Producer {
   Folder& folder_;
   Inpainter& inpainter_;
   TaskPool& pool_;
-  std::vector<Rows> groups_;
+  std::vector<Group> groups_;
   std::deque<const Row*> reals_;
-  std::deque<std::future<Group>> ahead_;
+  std::deque<std::future<Decoded>> ahead_;
   std::deque<std::future<void>> writing_;
   Progress* progress_ = nullptr;
   int64_t missing_ = 0;

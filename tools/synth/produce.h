@@ -15,10 +15,10 @@ struct ProduceReport {
   bool stopped = false;          ///< by an interrupt, before the end
 };
 
-/// Makes every row, or every one of the shard, that the folder lacks. Fakes are painted in fixed groups of `batch`,
-/// those with the widest windows first and otherwise in plan order, and a group is painted whole if one of it is
-/// missing: what stands beside an image never depends on where an earlier run stopped. Photographs that cannot be used
-/// are skipped; a write that fails ends it with a DataError.
+/// Makes every row, or every one of the shard, that the folder lacks. Which fakes are painted together is the plan's
+/// (groups_of), and a group is painted whole if one of it is missing: what stands beside an image never depends on
+/// where an earlier run stopped. Photographs that cannot be used are skipped; a write that fails ends it with a
+/// DataError.
 ProduceReport produce(const Plan&, const SynthSettings&, Folder&, Inpainter&, TaskPool&);
 
 }  // namespace telltale
