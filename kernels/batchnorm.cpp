@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "kernels/core/math.h"
+#include "kernels/core/relu_mask.h"
 #include "kernels/core/row_blocks.h"
-#include "kernels/relu_mask.h"
 
 namespace telltale {
 namespace {

@@ -2,7 +2,7 @@
 #include "kernels/batchnorm.h"
 #include "kernels/core/column_tiles.h"
 #include "kernels/core/math.h"
-#include "kernels/relu_mask.h"
+#include "kernels/core/relu_mask.h"
 
 namespace telltale {
 namespace {

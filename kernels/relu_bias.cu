@@ -1,7 +1,7 @@
 // The device's form: column sums by tiles and slabs whose terms also write what they sum.
 #include "kernels/core/column_tiles.h"
+#include "kernels/core/relu_mask.h"
 #include "kernels/relu_bias.h"
-#include "kernels/relu_mask.h"
 
 namespace telltale::cuda {
 namespace {

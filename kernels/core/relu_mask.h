@@ -1,6 +1,6 @@
 #pragma once
 // Relu's mask for backward, packed: a byte for eight channels, bit k of byte j of a row set where y > 0 in channel 8·j
-// + k. A sixteenth of what reading y again would cost in 16 bits. Private to kernels/.
+// + k. A sixteenth of what reading y again would cost in 16 bits.
 #include "kernels/core/chunk.h"
 
 namespace telltale {
