@@ -1,7 +1,7 @@
 #include "engine/layers_chain.h"
 
 #include "engine/layer_parts.h"
-#include "kernels/norm_conv.h"
+#include "kernels/conv_norm.h"
 
 namespace telltale {
 namespace {
@@ -139,14 +139,14 @@ void ConvChain::forward(Stream& s, const Io& io) const {
   for (size_t i = 0; i < links_.size(); ++i) {
     const Link& l = links_[i];
     const DType vector = accumulator_of(io.y.dtype);
-    NormConvArgs a{.x = i == 0 ? io.x[0] : at[i - 1].y, .w = at[i].w, .y = at[i].y, .geometry = l.conv.geometry};
+    ConvNormArgs a{.x = i == 0 ? io.x[0] : at[i - 1].y, .w = at[i].w, .y = at[i].y, .geometry = l.conv.geometry};
     char* scratch = io.scratch.as<char>();
     if (l.norm) a.sums = {scratch, {1, 1, 2, a.y.shape.c}, vector};
     if (i > 0) {
       a.norm = at[i - 1].norm(io);
       a.normalised = {scratch + sums_bytes(io.y.dtype), a.x.shape, a.x.dtype};
     }
-    const bool summed = norm_conv_forward(s, a);
+    const bool summed = conv_norm_forward(s, a);
     if (!l.norm) return;
     BatchNormArgs n;
     n.x = a.y;
@@ -196,13 +196,13 @@ void ConvChain::backward(Stream& s, const Io& io) const {
   }
   for (size_t i = links_.size() - 1; i > 0; --i) {
     const Places& norm = at[i - 1];
-    NormConvGradArgs g{.x = norm.y, .norm = norm.norm(io), .w = at[i].w, .dy = dy, .geometry = links_[i].conv.geometry};
+    ConvNormGradArgs g{.x = norm.y, .norm = norm.norm(io), .w = at[i].w, .dy = dy, .geometry = links_[i].conv.geometry};
     g.dx = between(io.scratch, i - 1, norm.y.shape, norm.y.dtype);
     g.dw = io.dw[at[i].weight];
     g.dgamma = io.dw[norm.weight + 1];
     g.dbeta = io.dw[norm.weight + 2];
     g.dw_mode = io.dw_mode[at[i].weight];
-    norm_conv_backward(s, g);
+    conv_norm_backward(s, g);
     dy = g.dx;
   }
   ConvGradArgs g{

@@ -163,7 +163,7 @@ std::vector<ConvOp> chained_operations(const Graph& graph) {
 
 class Chains : public testing::TestWithParam<const char*> {};
 
-/// What plans need more than this is not run: norm_conv_cudnn.cpp has the same limit.
+/// What plans need more than this is not run: conv_norm_cudnn.cpp has the same limit.
 constexpr size_t kChainLimit = size_t(1) << 26;
 
 // All but the stem: its three channels are too few for the engine with sums.

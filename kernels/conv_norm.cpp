@@ -1,13 +1,13 @@
 // The plain form, a batch norm and a convolution one after the other, which any device and type can run; and what a
 // stream of device bodies does first.
-#include "kernels/norm_conv.h"
+#include "kernels/conv_norm.h"
 
-#include "kernels/norm_conv_cudnn.h"
+#include "kernels/conv_norm_cudnn.h"
 
 namespace telltale {
 namespace {
 
-ConvArgs conv_args(const NormConvArgs& a) {
+ConvArgs conv_args(const ConvNormArgs& a) {
   return {.x = a.norm ? a.normalised : a.x, .w = a.w, .y = a.y, .geometry = a.geometry};
 }
 
@@ -26,16 +26,16 @@ BatchNormArgs norm_args(const Tensor& x, const ChannelNorm& n, const Tensor& y) 
           .act = Act::relu};
 }
 
-void plain_forward(Stream& s, const NormConvArgs& a) {
+void plain_forward(Stream& s, const ConvNormArgs& a) {
   if (a.norm) batchnorm_apply(s, norm_args(a.x, a.norm, a.normalised));
   conv_forward(s, conv_args(a));
 }
 
-ConvGradArgs conv_grad_args(const NormConvGradArgs& a) {
+ConvGradArgs conv_grad_args(const ConvNormGradArgs& a) {
   return {.x = a.dx, .w = a.w, .dy = a.dy, .dx = {}, .dw = {}, .dbias = {}, .geometry = a.geometry};
 }
 
-void plain_filter_gradient(Stream& s, const NormConvGradArgs& a) {
+void plain_filter_gradient(Stream& s, const ConvNormGradArgs& a) {
   batchnorm_apply(s, norm_args(a.x, a.norm, a.dx));
   ConvGradArgs g = conv_grad_args(a);
   g.dw = a.dw;
@@ -44,7 +44,7 @@ void plain_filter_gradient(Stream& s, const NormConvGradArgs& a) {
   conv_backward(s, g);
 }
 
-void plain_input_gradient(Stream& s, const NormConvGradArgs& a) {
+void plain_input_gradient(Stream& s, const ConvNormGradArgs& a) {
   ConvGradArgs g = conv_grad_args(a);
   g.dx = a.dx;
   g.dw_mode = GradMode::ignore;
@@ -63,27 +63,27 @@ void plain_input_gradient(Stream& s, const NormConvGradArgs& a) {
   batchnorm_backward(s, n);
 }
 
-bool wants_dw(const NormConvGradArgs& a) { return a.dw && a.dw_mode != GradMode::ignore; }
+bool wants_dw(const ConvNormGradArgs& a) { return a.dw && a.dw_mode != GradMode::ignore; }
 
 void check_like(const char* name, const Tensor& t, const Tensor& x) {
-  TT_CHECK(t && t.shape == x.shape && t.dtype == x.dtype, ShapeError, "norm_conv: ", name, " must be like x, ",
+  TT_CHECK(t && t.shape == x.shape && t.dtype == x.dtype, ShapeError, "conv_norm: ", name, " must be like x, ",
            to_string(x.shape), " of ", name_of(x.dtype), ", got ", to_string(t.shape), " of ", name_of(t.dtype));
 }
 
 }  // namespace
 
-void check(const NormConvArgs& a) {
+void check(const ConvNormArgs& a) {
   check(conv_args(a));
   if (a.norm) {
     check_like("normalised", a.normalised, a.x);
     check_trained(norm_args(a.x, a.norm, a.normalised));
   }
   TT_CHECK(!a.sums || (a.sums.shape == Shape{1, 1, 2, a.w.shape.n} && a.sums.dtype == accumulator_of(a.x.dtype)),
-           ShapeError, "norm_conv: sums must be [1,1,2,", a.w.shape.n, "] of ", name_of(accumulator_of(a.x.dtype)),
+           ShapeError, "conv_norm: sums must be [1,1,2,", a.w.shape.n, "] of ", name_of(accumulator_of(a.x.dtype)),
            ", got ", to_string(a.sums.shape), " of ", name_of(a.sums.dtype));
 }
 
-void check(const NormConvGradArgs& a) {
+void check(const ConvNormGradArgs& a) {
   check_like("dx", a.dx, a.x);
   check_trained(norm_args(a.x, a.norm, a.dx));
   ConvGradArgs g = conv_grad_args(a);
@@ -93,12 +93,12 @@ void check(const NormConvGradArgs& a) {
 }
 
 namespace cpu {
-bool norm_conv_forward(Stream& s, const NormConvArgs& a) {
+bool conv_norm_forward(Stream& s, const ConvNormArgs& a) {
   check(a);
   plain_forward(s, a);
   return false;
 }
-void norm_conv_backward(Stream& s, const NormConvGradArgs& a) {
+void conv_norm_backward(Stream& s, const ConvNormGradArgs& a) {
   check(a);
   if (wants_dw(a)) plain_filter_gradient(s, a);
   plain_input_gradient(s, a);
@@ -106,18 +106,18 @@ void norm_conv_backward(Stream& s, const NormConvGradArgs& a) {
 }  // namespace cpu
 
 namespace cuda {
-bool norm_conv_forward(Stream& s, const NormConvArgs& a) {
+bool conv_norm_forward(Stream& s, const ConvNormArgs& a) {
   check(a);
-  if (s.is_cuda()) return cudnn::norm_conv_forward(s, a, plain_forward);
+  if (s.is_cuda()) return cudnn::conv_norm_forward(s, a, plain_forward);
   plain_forward(s, a);
   if (a.sums) channel_sums(s, a.y, a.sums);  // emulation goes the way to the next norm that only a GPU goes
   return bool(a.sums);
 }
-void norm_conv_backward(Stream& s, const NormConvGradArgs& a) {
-  if (!s.is_cuda()) return cpu::norm_conv_backward(s, a);
+void conv_norm_backward(Stream& s, const ConvNormGradArgs& a) {
+  if (!s.is_cuda()) return cpu::conv_norm_backward(s, a);
   check(a);
-  if (wants_dw(a)) cudnn::norm_conv_filter_gradient(s, a, plain_filter_gradient);
-  cudnn::norm_conv_input_gradient(s, a, plain_input_gradient);
+  if (wants_dw(a)) cudnn::conv_norm_filter_gradient(s, a, plain_filter_gradient);
+  cudnn::conv_norm_input_gradient(s, a, plain_input_gradient);
 }
 }  // namespace cuda
 

@@ -1,4 +1,4 @@
-#include "kernels/norm_conv_cudnn.h"
+#include "kernels/conv_norm_cudnn.h"
 
 #if TT_CUDNN
 #include <cmath>
@@ -137,7 +137,7 @@ struct ScaleAndShift {
   static size_t bytes(const ChannelNorm& norm) { return 2 * aligned(size_t(norm.gamma.shape.c) * 2); }
 };
 
-void run_forward(Stream& s, const NormConvArgs& a, const ConvGraph& graph, const Plan& plan) {
+void run_forward(Stream& s, const ConvNormArgs& a, const ConvGraph& graph, const Plan& plan) {
   const size_t front = a.norm ? ScaleAndShift::bytes(a.norm) : 0;
   char* base = s.workspace(front + plan.workspace).as<char>();
   ConvPointers p{.x = a.x.data, .w = a.w.data, .y = a.y.data};
@@ -152,7 +152,7 @@ void run_forward(Stream& s, const NormConvArgs& a, const ConvGraph& graph, const
   graph.run(plan, p, base + front);
 }
 
-void run_filter_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& graph, const Plan& plan) {
+void run_filter_gradient(Stream& s, const ConvNormGradArgs& a, const ConvGraph& graph, const Plan& plan) {
   Tensor dw{nullptr, a.dw.shape, DType::f16};
   const size_t rounded = aligned(dw.bytes()), front = rounded + ScaleAndShift::bytes(a.norm);
   char* base = s.workspace(front + plan.workspace).as<char>();
@@ -166,7 +166,7 @@ void run_filter_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& 
   add_gradient(s, dw, a.dw, a.dw_mode);
 }
 
-void run_input_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& graph, const Plan& plan) {
+void run_input_gradient(Stream& s, const ConvNormGradArgs& a, const ConvGraph& graph, const Plan& plan) {
   const Tensor sums{nullptr, {1, 1, 2, a.x.shape.c}, DType::f32};
   const size_t results = aligned(sums.bytes()), front = results + 3 * aligned(size_t(a.x.shape.c) * 4);
   char* base = s.workspace(front + plan.workspace).as<char>();
@@ -183,19 +183,19 @@ void run_input_gradient(Stream& s, const NormConvGradArgs& a, const ConvGraph& g
   norm_input_gradient(s, a, {base, sums.shape, sums.dtype});
 }
 
-ConvGradArgs conv_of(const NormConvGradArgs& a) {
+ConvGradArgs conv_of(const ConvNormGradArgs& a) {
   return {.x = a.x, .w = a.w, .dy = a.dy, .dx = {}, .dw = {}, .dbias = {}, .geometry = a.geometry};
 }
 
-using PlainGradient = void (*)(Stream&, const NormConvGradArgs&);
-using FusedGradient = void (*)(Stream&, const NormConvGradArgs&, const ConvGraph&, const Plan&);
+using PlainGradient = void (*)(Stream&, const ConvNormGradArgs&);
+using FusedGradient = void (*)(Stream&, const ConvNormGradArgs&, const ConvGraph&, const Plan&);
 
 /// Runs either way; the trial writes what weights get to memory of its own.
-void gradient(Stream& s, const NormConvGradArgs& a, const ConvOp& op, FusedGradient fused, PlainGradient plain,
+void gradient(Stream& s, const ConvNormGradArgs& a, const ConvOp& op, FusedGradient fused, PlainGradient plain,
               bool of_filter) {
   const NormPlans::Entry* e = s.resource<NormPlans>().find(s, op, [&] {
     Trial t;
-    NormConvGradArgs own = a;
+    ConvNormGradArgs own = a;
     own.dw_mode = GradMode::overwrite;
     for (Tensor* v : {&own.dw, &own.dgamma, &own.dbeta}) {
       if (*v) *v = t.owned.emplace_back(s.place(), v->shape, v->dtype).tensor;
@@ -210,7 +210,7 @@ void gradient(Stream& s, const NormConvGradArgs& a, const ConvOp& op, FusedGradi
 
 }  // namespace
 
-bool norm_conv_forward(Stream& s, const NormConvArgs& a, void (*plain)(Stream&, const NormConvArgs&)) {
+bool conv_norm_forward(Stream& s, const ConvNormArgs& a, void (*plain)(Stream&, const ConvNormArgs&)) {
   const NormPlans::Entry* e = nullptr;
   if (a.sums && a.w.shape.n % 4 == 0 && is_for_cudnn(a.x, {a.sums.data})) {
     ConvOp op = forward_op({.x = a.x, .w = a.w, .y = a.y, .geometry = a.geometry},
@@ -244,14 +244,14 @@ bool norm_conv_forward(Stream& s, const NormConvArgs& a, void (*plain)(Stream&, 
   return e != nullptr;
 }
 
-void norm_conv_filter_gradient(Stream& s, const NormConvGradArgs& a, PlainGradient plain) {
+void conv_norm_filter_gradient(Stream& s, const ConvNormGradArgs& a, PlainGradient plain) {
   if (!is_for_cudnn(a.x, {})) return plain(s, a);
   ConvOp op = filter_grad_op(conv_of(a), alignment_of({a.x.data, a.dy.data}), false);
   op.norm = true;
   gradient(s, a, op, run_filter_gradient, plain, true);
 }
 
-void norm_conv_input_gradient(Stream& s, const NormConvGradArgs& a, PlainGradient plain) {
+void conv_norm_input_gradient(Stream& s, const ConvNormGradArgs& a, PlainGradient plain) {
   const ChannelNorm& n = a.norm;
   if (!is_for_cudnn(a.x, {n.mean.data, n.rstd.data, n.gamma.data, n.beta.data})) return plain(s, a);
   ConvOp op = input_grad_op(conv_of(a), alignment_of({a.x.data, a.dx.data, a.w.data, a.dy.data}), false);
@@ -263,14 +263,14 @@ void norm_conv_input_gradient(Stream& s, const NormConvGradArgs& a, PlainGradien
 }  // namespace telltale::cudnn
 #else
 namespace telltale::cudnn {
-bool norm_conv_forward(Stream& s, const NormConvArgs& a, void (*plain)(Stream&, const NormConvArgs&)) {
+bool conv_norm_forward(Stream& s, const ConvNormArgs& a, void (*plain)(Stream&, const ConvNormArgs&)) {
   plain(s, a);
   return false;
 }
-void norm_conv_filter_gradient(Stream& s, const NormConvGradArgs& a, void (*plain)(Stream&, const NormConvGradArgs&)) {
+void conv_norm_filter_gradient(Stream& s, const ConvNormGradArgs& a, void (*plain)(Stream&, const ConvNormGradArgs&)) {
   plain(s, a);
 }
-void norm_conv_input_gradient(Stream& s, const NormConvGradArgs& a, void (*plain)(Stream&, const NormConvGradArgs&)) {
+void conv_norm_input_gradient(Stream& s, const ConvNormGradArgs& a, void (*plain)(Stream&, const ConvNormGradArgs&)) {
   plain(s, a);
 }
 }  // namespace telltale::cudnn

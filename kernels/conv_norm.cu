@@ -2,9 +2,9 @@
 // one source for both devices.
 #include <cmath>
 
+#include "kernels/conv_norm.h"
 #include "kernels/core/chunk.h"
 #include "kernels/core/launch.h"
-#include "kernels/norm_conv.h"
 
 namespace telltale {
 namespace {
@@ -103,7 +103,7 @@ struct InputGradient {
 };
 
 template <class T>
-void input_gradient(Stream& s, const NormConvGradArgs& a, const Tensor& sums) {
+void input_gradient(Stream& s, const ConvNormGradArgs& a, const Tensor& sums) {
   using A = acc_t<T>;
   const int64_t rows = a.x.shape.rows();
   const InputGradient<T> f{{(rows + kRowsAtOnce - 1) / kRowsAtOnce, a.x.shape.c},
@@ -120,7 +120,7 @@ void input_gradient(Stream& s, const NormConvGradArgs& a, const Tensor& sums) {
 
 void check_sums(const Tensor& sums, const Tensor& x) {
   TT_CHECK(sums && sums.shape == (Shape{1, 1, 2, x.shape.c}) && sums.dtype == accumulator_of(x.dtype), ShapeError,
-           "norm_conv: sums must be [1,1,2,", x.shape.c, "] of ", name_of(accumulator_of(x.dtype)), ", got ",
+           "conv_norm: sums must be [1,1,2,", x.shape.c, "] of ", name_of(accumulator_of(x.dtype)), ", got ",
            to_string(sums.shape), " of ", name_of(sums.dtype));
 }
 
@@ -147,7 +147,7 @@ void channel_sums(Stream& s, Tensor x, Tensor sums) {
 
 void norm_as_scale(Stream& s, const ChannelNorm& norm, Tensor scale, Tensor shift) {
   TT_CHECK(scale.shape == norm.gamma.shape && shift.shape == scale.shape && shift.dtype == scale.dtype, ShapeError,
-           "norm_conv: scale and shift must be alike, ", to_string(norm.gamma.shape), ", got ", to_string(scale.shape),
+           "conv_norm: scale and shift must be alike, ", to_string(norm.gamma.shape), ", got ", to_string(scale.shape),
            " and ", to_string(shift.shape));
   visit_float(norm.gamma.dtype, [&](auto of_norm) {
     visit_float(scale.dtype, [&](auto tag) {
@@ -160,7 +160,7 @@ void norm_as_scale(Stream& s, const ChannelNorm& norm, Tensor scale, Tensor shif
   });
 }
 
-void norm_input_gradient(Stream& s, const NormConvGradArgs& a, Tensor sums) {
+void norm_input_gradient(Stream& s, const ConvNormGradArgs& a, Tensor sums) {
   check_sums(sums, a.x);
   if (a.dw_mode != GradMode::ignore) {
     visit_float(sums.dtype, [&](auto tag) {

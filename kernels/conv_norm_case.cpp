@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/conv_norm.h"
 #include "kernels/core/op_case.h"
-#include "kernels/norm_conv.h"
 
 namespace telltale {
 namespace {
@@ -91,7 +91,7 @@ Vec normalised(CaseRun& run, const Setting& z, const Vec& x, const ChannelNorm& 
 }
 
 void forward(CaseRun& run, const Setting& z) {
-  NormConvArgs a{.x = run.input(z.x), .geometry = z.geometry};
+  ConvNormArgs a{.x = run.input(z.x), .geometry = z.geometry};
   const BatchNormArgs n = norm_of(run, a.x);
   if (z.norm) {
     batchnorm_statistics(run.stream, n);
@@ -103,7 +103,7 @@ void forward(CaseRun& run, const Setting& z) {
   if (z.sums) a.sums = run.output({1, 1, 2, z.out}, accumulator_of(run.dtype));
   bool summed = false;
   run.op(double(a.x.bytes() + a.w.bytes() + a.y.bytes()), z.flops(),
-         [&] { summed = norm_conv_forward(run.stream, a); });
+         [&] { summed = conv_norm_forward(run.stream, a); });
   if (!run.is_test()) return;
 
   Vec x = run.values(a.x), w = run.values(a.w), y(size_t(z.y().numel()), 0);
@@ -129,7 +129,7 @@ void forward(CaseRun& run, const Setting& z) {
 void backward(CaseRun& run, const Setting& z) {
   const DType acc = accumulator_of(run.dtype);
   const Shape v{1, 1, 1, z.x.c};
-  NormConvGradArgs g{.x = run.input(z.x), .geometry = z.geometry, .dw_mode = z.mode};
+  ConvNormGradArgs g{.x = run.input(z.x), .geometry = z.geometry, .dw_mode = z.mode};
   const BatchNormArgs n = norm_of(run, g.x);
   batchnorm_statistics(run.stream, n);
   g.norm = known(n);
@@ -146,7 +146,7 @@ void backward(CaseRun& run, const Setting& z) {
   const Vec dw0 = adds ? run.values(g.dw) : Vec(), dgamma0 = adds ? run.values(g.dgamma) : Vec(),
             dbeta0 = adds ? run.values(g.dbeta) : Vec();
   run.op(double(3 * g.x.bytes() + 2 * g.dy.bytes() + 2 * g.dx.bytes() + g.w.bytes() + g.dw.bytes()), 2 * z.flops(),
-         [&] { norm_conv_backward(run.stream, g); });
+         [&] { conv_norm_backward(run.stream, g); });
   if (!run.is_test()) return;
 
   const Vec x = run.values(g.x), w = run.values(g.w), dy = run.values(g.dy), between = normalised(run, z, x, g.norm);
@@ -179,7 +179,7 @@ void backward(CaseRun& run, const Setting& z) {
   expect("dgamma", g.dgamma, dgamma, dgamma0, sums);
   expect("dbeta", g.dbeta, dbeta, dbeta0, sums);
   if (adds || !run.is_f64()) return;
-  NormConvArgs f{.x = g.x,
+  ConvNormArgs f{.x = g.x,
                  .norm = g.norm,
                  .w = g.w,
                  .y = run.output(z.y()),
@@ -187,7 +187,7 @@ void backward(CaseRun& run, const Setting& z) {
                  .geometry = z.geometry};
   const auto again = [&] {
     batchnorm_statistics(run.stream, n);
-    norm_conv_forward(run.stream, f);
+    conv_norm_forward(run.stream, f);
   };
   run.gradient("dx", g.x, g.dx, f.y, g.dy, again);
   run.gradient("dw", g.w, g.dw, f.y, g.dy, again);
@@ -229,7 +229,7 @@ void statistics(CaseRun& run, const Shape& shape, double centre) {
 void input_gradient(CaseRun& run, const Shape& shape) {
   const DType acc = accumulator_of(run.dtype);
   const Shape v{1, 1, 1, shape.c};
-  NormConvGradArgs a{.x = run.input(shape), .dw_mode = GradMode::accumulate};
+  ConvNormGradArgs a{.x = run.input(shape), .dw_mode = GradMode::accumulate};
   const BatchNormArgs n = norm_of(run, a.x);
   batchnorm_statistics(run.stream, n);
   a.norm = known(n);
@@ -286,14 +286,14 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
         Setting f = z;
         f.norm = norm;
         f.sums = sums;
-        add("norm_conv_forward", f.name(), [=](CaseRun& run) { forward(run, f); });
+        add("conv_norm_forward", f.name(), [=](CaseRun& run) { forward(run, f); });
       }
     }
     for (const GradMode mode : {GradMode::overwrite, GradMode::accumulate}) {
       Setting b = z;
       b.sums = false;
       b.mode = mode;
-      add("norm_conv_backward", b.name(), [=](CaseRun& run) { backward(run, b); });
+      add("conv_norm_backward", b.name(), [=](CaseRun& run) { backward(run, b); });
     }
   }
   for (const Shape& x : {Shape{1, 2, 3, 4}, Shape{2, 5, 7, 3}, Shape{4, 33, 35, 24}}) {
@@ -318,8 +318,8 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
                     true,
                     false});
     };
-    bench("norm_conv_forward", forward);
-    bench("norm_conv_backward", backward);
+    bench("conv_norm_forward", forward);
+    bench("conv_norm_backward", backward);
   }
 });
 

@@ -13,7 +13,7 @@ struct ChannelNorm {
 };
 
 /// y = conv(relu(norm(x)), w), or conv(x, w) where there is no norm.
-struct NormConvArgs {
+struct ConvNormArgs {
   Tensor x{};  ///< {N,H,W,C}, any floating-point type
   ChannelNorm norm{};
   Tensor w{};           ///< {K,R,S,C}, x's type
@@ -24,7 +24,7 @@ struct NormConvArgs {
 };
 
 /// Gradients of conv(relu(norm(x)), w), through the batch's statistics.
-struct NormConvGradArgs {
+struct ConvNormGradArgs {
   Tensor x{};
   ChannelNorm norm{};
   Tensor w{}, dy{};
@@ -36,22 +36,22 @@ struct NormConvGradArgs {
 };
 
 /// Throw ShapeError where shapes or types disagree, naming the tensor. Every twin calls these first.
-void check(const NormConvArgs&);
-void check(const NormConvGradArgs&);
+void check(const ConvNormArgs&);
+void check(const ConvNormGradArgs&);
 
 namespace cpu {
-bool norm_conv_forward(Stream&, const NormConvArgs&);
-void norm_conv_backward(Stream&, const NormConvGradArgs&);
+bool conv_norm_forward(Stream&, const ConvNormArgs&);
+void conv_norm_backward(Stream&, const ConvNormGradArgs&);
 }  // namespace cpu
 namespace cuda {
-bool norm_conv_forward(Stream&, const NormConvArgs&);
-void norm_conv_backward(Stream&, const NormConvGradArgs&);
+bool conv_norm_forward(Stream&, const ConvNormArgs&);
+void conv_norm_backward(Stream&, const ConvNormGradArgs&);
 }  // namespace cuda
 
 /// Returns whether sums were written, the same on every call with the same shapes; where they were not,
 /// batchnorm_statistics has to read y.
-inline bool norm_conv_forward(Stream& s, const NormConvArgs& a) { return TT_DISPATCH(s, norm_conv_forward(s, a)); }
-inline void norm_conv_backward(Stream& s, const NormConvGradArgs& a) { TT_DISPATCH(s, norm_conv_backward(s, a)); }
+inline bool conv_norm_forward(Stream& s, const ConvNormArgs& a) { return TT_DISPATCH(s, conv_norm_forward(s, a)); }
+inline void conv_norm_backward(Stream& s, const ConvNormGradArgs& a) { TT_DISPATCH(s, conv_norm_backward(s, a)); }
 
 /// batchnorm_statistics from sums {1,1,2,C} of x instead of x, of which only the shape and type are read. Finished in
 /// double: the variance is Σx²/n − mean², at least 0, and keeps about 7 − 2·log10(|mean|/deviation) digits of f32 sums.
@@ -60,8 +60,8 @@ void batchnorm_statistics_of(Stream&, const BatchNormArgs&, Tensor sums);
 void channel_sums(Stream&, Tensor x, Tensor sums);
 /// relu(norm(x)) as relu(x·scale + shift), {1,1,1,C} of any one type.
 void norm_as_scale(Stream&, const ChannelNorm&, Tensor scale, Tensor shift);
-/// The second half of norm_conv_backward: a.dx holds g, the gradient behind the norm's ReLU, and becomes x's; a.dgamma
+/// The second half of conv_norm_backward: a.dx holds g, the gradient behind the norm's ReLU, and becomes x's; a.dgamma
 /// and a.dbeta get sums {1,1,2,C} of f32 or f64: Σg·x̂, then Σg, with x̂ = (x − mean)·rstd.
-void norm_input_gradient(Stream&, const NormConvGradArgs& a, Tensor sums);
+void norm_input_gradient(Stream&, const ConvNormGradArgs& a, Tensor sums);
 
 }  // namespace telltale
