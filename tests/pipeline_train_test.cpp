@@ -1,19 +1,12 @@
 // train and eval as users run them: the real programs on a real dataset folder, made here: squares of noise as fakes.
-#include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "data/codec.h"
 #include "data/dataset.h"
 #include "data/sha256.h"
 #include "kernels/core/check.h"
 #include "kernels/core/philox.h"
+#include "tests/program_run.h"
 #include "weights/safetensors.h"
 
 namespace telltale {
@@ -23,11 +16,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kSize = 64;
-
-std::string content(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> all;
@@ -91,11 +79,6 @@ void make_dataset(const std::string& dir, int train, int validation, int test) {
   write_labels(dir + "/labels.csv", labels);
   write_dataset_info(dir, info);
 }
-
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
 
 class TrainPipeline : public testing::Test {
  protected:
@@ -272,23 +255,6 @@ TEST_F(TrainPipeline, MicroBatchesAddUpToTheBatch) {
   const std::vector<double> whole = numbers(lines(content(path("micro8/results.csv"))).back());
   const std::vector<double> parts = numbers(lines(content(path("micro2/results.csv"))).back());
   for (size_t k = 2; k < 10; ++k) EXPECT_NEAR(parts[k], whole[k], 1e-4 * std::abs(whole[k])) << "column " << k;
-}
-
-/// Images kept where the net runs: of 48, steps take 20, 20 and 5, and 3 are only looked at.
-TEST_F(TrainPipeline, ResidentImagesChangeNoBit) {
-  const std::string steps = " --batch 20 --micro-batch 5 --checkpoint-minutes 0 --resident ";
-  const std::string off = path("sent"), on = path("resident");
-  ASSERT_EQ(run("train", small(off, steps + "off")).code, 0);
-  const Outcome o = run("train", small(on, steps + "on"));
-  ASSERT_EQ(o.code, 0) << o.err;
-  EXPECT_NE(o.err.find("48 training images of 64 × 64 pixels stay on the device, 0.6 MB"), std::string::npos) << o.err;
-  expect_same_run(off, on);
-  for (const size_t step : {1u, 5u}) {  // within the first epoch, and within the second
-    const std::string killed = path(cat("resident", step));
-    interrupt_train(small(killed, steps + "on"), killed, step, SIGKILL);
-    ASSERT_EQ(run("train", small(killed, steps + "on --resume")).code, 0);
-    expect_same_run(off, killed);
-  }
 }
 
 TEST_F(TrainPipeline, FrozenBackboneKeepsItsBits) {

@@ -29,8 +29,7 @@ size_t ResidentImages::footprint(const Stream& s, int images, int size, int batc
 void ResidentImages::keep(const Batch& batch, int first, int count) {
   const auto fresh = batch.fresh.begin() + first;
   if (std::find(fresh, fresh + count, 1) == fresh + count) return;
-  const Shape& image = images_.tensor.shape;
-  upload_.send(part(arrivals_, 0, count), batch.pixels.data() + size_t(first) * image.h * image.w * image.c);
+  upload_.send(part(arrivals_, 0, count), batch.pixels.data() + size_t(first) * part(arrivals_, 0, 1).bytes());
   for (int i = 0; i < count; ++i) {
     if (fresh[i]) copy(*stream_, part(images_, batch.samples[size_t(first + i)], 1), part(arrivals_, i, 1));
   }

@@ -138,7 +138,11 @@ void Trainer::keep_images_resident(const Options& options) {
       return;
     }
   }
-  resident_.emplace(*stream_, images, size, micro_batch_);
+  try {
+    resident_.emplace(*stream_, images, size, micro_batch_);
+  } catch (const DeviceError& e) {
+    throw DeviceError(cat(e.what(), "; --resident off asks for no room for the training images"));
+  }
   spdlog::info("{} training images of {} × {} pixels stay on the device, {:.1f} MB of bytes: each is decoded once",
                images, size, size, double(resident_->images().bytes()) / (1 << 20));
 }
