@@ -106,9 +106,11 @@ void PrintTo(const Case& c, std::ostream* out) { *out << name_of(c); }
 std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool tf32) {
   Graph graph;
   constexpr int size = 256;
-  if (std::string(c.net) == "deepfill_v2") {
+  if (std::string(c.net).starts_with("deepfill_v2")) {
     const Value image = graph.input({c.batch, size, size, 3}), mask = graph.input({c.batch, size, size, 1});
-    graph.output(deepfill_v2(graph, image, mask).refined);
+    HoleWindow window;
+    if (c.net == std::string("deepfill_v2_window")) window = {graph.input({c.batch, 1, 1, 2}, DType::i32), 160};
+    graph.output(deepfill_v2(graph, image, mask, 48, window).refined);
   } else {
     graph.output(detector_net(c.net).build(graph, graph.input({c.batch, size, size, 3}), {}));
   }
@@ -238,7 +240,7 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                                          Case{"alexnet", 1, false}, Case{"vgg11", 1, false},
                                          Case{"resnet18", 64, false}, Case{"resnet50", 1, false},
                                          Case{"resnet50", 64, false}, Case{"deepfill_v2", 1, false},
-                                         Case{"deepfill_v2", 32, false}),
+                                         Case{"deepfill_v2", 32, false}, Case{"deepfill_v2_window", 16, false}),
                          [](const auto& info) { return name_of(info.param); });
 
 ConvOp block(DType t) {
