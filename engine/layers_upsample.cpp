@@ -22,7 +22,7 @@ void Upsample::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] != GradMode::ignore) nearest_backward(s, io.dy, io.dx[0], io.dx_mode[0]);
 }
 
-// Never slower: with oneDNN 2.6.3 on two cores of an AVX-512 machine the 2×2 convolution takes 0.4 to 0.85 of what
+// Never slower: with oneDNN 2.6.3 on two cores of an AVX-512 machine the 2×2 convolution takes 0.4 to 0.9 of what
 // enlarging and the 3×3 take, Winograd's included, over the shapes of DeepFillv2 at widths 16 and 48.
 std::unique_ptr<Layer> Upsample::absorb(const Layer& next, int, bool constant) const {
   const auto* gated = dynamic_cast<const GatedConv*>(&next);

@@ -59,7 +59,7 @@ struct Blend {
     p.w -= corners.column(p.n);
     const bool known = p.h >= 0 && p.h < window.h && p.w >= 0 && p.w < window.w;
     const A weight = known ? load(m[pixel]) : A(0);
-    const T* inside = b + offset_of(p, window);
+    const T* inside = known ? b + offset_of(p, window) : nullptr;
     chunks.each(i, [&](int c, int count) {
       Chunk<A> v = load_chunk(a + pixel * image.c + c, count, aligned);
       if (known) {
