@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -37,12 +38,18 @@ struct Outcome {
   int64_t err_lines() const { return std::count(err.begin(), err.end(), '\n'); }
 };
 
-/// A program of TT_BIN_DIR under sh, its output in files beside `scratch`.
+/// Where the programs are: TT_PROGRAMS says so where the tests run on another machine than built them.
+inline std::string programs() {
+  const char* elsewhere = std::getenv("TT_PROGRAMS");
+  return elsewhere ? elsewhere : TT_BIN_DIR;
+}
+
+/// One of the programs under sh, its output in files beside `scratch`.
 class Running {
  public:
   /// `line`: "synth --photos …"; `before` stands in front of it in the shell ("ulimit -f 1;").
   Running(const std::string& line, const std::string& scratch, const std::string& before = "") : scratch_(scratch) {
-    const std::string command = before + " exec " + TT_BIN_DIR + "/" + line;
+    const std::string command = before + " exec " + programs() + "/" + line;
     pid_ = fork();
     if (pid_ != 0) return;
     const auto to = [&](const char* name, int as) {
