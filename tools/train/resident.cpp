@@ -30,8 +30,9 @@ void ResidentImages::keep(const Batch& batch, int first, int count) {
   const auto fresh = batch.fresh.begin() + first;
   if (std::find(fresh, fresh + count, 1) == fresh + count) return;
   upload_.send(part(arrivals_, 0, count), batch.pixels.data() + size_t(first) * part(arrivals_, 0, 1).bytes());
+  const auto samples = batch.samples.begin() + first;
   for (int i = 0; i < count; ++i) {
-    if (fresh[i]) copy(*stream_, part(images_, batch.samples[size_t(first + i)], 1), part(arrivals_, i, 1));
+    if (fresh[i]) copy(*stream_, part(images_, samples[i], 1), part(arrivals_, i, 1));
   }
 }
 
