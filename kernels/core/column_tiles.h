@@ -61,8 +61,7 @@ struct ColumnSums {
       for (int k = 0; k < K; ++k) sums[k] = chunk_of(A(0));
       if (p.size > 0) {
         const auto begun = terms.begin(p.c, p.size);
-        for (int64_t row = p.first; row < p.last; row += tiles.row_lanes())
-          terms.add(begun, row, p.c, p.size, sums);
+        for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) terms.add(begun, row, p.c, p.size, sums);
       }
       for (int k = 0; k < K; ++k) {
         for (int j = 0; j < kChunk; ++j) shared.v[k][j][t] = sums[k][j];
