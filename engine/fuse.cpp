@@ -4,6 +4,7 @@
 
 #include "engine/graph.h"
 #include "engine/layers_chain.h"
+#include "engine/layers_stem.h"
 
 namespace telltale {
 namespace {
@@ -65,6 +66,19 @@ class Fusion {
     return false;
   }
 
+  bool stem_one() {
+    for (size_t a = 0; a < nodes_.size(); ++a) {
+      const Use use = only_use(nodes_[a]);
+      if (use.node < 0) continue;
+      std::unique_ptr<Layer> stem = Stem::joined(*nodes_[a].layer, *nodes_[size_t(use.node)].layer);
+      if (!stem) continue;
+      nodes_[a].frozen = nodes_[size_t(use.node)].frozen;  // bytes have nothing to freeze
+      merge(a, use, std::move(stem));
+      return true;
+    }
+    return false;
+  }
+
  private:
   /// Where a node's value is used if that is one place only.
   Use only_use(const Graph::Node& n) const {
@@ -99,9 +113,11 @@ class Fusion {
 
 }  // namespace
 
-Graph Graph::fused(bool training, bool chains) const {
+Graph Graph::fused(bool training, bool chains, bool stems) const {
   Graph g(*this);
   while (Fusion(g, g.nodes_, training).fuse_one()) {
+  }
+  while (stems && Fusion(g, g.nodes_, training).stem_one()) {
   }
   while (training && chains && Fusion(g, g.nodes_, training).chain_one()) {
   }

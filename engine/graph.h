@@ -46,7 +46,8 @@ class Graph {
   int freeze(const std::string& prefix, bool frozen = true);
   /// The same net with conv+bias+act, bn+add+relu, and (where constant) conv+bn+add+relu each as one layer. Parameter
   /// names stay. `chains`, where training: convolutions with the batch norms around them as one ConvChain.
-  Graph fused(bool training, bool chains = false) const;
+  /// `stems`: preprocessing and the convolution behind it as one Stem.
+  Graph fused(bool training, bool chains = false, bool stems = false) const;
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Input>& inputs() const { return inputs_; }

@@ -5,6 +5,7 @@
 #include "kernels/conv.h"
 
 namespace telltale {
+struct PreprocessArgs;
 
 /// How filters start: He et al. 2015 over outputs (torchvision's ResNets and VGG), or U(±1/√fan_in) (torch's default:
 /// AlexNet), or N(0, 0.01).
@@ -70,6 +71,8 @@ class ConvBatchNorm : public LayerOf<ConvBatchNorm> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  /// The folded filter, into w of any floating-point type, and its bias; prepare's part.
+  void fold(Stream&, const Io&, Tensor w, Tensor bias) const;
   const Conv::Settings& conv() const { return conv_; }
   const BatchNorm::Settings& norm() const { return norm_; }
 
@@ -361,6 +364,9 @@ class Preprocess : public LayerOf<Preprocess> {
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  /// All but y.
+  PreprocessArgs args(const Io&) const;
+  const Settings& settings() const { return s_; }
 
  private:
   Settings s_;

@@ -167,31 +167,35 @@ Tensor filters_of(Tensor w, int first, int count) {
 }
 }  // namespace
 
-void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
+void ConvBatchNorm::fold(Stream& s, const Io& io, Tensor w, Tensor bias) const {
   const size_t norm = conv_.bias ? 2 : 1;
-  std::vector<double> scale = values_of(s, io.w[norm]), bias = values_of(s, io.w[norm + 1]);
+  std::vector<double> scale = values_of(s, io.w[norm]), shift = values_of(s, io.w[norm + 1]);
   const std::vector<double> mean = values_of(s, io.w[norm + 2]), var = values_of(s, io.w[norm + 3]);
   const std::vector<double> old = conv_.bias ? values_of(s, io.w[1]) : std::vector<double>(mean.size(), 0.0);
   // gamma·(w*x + b − mean)/sqrt(var + eps) + beta is a convolution again.
   for (size_t k = 0; k < scale.size(); ++k) {
     scale[k] /= std::sqrt(var[k] + double(norm_.eps));
-    bias[k] += (old[k] - mean[k]) * scale[k];
+    shift[k] += (old[k] - mean[k]) * scale[k];
   }
+  set_values(s, bias, shift);
+  constexpr int kTogether = 64;  // filters: their doubles are a small part of a net
+  for (int first = 0; first < w.shape.n; first += kTogether) {
+    const int count = std::min(kTogether, w.shape.n - first);
+    std::vector<double> part = values_of(s, filters_of(io.w[0], first, count));
+    const size_t per_filter = part.size() / size_t(count);
+    for (size_t i = 0; i < part.size(); ++i) part[i] *= scale[size_t(first) + i / per_filter];
+    set_values(s, filters_of(w, first, count), part);
+  }
+}
+
+void ConvBatchNorm::prepare(Stream& s, const Io& io) const {
   ConvArgs a = args(io.x[0].shape, io.y.shape, io.y.dtype);
   const size_t packed_bytes = conv_packed_bytes(s, a);
   const Folded f(io.packed.data, a.w.shape, io.y.dtype, packed_bytes);
-  set_values(s, f.bias, bias);
   OwnedTensor plain;
   if (packed_bytes) plain = OwnedTensor(s.place(), a.w.shape, a.w.dtype);
   a.w = packed_bytes ? plain.tensor : f.w;
-  constexpr int kTogether = 64;  // filters: their doubles are a small part of a net
-  for (int first = 0; first < a.w.shape.n; first += kTogether) {
-    const int count = std::min(kTogether, a.w.shape.n - first);
-    std::vector<double> w = values_of(s, filters_of(io.w[0], first, count));
-    const size_t per_filter = w.size() / size_t(count);
-    for (size_t i = 0; i < w.size(); ++i) w[i] *= scale[size_t(first) + i / per_filter];
-    set_values(s, filters_of(a.w, first, count), w);
-  }
+  fold(s, io, a.w, f.bias);
   if (!packed_bytes) return;
   a.bias = f.bias;
   conv_pack(s, a, f.packed);

@@ -237,16 +237,20 @@ Spec Preprocess::plan(const PlanContext&, std::span<const Shape> x) const {
   spec.y = {n, s_.h, s_.w, 3};
   return spec;
 }
-void Preprocess::forward(Stream& s, const Io& io) const {
+PreprocessArgs Preprocess::args(const Io& io) const {
   PreprocessArgs a;
   a.x = s_.images ? s_.images : io.x[0];
   if (s_.images) a.index = io.x[0];
   if (io.x.size() > 1) a.flip = io.x[1];
-  a.y = io.y;
   for (int k = 0; k < 3; ++k) {
     a.mean[k] = s_.mean[k];
     a.std[k] = s_.std[k];
   }
+  return a;
+}
+void Preprocess::forward(Stream& s, const Io& io) const {
+  PreprocessArgs a = args(io);
+  a.y = io.y;
   preprocess(s, a);
 }
 

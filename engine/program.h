@@ -19,6 +19,8 @@ struct Options {
   bool fuse = true;
   /// Training: batch norms run inside the convolutions around them (ConvChain). None: in f16 on a GPU.
   std::optional<bool> chains = std::nullopt;
+  /// A ResNet's first convolution runs over blocks of 2×2 pixels (Stem). None: on a GPU.
+  std::optional<bool> stems = std::nullopt;
   bool input_gradients = false;  ///< also for the graph's inputs of compute type
   uint64_t seed = 0;             ///< of the parameters' initial values
   /// For training in f16: the device scales the loss, skips steps whose gradients overflow, and follows with the scale;

@@ -2,6 +2,7 @@
 #include "kernels/core/launch.h"
 #include "kernels/core/triangle.h"
 #include "kernels/preprocess.h"
+#include "kernels/space_to_depth.h"
 
 namespace telltale {
 namespace {
@@ -64,6 +65,36 @@ struct Preprocess {
   }
 };
 
+/// One index is one block of four pixels, or of zeros at the border.
+template <class T, bool Resize>
+struct PreprocessBlocks {
+  Preprocess<T, Resize> image;
+  T* y;
+  int h, w;  // of y
+  bool aligned;
+
+  TT_HD void operator()(int64_t index) const {
+    const int64_t line = divide(index, w), n = divide(line, h);
+    const int row = 2 * (int(line - n * h) - 2), column = 2 * (int(index - line * w) - 2);
+    T numbers[kBlockChannels];
+    for (T& v : numbers) v = store<T>(acc_t<T>(0));
+    if (row >= 0 && row < image.to.h && column >= 0 && column < image.to.w) {
+      const int64_t source = image.source.image(n);
+      const bool mirrored = image.source.mirrored(n);
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#endif
+      for (int pixel = 0; pixel < 4; ++pixel)
+        image.pixel(source, row + pixel / 2, column + pixel % 2, mirrored, numbers + pixel * kColours);
+    }
+#ifdef __CUDA_ARCH__
+#pragma unroll
+#endif
+    for (int part = 0; part < kBlockChannels; part += kChunk)
+      store_chunk(y + index * kBlockChannels + part, load_chunk(numbers + part, kChunk, false), kChunk, aligned);
+  }
+};
+
 /// Eight neighbouring pixels of images that keep their size: three chunks of bytes in, three of numbers out.
 template <class T>
 struct NormaliseEight {
@@ -105,7 +136,12 @@ struct NormaliseEight {
 Source source_of(const PreprocessArgs& a) {
   return {a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.index.as<const int32_t>()};
 }
-bool keeps_size(const PreprocessArgs& a) { return a.x.shape.h == a.y.shape.h && a.x.shape.w == a.y.shape.w; }
+/// The shape of the images that y holds.
+Shape images_of(const PreprocessArgs& a) {
+  const Shape& y = a.y.shape;
+  return a.blocks ? Shape{y.n, 2 * (y.h - 3), 2 * (y.w - 3), kColours} : y;
+}
+bool keeps_size(const PreprocessArgs& a) { return a.x.shape.h == images_of(a).h && a.x.shape.w == images_of(a).w; }
 
 template <class K>
 void set_colours(K& kernel, const PreprocessArgs& a) {
@@ -131,13 +167,26 @@ void run_preprocess(Stream& s, const PreprocessArgs& a) {
   for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), kernel, int64_t(run) * kColours);
 }
 
+template <class T, bool Resize>
+void run_blocks(Stream& s, const PreprocessArgs& a) {
+  PreprocessBlocks<T, Resize> kernel{{source_of(a), nullptr, a.x.shape, images_of(a), {}, {}, 1},
+                                     a.y.as<T>(),
+                                     a.y.shape.h,
+                                     a.y.shape.w,
+                                     all_aligned({a.y.data})};
+  set_colours(kernel.image, a);
+  for_each(s, a.y.shape.rows(), kernel, kBlockChannels);
+}
+
 }  // namespace
 
 void preprocess(Stream& s, const PreprocessArgs& a) {
-  TT_CHECK(a.x.dtype == DType::u8 && a.x.shape.c == kColours && a.y.shape.c == kColours &&
+  TT_CHECK(a.x.dtype == DType::u8 && a.x.shape.c == kColours && a.y.shape.c == (a.blocks ? kBlockChannels : kColours) &&
                (a.index || a.x.shape.n == a.y.shape.n),
            ShapeError, "preprocess: x must be bytes with 3 channels and y share its batch, got ", to_string(a.x.shape),
            " of ", name_of(a.x.dtype), " and ", to_string(a.y.shape));
+  TT_CHECK(!a.blocks || (a.y.shape.h > 3 && a.y.shape.w > 3), ShapeError, "preprocess: no block of pixels in ",
+           to_string(a.y.shape));
   TT_CHECK(!a.index || (a.index.dtype == DType::i32 && a.index.shape.numel() == a.y.shape.n), ShapeError,
            "preprocess: index must be one i32 a sample, got ", to_string(a.index.shape));
   TT_CHECK(!a.flip || (a.flip.dtype == DType::u8 && a.flip.shape.numel() == a.y.shape.n), ShapeError,
@@ -146,7 +195,9 @@ void preprocess(Stream& s, const PreprocessArgs& a) {
   TT_CHECK(a.x.shape.numel() > 0, ShapeError, "preprocess: an empty image ", to_string(a.x.shape));
   visit_float(a.y.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (keeps_size(a) && s.device_bodies() && a.y.shape.w % kChunk == 0) {
+    if (a.blocks) {
+      keeps_size(a) ? run_blocks<T, false>(s, a) : run_blocks<T, true>(s, a);
+    } else if (keeps_size(a) && s.device_bodies() && a.y.shape.w % kChunk == 0) {
       run_normalise_eight<T>(s, a);
     } else if (keeps_size(a)) {
       run_preprocess<T, false>(s, a);

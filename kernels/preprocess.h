@@ -10,6 +10,7 @@ struct PreprocessArgs {
   Tensor flip;   ///< optional {1,1,1,N} u8: 1 mirrors that sample left to right
   Tensor y;      ///< {N,Ho,Wo,3}, floating point; another size resizes (bilinear, antialiased when shrinking) before
                  ///< normalising
+  bool blocks = false;  ///< y is {N,Ho/2+3,Wo/2+3,16} instead: blocks_shape of images Ho×Wo (kernels/space_to_depth.h)
   float mean[3] = {0.485f, 0.456f, 0.406f}, std[3] = {0.229f, 0.224f, 0.225f};  ///< of x/255; ImageNet's by default
 };
 /// y[n] = (resize(flip(x[index[n]]))/255 − mean)/std.

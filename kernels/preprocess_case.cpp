@@ -2,6 +2,7 @@
 
 #include "kernels/core/op_case.h"
 #include "kernels/preprocess.h"
+#include "kernels/space_to_depth_definition.h"
 
 namespace telltale {
 namespace {
@@ -10,10 +11,12 @@ struct Sizes {
   Shape x;
   int h, w;
   bool flips;
-  int gathered = 0;  ///< samples gathered from x by index; 0: x's images in order
+  int gathered = 0;     ///< samples gathered from x by index; 0: x's images in order
+  bool blocks = false;  ///< y in blocks of 2×2 pixels
   int samples() const { return gathered ? gathered : x.n; }
   std::string name() const {
-    return cat(to_string(x), " to ", h, "x", w, flips ? " flip" : "", gathered ? cat(" gather ", gathered) : "");
+    return cat(to_string(x), " to ", h, "x", w, flips ? " flip" : "", gathered ? cat(" gather ", gathered) : "",
+               blocks ? " blocks" : "");
   }
 };
 
@@ -41,7 +44,9 @@ void check(CaseRun& r, const Sizes& s) {
   }
   if (s.flips) a.flip = r.from({1, 1, 1, samples}, DType::u8, flips);
   if (s.gathered) a.index = r.from({1, 1, 1, samples}, DType::i32, index);
-  a.y = r.output({samples, s.h, s.w, 3});
+  const Shape images{samples, s.h, s.w, 3};
+  a.blocks = s.blocks;
+  a.y = r.output(s.blocks ? blocks_shape(images) : images);
   r.op(double(a.y.shape.n) * double(s.x.h) * s.x.w * 3 + double(a.y.bytes()), 0, [&] { preprocess(r.stream, a); });
   if (!r.is_test()) return;
   const std::vector<double> x = r.values(a.x);
@@ -64,17 +69,20 @@ void check(CaseRun& r, const Sizes& s) {
   // v/255 and the subtraction round at magnitude 1 and are divided by std ≥ 0.224; resizing adds the rounding of its
   // weights.
   const bool resized = s.x.h != s.h || s.x.w != s.w;
-  r.expect("y", a.y, expected, resized ? 12 : 4);
+  r.expect("y", a.y, s.blocks ? blocks_of(expected, images) : expected, resized ? 12 : 4);
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {
   const std::vector<Sizes> test_sizes = {
-      {{1, 1, 1, 3}, 1, 1, false},     {{3, 5, 7, 3}, 5, 7, true},    {{2, 9, 4, 3}, 9, 4, false},
-      {{3, 11, 9, 3}, 4, 5, true},     {{1, 3, 4, 3}, 7, 13, true},   {{2, 8, 16, 3}, 4, 8, false},
-      {{0, 4, 4, 3}, 4, 4, true},      {{3, 2, 24, 3}, 2, 24, true},  {{7, 3, 5, 3}, 3, 5, true, 4},
-      {{5, 2, 16, 3}, 2, 16, true, 9}, {{4, 9, 6, 3}, 4, 5, false, 3}};
-  const std::vector<Sizes> bench_sizes = {
-      {{8, 256, 256, 3}, 256, 256, true}, {{8, 512, 384, 3}, 256, 256, true}, {{8, 256, 256, 3}, 256, 256, true, 8}};
+      {{1, 1, 1, 3}, 1, 1, false},          {{3, 5, 7, 3}, 5, 7, true},           {{2, 9, 4, 3}, 9, 4, false},
+      {{3, 11, 9, 3}, 4, 5, true},          {{1, 3, 4, 3}, 7, 13, true},          {{2, 8, 16, 3}, 4, 8, false},
+      {{0, 4, 4, 3}, 4, 4, true},           {{3, 2, 24, 3}, 2, 24, true},         {{7, 3, 5, 3}, 3, 5, true, 4},
+      {{5, 2, 16, 3}, 2, 16, true, 9},      {{4, 9, 6, 3}, 4, 5, false, 3},       {{3, 4, 8, 3}, 4, 8, true, 0, true},
+      {{4, 9, 7, 3}, 6, 10, true, 3, true}, {{1, 2, 2, 3}, 2, 2, false, 0, true}, {{0, 2, 2, 3}, 2, 2, false, 0, true}};
+  const std::vector<Sizes> bench_sizes = {{{8, 256, 256, 3}, 256, 256, true},
+                                          {{8, 512, 384, 3}, 256, 256, true},
+                                          {{8, 256, 256, 3}, 256, 256, true, 8},
+                                          {{8, 256, 256, 3}, 256, 256, true, 0, true}};
   for (const Sizes& s : test_sizes)
     to.push_back({"preprocess", s.name(), kAllFloats, [s](CaseRun& r) { check(r, s); }, false, true});
   for (const Sizes& s : bench_sizes)

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "engine/layers.h"
+#include "engine/layers_stem.h"
 #include "kernels/core/atomic_file.h"
 #include "kernels/core/shared_library.h"
 #include "nets/nets.h"
@@ -242,6 +243,34 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                                          Case{"resnet50", 64, false}, Case{"deepfill_v2", 1, false},
                                          Case{"deepfill_v2", 32, false}, Case{"deepfill_v2_window", 16, false}),
                          [](const auto& info) { return name_of(info.param); });
+
+/// A stem's two operations over blocks, and how much workspace their first plans take beside those of the 7×7 filter.
+TEST(CudnnPlans, StemsHavePlansOnAnH200) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  const Preprocess preprocess({256, 256});
+  const Conv wide({64, 7, {2, 3, 1}, false});
+  const std::unique_ptr<Layer> layer = Stem::joined(preprocess, wide);
+  ASSERT_TRUE(layer);
+  for (const auto& [compute, tf32] :
+       {std::pair{DType::f32, false}, {DType::f32, true}, {DType::bf16, false}, {DType::f16, false}}) {
+    const ConvArgs narrow = dynamic_cast<const Stem&>(*layer).conv(512, compute);
+    const ConvArgs plain{.x = {nullptr, {512, 256, 256, 3}, compute},
+                         .w = {nullptr, {64, 7, 7, 3}, compute},
+                         .y = narrow.y,
+                         .geometry = wide.settings().geometry};
+    for (const ConvArgs& a : {narrow, plain}) {
+      const ConvGradArgs g{.x = a.x, .w = a.w, .dy = a.y, .geometry = a.geometry};
+      for (const ConvOp& op : {forward_op(a, 16, tf32), filter_grad_op(g, 16, tf32)}) {
+        const std::vector<Plan> plans = ConvGraph(op, h200()).candidates(1, kLimit, 0);
+        ASSERT_FALSE(plans.empty()) << op.key();
+        std::printf("%s: first plan needs %.1f MB\n", op.key().c_str(), double(plans[0].workspace) / 1e6);
+        if (op.x.c > 3) {
+          EXPECT_LT(plans[0].workspace, size_t(16) << 20) << op.key();
+        }
+      }
+    }
+  }
+}
 
 ConvOp block(DType t) {
   ConvOp op{.x = {64, 64, 64, 64}, .w = {64, 3, 3, 64}, .y = {64, 64, 64, 64}, .geometry = {1, 1, 1, 0}, .dtype = t};

@@ -37,12 +37,13 @@ struct Half {
   Program program;
   OwnedTensor target;
 
-  Half(Stream& s, const TrainSettings& settings, const Batch& batch, bool chains)
+  Half(Stream& s, const TrainSettings& settings, const Batch& batch, bool chains, bool stems)
       : net(detector_graph(info_of(settings.recipe), batch.count, batch.size, float(settings.recipe.dropout))),
         program(net.graph, s,
                 {.compute = compute_type(settings.recipe),
                  .training = true,
                  .chains = chains,
+                 .stems = stems,
                  .seed = settings.common.seed}),
         target(s.place(), {batch.count, 1, 1, 5}, DType::f32) {
     if (settings.init != "none") {
@@ -75,7 +76,8 @@ int check_training(const TrainSettings& settings, Stream& stream, const Dataset&
   Stream second = other_device(stream);
   // Both run the nodes that the GPU has.
   const bool chains = settings.chains && compute_type(r) == DType::f16 && (stream.is_cuda() || second.is_cuda());
-  Half a(stream, settings, batch, chains), b(second, settings, batch, chains);
+  const bool stems = stream.is_cuda() || second.is_cuda();
+  Half a(stream, settings, batch, chains, stems), b(second, settings, batch, chains, stems);
   const int size = dataset.info().size;
   const auto loss = make_detection_loss(r.loss, detection_settings(r, size));
   return report_check(compare_programs(a.program, b.program, a.net.logits, loss.get(), a.target, b.target,
