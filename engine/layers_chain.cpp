@@ -21,10 +21,10 @@ std::unique_ptr<Layer> ConvChain::joined(const Layer& a, const Layer& next, int 
   if (const auto* norm = dynamic_cast<const BatchNorm*>(&next)) {
     if (conv && (conv->settings().bias || conv->settings().act != Act::none)) return nullptr;
     if (chain && chain->links_.back().norm) return nullptr;
-    std::unique_ptr<ConvChain> joined(chain ? new ConvChain(*chain) : new ConvChain(*conv));
-    joined->links_.back().norm = norm->settings();
-    joined->links_.back().norm_name = norm->name;
-    return joined;
+    ConvChain joined = chain ? *chain : ConvChain(*conv);
+    joined.links_.back().norm = norm->settings();
+    joined.links_.back().norm_name = norm->name;
+    return std::make_unique<ConvChain>(std::move(joined));
   }
   const auto* behind = dynamic_cast<const Conv*>(&next);
   if (!chain || !behind || behind->settings().bias || behind->settings().act != Act::none) return nullptr;
