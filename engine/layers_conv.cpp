@@ -1,5 +1,6 @@
 // Convolution, its folded form, gated convolution and the fully connected layer.
 #include "engine/layer_parts.h"
+#include "kernels/conv_gated.h"
 #include "kernels/gated_conv.h"
 #include "kernels/matmul.h"
 #include "kernels/pointwise.h"
@@ -164,6 +165,17 @@ void GatedConv::prepare(Stream& s, const Io& io) const { conv_pack(s, args(io, g
 
 void GatedConv::forward(Stream& s, const Io& io) const {
   const Tensor z = gate_input(io);
+  if (io.saved.empty()) {
+    gated_conv_forward(s, {.x = io.x[0],
+                           .w = io.w[0],
+                           .bias = io.w[1],
+                           .packed = io.packed,
+                           .z = z,
+                           .y = io.y,
+                           .geometry = s_.geometry,
+                           .act = s_.act});
+    return;
+  }
   ConvArgs a = args(io, z);
   a.packed = io.packed;
   conv_forward(s, a);

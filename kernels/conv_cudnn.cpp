@@ -1,6 +1,6 @@
 // Convolutions of a GPU by cuDNN: bias, residual and ReLU in the convolution, other activations after it. f64, empty
 // batches and what cuDNN refuses go to the oracle. In 16 bits the bias and dw are rounded to 16 bits on their way.
-#include "kernels/conv.h"
+#include "kernels/conv_cudnn.h"
 
 #if TT_CUDNN
 #include <algorithm>
@@ -146,34 +146,33 @@ bool run(Stream& s, const ConvOp& op, size_t front, const Bind& bind) {
   return true;
 }
 
-/// A packed filter in 16 bits: the filter, then the bias in its type.
-size_t packed_bias_offset(const ConvArgs& a) { return aligned(a.w.bytes()); }
+void forward(Stream& s, const ConvArgs& a, void* rounded_bias) {
+  ConvPointers p{.x = a.x.data, .w = a.w.data, .y = a.y.data, .residual = a.residual.data};
+  const void* bias = is_16_bit(a.x.dtype) ? rounded_bias : a.bias.data;
+  const ConvOp op = cudnn::forward_op(a, alignment_of({p.x, p.w, p.y, p.residual, bias}), tf32_allowed(s));
+  const bool has_16_bit_bias = a.bias && is_16_bit(op.dtype), rounds = has_16_bit_bias && !rounded_bias;
+  const bool ran = run(s, op, rounds ? size_t(a.bias.shape.c) * size_of(op.dtype) : 0, [&](void* front) {
+    p.bias = has_16_bit_bias ? (rounds ? front : rounded_bias)
+             : a.bias        ? a.bias.data
+             : op.bias       ? s.resource<ConvPlans>().no_bias(s, a.y.shape.c)
+                             : nullptr;
+    if (rounds) cast(s, a.bias, {front, a.bias.shape, op.dtype});
+    return p;
+  });
+  if (!ran) return ref::conv_forward(s, a);
+  if (a.act != op.act) activation_forward(s, a.y, a.y, a.act);
+}
 
 }  // namespace
 
 void conv_forward(Stream& s, const ConvArgs& a) {
   check(a);
   if (!is_for_cudnn(s, a.x, a.y)) return ref::conv_forward(s, a);
-  char* packed = a.packed.as<char>();
-  ConvPointers p{.x = a.x.data, .w = packed ? packed : a.w.data, .y = a.y.data, .residual = a.residual.data};
-  const void* plain_bias = is_16_bit(a.x.dtype) ? nullptr : a.bias.data;
-  const ConvOp op = cudnn::forward_op(a, alignment_of({p.x, p.w, p.y, p.residual, plain_bias}), tf32_allowed(s));
-  const bool rounds_bias = a.bias && is_16_bit(op.dtype);
-  const Tensor bias{packed ? packed + packed_bias_offset(a) : nullptr, a.bias.shape, op.dtype};
-  const bool ran = run(s, op, rounds_bias && !packed ? bias.bytes() : 0, [&](void* front) {
-    p.bias = rounds_bias ? (packed ? bias.data : front)
-             : a.bias    ? a.bias.data
-             : op.bias   ? s.resource<ConvPlans>().no_bias(s, a.y.shape.c)
-                         : nullptr;
-    if (rounds_bias && !packed) cast(s, a.bias, {front, bias.shape, bias.dtype});
-    return p;
-  });
-  if (!ran) {
-    ConvArgs plain = a;
-    plain.w.data = p.w;
-    return ref::conv_forward(s, plain);
-  }
-  if (a.act != op.act) activation_forward(s, a.y, a.y, a.act);
+  if (!a.packed) return forward(s, a, nullptr);
+  ConvArgs read = a;
+  read.w.data = a.packed.data;
+  read.packed = {};
+  forward(s, read, a.packed.as<char>() + cudnn::packed_bias_offset(a.w));
 }
 
 void conv_backward(Stream& s, const ConvGradArgs& a) {
@@ -212,14 +211,18 @@ void conv_backward(Stream& s, const ConvGradArgs& a) {
 
 size_t conv_packed_bytes(Stream& s, const ConvArgs& a) {
   if (!s.is_cuda() || !is_16_bit(a.x.dtype) || a.bias.shape.c == 0) return 0;
-  return packed_bias_offset(a) + size_t(a.w.shape.n) * size_of(a.x.dtype);
+  return cudnn::packed_bias_offset(a.w) + size_t(a.w.shape.n) * size_of(a.x.dtype);
 }
 
 void conv_pack(Stream& s, const ConvArgs& a, Tensor packed) {
   if (cuda::conv_packed_bytes(s, a) == 0) return;
   copy(s, {packed.data, a.w.shape, a.w.dtype}, a.w);
-  cast(s, a.bias, {packed.as<char>() + packed_bias_offset(a), a.bias.shape, a.w.dtype});
+  cast(s, a.bias, {packed.as<char>() + cudnn::packed_bias_offset(a.w), a.bias.shape, a.w.dtype});
 }
 
 }  // namespace telltale::cuda
+
+namespace telltale::cudnn {
+void conv_forward(Stream& s, const ConvArgs& a, void* rounded_bias) { cuda::forward(s, a, rounded_bias); }
+}  // namespace telltale::cudnn
 #endif

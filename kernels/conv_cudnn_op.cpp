@@ -21,7 +21,8 @@ std::string ConvOp::key() const {
   const ConvGeometry& g = geometry;
   return cat(kinds[int(kind)], " ", tf32 ? "tf32" : name_of(dtype), " ", to_string(x), "x", to_string(w), " s",
              g.stride, "p", g.pad, "+", g.more_pad, "d", g.dilation, residual ? " residual" : "", bias ? " bias" : "",
-             acts[int(act)], add ? " add" : "", norm ? " norm" : "", sums ? " sums" : "", " a", alignment);
+             acts[int(act)], gate ? " gate" : "", add ? " add" : "", norm ? " norm" : "", sums ? " sums" : "", " a",
+             alignment);
 }
 
 ConvOp forward_op(const ConvArgs& a, int alignment, bool tf32) {

@@ -17,7 +17,8 @@ struct ConvOp {
   /// forward only: y = act(conv + residual + bias).
   bool bias = false, residual = false;
   Act act = Act::none;
-  bool add = false;  ///< gradients only: to what the result holds
+  bool gate = false;  ///< forward only: then multiplied by the sigmoid of a tensor like y
+  bool add = false;   ///< gradients only: to what the result holds
   /// A batch norm with ReLU before the convolution: forward and filter_grad read x as relu(x·scale + shift), input_grad
   /// goes on through ReLU's slope and gives the norm's weight gradients too. f16 only, forward with `sums` only.
   bool norm = false;

@@ -15,6 +15,7 @@ enum Uid : int64_t {
   kY,
   kBias,
   kResidual,
+  kGate,
   kScale,
   kShift,
   kSum,
@@ -205,7 +206,7 @@ ConvGraph::ConvGraph(const ConvOp& op, const Target& target)
   const cudnnDataType_t type = data_type(op.dtype);
   const Names& names = kNames[int(op.kind)];
   const bool norm_before = op.norm && op.kind != Kind::input_grad, norm_behind = op.norm && !norm_before;
-  int more = op.residual + op.bias + (op.act != Act::none);  // operations that follow
+  int more = op.residual + op.bias + (op.act != Act::none) + op.gate;  // operations that follow
   const auto value = [&]() -> const Descriptor& {
     return more-- > 0 ? between(op.y) : keep(tensor(kY, op.y, type, op.alignment));
   };
@@ -229,6 +230,11 @@ ConvGraph::ConvGraph(const ConvOp& op, const Target& target)
   if (op.residual) then(CUDNN_POINTWISE_ADD, &keep(tensor(kResidual, op.y, type, op.alignment)));
   if (op.bias) then(CUDNN_POINTWISE_ADD, &keep(tensor(kBias, {1, 1, 1, op.y.c}, type, op.alignment)));
   if (op.act != Act::none) then(mode_of(op.act), nullptr);
+  if (op.gate) {
+    const Descriptor& open = between(op.y);
+    append(CUDNN_POINTWISE_SIGMOID_FWD, keep(tensor(kGate, op.y, type, op.alignment)), nullptr, open);
+    then(CUDNN_POINTWISE_MUL, &open);
+  }
   if (op.sums) append_sums(*y);
   if (norm_behind) append_norm_gradient(operand, x);
   target.bind_graph(graph_);
@@ -317,6 +323,7 @@ void ConvGraph::run(const Plan& plan, const ConvPointers& p, void* workspace) co
   };
   if (op_.bias) add(kBias, p.bias);
   if (op_.residual) add(kResidual, p.residual);
+  if (op_.gate) add(kGate, p.gate);
   if (op_.sums) {
     add(kSum, p.sum);
     add(kSquares, p.squares);

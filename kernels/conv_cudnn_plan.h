@@ -18,7 +18,7 @@ struct Plan {
 /// Memory of one run: forward reads x and w and writes y; input_grad reads y (as dy) and w and writes x (as dx);
 /// filter_grad reads x and y and writes w (as dw).
 struct ConvPointers {
-  void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr, *residual = nullptr;
+  void *x = nullptr, *w = nullptr, *y = nullptr, *bias = nullptr, *residual = nullptr, *gate = nullptr;
   void *scale = nullptr, *shift = nullptr;  ///< of a norm that forward or filter_grad applies, in f16
   void *sum = nullptr, *squares = nullptr;  ///< written, in f32
   /// A norm that input_grad goes back through: its input, and vectors of f32.

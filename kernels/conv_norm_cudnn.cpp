@@ -1,128 +1,15 @@
 #include "kernels/conv_norm_cudnn.h"
 
 #if TT_CUDNN
-#include <cmath>
-#include <cstdio>
-#include <functional>
-#include <map>
-#include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
-#include "kernels/conv_cudnn_plan.h"
+#include "kernels/conv_cudnn_choice.h"
 #include "kernels/conv_cudnn_run.h"
 #include "kernels/core/buffer.h"
-#include "kernels/core/host_values.h"
 #include "kernels/pointwise.h"
 
 namespace telltale::cudnn {
 namespace {
-
-/// One operation on memory of its own results, so that running it often leaves nothing behind.
-struct Trial {
-  std::function<void(const ConvGraph&, const Plan&)> fused;
-  std::function<void()> plain;
-  std::vector<Tensor> results;
-  std::vector<OwnedTensor> owned = {};
-};
-
-/// As much of each tensor as shows whether two ways to compute it are one.
-std::vector<std::vector<double>> glimpse(Stream& s, const std::vector<Tensor>& tensors) {
-  constexpr int64_t kMost = 1 << 16;
-  std::vector<std::vector<double>> values;
-  values.reserve(tensors.size());
-  for (const Tensor& t : tensors)
-    values.push_back(values_of(s, {t.data, {1, 1, 1, int(std::min(kMost, t.shape.numel()))}, t.dtype}));
-  return values;
-}
-
-/// Root mean square of b − a as a share of a's, the worst of all tensors. What is not finite in a says nothing.
-double difference(const std::vector<std::vector<double>>& a, const std::vector<std::vector<double>>& b) {
-  double worst = 0;
-  for (size_t t = 0; t < a.size(); ++t) {
-    double size = 0, error = 0;
-    for (size_t i = 0; i < a[t].size(); ++i) {
-      if (!std::isfinite(a[t][i])) continue;
-      size += a[t][i] * a[t][i];
-      error += (b[t][i] - a[t][i]) * (b[t][i] - a[t][i]);
-    }
-    if (!(error <= 0)) worst = std::max(worst, size > 0 && std::isfinite(error) ? std::sqrt(error / size) : 1.0);
-  }
-  return worst;
-}
-
-/// In f16 a value close to 0 may pass relu on one way and not on the other: about one in a thousand, or 3 % of a sum's
-/// root mean square. A factor forgotten, or one applied twice, is more than this.
-constexpr double kAlike = 0.1;
-
-/// The most that one may ask for, which is a good deal more than those that cuDNN prefers: the stream's workspace grows
-/// to what is tried and stays so.
-constexpr size_t kMostWorkspace = size_t(1) << 26;
-
-/// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
-/// form, which is remembered as an engine without a number.
-class NormPlans {
- public:
-  struct Entry {
-    ConvGraph graph;
-    Plan plan;
-  };
-  /// Null where the plain form shall run.
-  const Entry* find(Stream& s, const ConvOp& op, const std::function<Trial()>& trial) {
-    const std::string key = op.key();
-    auto at = entries_.find(key);
-    if (at == entries_.end()) at = entries_.emplace(key, choose(s, op, key, trial)).first;
-    return at->second ? &*at->second : nullptr;
-  }
-
- private:
-  std::optional<Entry> choose(Stream& s, const ConvOp& op, const std::string& key,
-                              const std::function<Trial()>& trial) {
-    if (!target_) {
-      target_.emplace(s);
-      file_.emplace(plan_file_of(s));
-    }
-    try {
-      const std::optional<Engine> known = file_->find(key);
-      if (known && known->id < 0) return std::nullopt;
-      ConvGraph graph(op, *target_);
-      if (known) {
-        if (std::optional<Plan> plan = graph.plan(*known)) return Entry{std::move(graph), std::move(*plan)};
-      }
-      std::vector<Plan> plans = graph.candidates(kTimed, kMostWorkspace, 0);
-      if (plans.empty()) return std::nullopt;
-      const std::optional<size_t> best = fastest(s, key, graph, plans, trial());
-      file_->add(key, best ? plans[*best].engine : Engine{});
-      if (best) return Entry{std::move(graph), std::move(plans[*best])};
-    } catch (const DeviceError&) {  // refused, or no memory to try: the plain form has its own words for what is worse
-    }
-    return std::nullopt;
-  }
-
-  static std::optional<size_t> fastest(Stream& s, const std::string& key, const ConvGraph& graph,
-                                       const std::vector<Plan>& plans, const Trial& trial) {
-    double least = seconds_of(s, trial.plain);
-    const auto expected = glimpse(s, trial.results);
-    std::optional<size_t> best;
-    for (size_t i = 0; i < plans.size(); ++i) {
-      const double t = seconds_of(s, [&] { trial.fused(graph, plans[i]); });
-      if (t >= least) continue;
-      if (const double d = difference(expected, glimpse(s, trial.results)); d > kAlike) {
-        std::fprintf(stderr, "cuDNN's engine %d for %s differs by %.3g from the plain form: not used\n",
-                     int(plans[i].engine.id), key.c_str(), d);
-        continue;
-      }
-      least = t;
-      best = i;
-    }
-    return best;
-  }
-
-  std::optional<Target> target_;
-  std::optional<PlanFile> file_;
-  std::map<std::string, std::optional<Entry>> entries_;
-};
 
 /// cuDNN's vectors start at multiples of 16 bytes: two behind one another in f32 do so for four channels and more.
 bool is_for_cudnn(const Tensor& x, std::initializer_list<const void*> vectors) {
@@ -193,7 +80,7 @@ using FusedGradient = void (*)(Stream&, const ConvNormGradArgs&, const ConvGraph
 /// Runs either way; the trial writes what weights get to memory of its own.
 void gradient(Stream& s, const ConvNormGradArgs& a, const ConvOp& op, FusedGradient fused, PlainGradient plain,
               bool of_filter) {
-  const NormPlans::Entry* e = s.resource<NormPlans>().find(s, op, [&] {
+  const FusedPlans::Entry* e = s.resource<FusedPlans>().find(s, op, 0, [&] {
     Trial t;
     ConvNormGradArgs own = a;
     own.dw_mode = GradMode::overwrite;
@@ -211,13 +98,13 @@ void gradient(Stream& s, const ConvNormGradArgs& a, const ConvOp& op, FusedGradi
 }  // namespace
 
 bool conv_norm_forward(Stream& s, const ConvNormArgs& a, void (*plain)(Stream&, const ConvNormArgs&)) {
-  const NormPlans::Entry* e = nullptr;
+  const FusedPlans::Entry* e = nullptr;
   if (a.sums && a.w.shape.n % 4 == 0 && is_for_cudnn(a.x, {a.sums.data})) {
     ConvOp op = forward_op({.x = a.x, .w = a.w, .y = a.y, .geometry = a.geometry},
                            alignment_of({a.x.data, a.w.data, a.y.data}), false);
     op.norm = bool(a.norm);
     op.sums = true;
-    e = s.resource<NormPlans>().find(s, op, [&] {
+    e = s.resource<FusedPlans>().find(s, op, 0, [&] {
       Trial t;
       // The plain form leaves y's statistics to a pass of their own.
       const Shape v{1, 1, 1, a.w.shape.n};

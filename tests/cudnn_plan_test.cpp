@@ -17,46 +17,12 @@
 #include "tests/devices.h"
 
 #if TT_CUDNN
-#include "kernels/conv_cudnn_plan.h"
+#include "tests/cudnn_plans.h"
 
 namespace telltale::cudnn {
 namespace {
 
 using Kind = ConvOp::Kind;
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// Why plans can't be checked here; empty when they can.
-std::string missing() {
-  try {
-    return library().version() < 90800 ? "cuDNN is older than 9.8, which first takes described devices" : "";
-  } catch (const DeviceError& e) {
-    return e.what();
-  }
-}
-
-const Target& h200() {
-  static const Target target(slurp(TT_SOURCE_DIR "/bench/h200_deviceprop.json"));
-  return target;
-}
-
-/// A graph's layers with the shapes they get.
-template <class F>
-void for_each_layer(const Graph& graph, DType compute, bool training, const F& f) {
-  Stream stream = Stream::emulated();  // plans as a device does: nothing packed
-  std::vector<Shape> shapes(size_t(graph.value_count()));
-  for (const Graph::Input& in : graph.inputs()) shapes[size_t(in.value.id)] = in.shape;
-  for (const Graph::Node& node : graph.nodes()) {
-    std::vector<Shape> x;
-    for (Value v : node.x) x.push_back(shapes[size_t(v.id)]);
-    const Spec spec = node.layer->plan({stream, compute, training, node.frozen, training}, x);
-    shapes[size_t(node.y.id)] = spec.y;
-    f(*node.layer, x, spec);
-  }
-}
 
 /// Every convolution that a net runs, by key: what a layer is, its text says; its filter is its first parameter.
 void collect(const Graph& graph, DType compute, bool tf32, bool training, std::map<std::string, ConvOp>& to) {

@@ -73,8 +73,10 @@ TEST(Layering, KernelsIncludeNoOtherKernel) {
   const std::regex include("^\\s*#include \"kernels/([a-z0-9_]+)\\.h\"");
   // Reductions and casts serve everyone; attention's products and a fully connected layer are matrix products; what
   // NVIDIA's libraries can't fuse, they leave to pointwise kernels; a convolution may have a batch norm
-  // inside; relu keeps its mask in bits wherever it is fused.
-  const std::set<std::string> shared = {"reduce", "cast", "matmul", "pointwise", "batchnorm", "relu_mask"};
+  // inside, or its gate behind; relu keeps its mask in bits wherever it is fused;
+  // preprocessing may write blocks of pixels.
+  const std::set<std::string> shared = {"reduce",    "cast",       "matmul",    "pointwise",
+                                        "batchnorm", "gated_conv", "relu_mask", "space_to_depth"};
   for (const Line& l : lines_of_sources()) {
     if (floor_of(l.file) != "kernels" || l.file.ends_with("_case.cpp")) continue;
     std::smatch m;
