@@ -172,7 +172,8 @@ void Detector::build(Stream& stream) {
            " pixels wide");
   if (settings_.image_size == 0) settings_.image_size = info_.size;
   net_ = detector_graph(info_, settings_.batch, settings_.image_size);
-  program_ = std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute});
+  program_ =
+      std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute, .stems = settings_.stems});
   forward_ = std::make_unique<Capture>(stream);
   staging_.assign(program_->tensor(net_.pixels).bytes(), 0);
   fill_zero(stream, program_->tensor(net_.flip));

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -66,6 +67,7 @@ class Detector {
     int batch = 1;
     int image_size = 0;  ///< of the images given to run(): square; 0 means the net's own size
     DType compute = DType::f32;
+    std::optional<bool> stems = std::nullopt;  ///< as in engine/program.h
   };
   /// With fresh parameters, to be filled from a net in training: see program().params().copy_from. Its weights have no
   /// hash.

@@ -192,7 +192,9 @@ void add_options(CLI::App& app, InferSettings& s) {
 /// --check: the first readable images through the net on both devices. Returns the exit code.
 int check(const InferSettings& s, const std::vector<std::string>& paths, Stream& stream) {
   Stream second = other_device(stream);
-  const Detector::Settings settings{.batch = int(std::min(paths.size(), size_t(s.batch)))};
+  // Both run the nodes that the GPU has.
+  const Detector::Settings settings{.batch = int(std::min(paths.size(), size_t(s.batch))),
+                                    .stems = stream.is_cuda() || second.is_cuda()};
   Detector a(s.weights, stream, settings), b(s.weights, second, settings);
   std::vector<uint8_t> pixels;
   int count = 0;
