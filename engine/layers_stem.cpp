@@ -23,9 +23,9 @@ std::unique_ptr<Layer> Stem::joined(const Layer& preprocess, const Layer& conv) 
   const auto* folded = dynamic_cast<const ConvBatchNorm*>(&conv);
   if (!images || (!plain && !folded) || (folded && folded->norm().residual)) return nullptr;
   if (!fits(images->settings(), plain ? plain->settings() : folded->conv())) return nullptr;
-  std::unique_ptr<Stem> stem(plain ? new Stem(*images, *plain) : new Stem(*images, *folded));
-  stem->name = conv.name;
-  return stem;
+  Stem stem = plain ? Stem(*images, *plain) : Stem(*images, *folded);
+  stem.name = conv.name;
+  return std::make_unique<Stem>(std::move(stem));
 }
 
 const Layer& Stem::layer() const {
