@@ -54,8 +54,9 @@ struct ChannelMoments {
         }
       }
       shared.n[t] = n;
+      const A share = n > 0 ? 1 / n : A(0);
       each_in_chunk([&](int k) {
-        const A d = n > 0 ? sum[k] / n : A(0), m2 = squares[k] - d * sum[k];
+        const A d = sum[k] * share, m2 = squares[k] - d * sum[k];
         shared.mean[k][t] = shift[k] + d;
         shared.squares[k][t] = m2 < 0 ? A(0) : m2;
       });
