@@ -10,18 +10,14 @@
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 namespace {
 
 using Numbers = std::vector<double>;
 
-Numbers random_numbers(Tensor t, uint64_t seed) {
-  Random random(seed);
-  Numbers v(size_t(t.shape.numel()));
-  for (double& e : v) e = random.uniform(-1, 1);
-  return v;
-}
+Numbers random_numbers(Tensor t, uint64_t seed) { return uniform_values(t.shape.numel(), seed); }
 
 struct Net {
   Graph graph;

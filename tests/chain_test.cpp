@@ -10,9 +10,9 @@
 #include "engine/layers_chain.h"
 #include "engine/program.h"
 #include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 namespace {
@@ -57,13 +57,6 @@ Net detector(const char* name) {
   return net;
 }
 
-std::vector<double> random_values(size_t count, uint64_t seed) {
-  Random random(seed);
-  std::vector<double> v(count);
-  for (double& e : v) e = random.uniform(-1, 1);
-  return v;
-}
-
 /// What two micro-batches of one step leave behind, by name.
 Left step(const Net& net, Stream& s, Options o, bool chains) {
   o.training = true;
@@ -73,9 +66,9 @@ Left step(const Net& net, Stream& s, Options o, bool chains) {
   Left left;
   for (int micro_batch = 0; micro_batch < 2; ++micro_batch) {
     const Tensor x = p.tensor(net.x), y = p.tensor(net.y);
-    set_values(s, x, random_values(size_t(x.shape.numel()), 5 + uint64_t(micro_batch)));
+    set_values(s, x, uniform_values(x.shape.numel(), 5 + uint64_t(micro_batch)));
     p.forward();
-    set_values(s, p.gradient(net.y), random_values(size_t(y.shape.numel()), 7 + uint64_t(micro_batch)));
+    set_values(s, p.gradient(net.y), uniform_values(y.shape.numel(), 7 + uint64_t(micro_batch)));
     p.backward(micro_batch > 0);
     left[cat("output of micro-batch ", micro_batch)] = values_of(s, y);
     if (o.input_gradients) left[cat("input gradient ", micro_batch)] = values_of(s, p.gradient(net.x));
@@ -87,16 +80,6 @@ Left step(const Net& net, Stream& s, Options o, bool chains) {
   return left;
 }
 
-/// Root mean square of b − a as a share of a's.
-double difference(const std::vector<double>& a, const std::vector<double>& b) {
-  double error = 0, size = 1e-9;
-  for (size_t i = 0; i < a.size(); ++i) {
-    error += (a[i] - b[i]) * (a[i] - b[i]);
-    size += a[i] * a[i];
-  }
-  return std::sqrt(error / size);
-}
-
 void expect_same_tensors(const Left& a, const Left& b) {
   ASSERT_EQ(a.size(), b.size());
   for (const auto& [name, v] : a) ASSERT_TRUE(b.count(name) && b.at(name).size() == v.size()) << name;
@@ -104,7 +87,7 @@ void expect_same_tensors(const Left& a, const Left& b) {
 
 void expect_alike(const Left& want, const Left& got, double share) {
   ASSERT_NO_FATAL_FAILURE(expect_same_tensors(want, got));
-  for (const auto& [name, v] : want) EXPECT_LE(difference(v, got.at(name)), share) << name;
+  for (const auto& [name, v] : want) EXPECT_LE(relative_rms(v, got.at(name)), share) << name;
 }
 
 /// In halves a net's gradients wander by many per cent with every relu that rounding turns: chains may wander from f32
@@ -115,7 +98,7 @@ void expect_as_good_in_halves(const Net& net, Stream& s) {
   ASSERT_NO_FATAL_FAILURE(expect_same_tensors(exact, apart));
   ASSERT_NO_FATAL_FAILURE(expect_same_tensors(exact, chained));
   for (const auto& [name, v] : exact)
-    EXPECT_LE(difference(v, chained.at(name)), 0.02 + 1.5 * difference(v, apart.at(name))) << name;
+    EXPECT_LE(relative_rms(v, chained.at(name)), 0.02 + 1.5 * relative_rms(v, apart.at(name))) << name;
 }
 
 int chains_in(const Graph& g) {

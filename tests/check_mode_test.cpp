@@ -5,10 +5,10 @@
 
 #include "kernels/core/host_values.h"
 #include "kernels/core/host_work.h"
-#include "kernels/core/philox.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 namespace {
@@ -16,10 +16,7 @@ namespace {
 constexpr int kBatch = 2, kSize = 64;
 
 void fill(Stream& s, Tensor t, double low, double high) {
-  Random random(3);
-  std::vector<double> v(size_t(t.shape.numel()));
-  for (double& e : v) e = random.uniform(low, high);
-  set_values(s, t, v);
+  set_values(s, t, uniform_values(t.shape.numel(), 3, low, high));
 }
 
 /// A detector in training on one device.

@@ -7,9 +7,9 @@
 #include "engine/layers.h"
 #include "engine/program.h"
 #include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 
@@ -17,19 +17,12 @@ void PrintTo(const GeneratorNet& net, std::ostream* out) { *out << net.name; }
 
 namespace {
 
-std::vector<double> uniform(const Shape& shape, uint64_t seed, double low, double high) {
-  Random random(seed);
-  std::vector<double> v(size_t(shape.numel()));
-  for (double& e : v) e = random.uniform(low, high);
-  return v;
-}
-
 /// Strong enough that the signal lives through the gates.
 void draw_parameters(Stream& s, Program& program) {
   uint64_t seed = 10;
   for (const Param& p : program.params().all()) {
     const double bound = p.spec.shape.h > 1 ? 3.5 / std::sqrt(double(p.spec.shape.numel()) / p.spec.shape.n) : 0.2;
-    set_values(s, p.value, uniform(p.spec.shape, ++seed, -bound, bound));
+    set_values(s, p.value, uniform_values(p.spec.shape.numel(), ++seed, -bound, bound));
   }
   program.params_changed();
 }
@@ -81,7 +74,7 @@ class Painter {
     const Inpainted out = net.build(graph, image, mask, channels, window);
     Program program(graph, s, {.compute = type, .fuse = fuse});
     draw_parameters(s, program);
-    set_values(s, program.tensor(image), uniform(shape_, 1, net.black, 1));
+    set_values(s, program.tensor(image), uniform_values(shape_.numel(), 1, net.black, 1));
     std::vector<double> hole;
     for (const Hole& o : holes)
       for (int h = 0; h < height; ++h)
@@ -139,7 +132,7 @@ TEST_P(UpsamplingConv, OfTheSmallImageGivesTheSame) {
       for (const bool fuse : {false, true}) {
         Program program(graph, s, {.compute = type, .fuse = fuse});
         draw_parameters(s, program);
-        set_values(s, program.tensor(x), uniform(c.x, 1, -1, 1));
+        set_values(s, program.tensor(x), uniform_values(c.x.numel(), 1, -1, 1));
         program.forward();
         results.push_back(values_of(s, program.tensor(y)));
         EXPECT_EQ(program.summary().find("Upsample+GatedConv") != std::string::npos, fuse);

@@ -8,19 +8,13 @@
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 
 void PrintTo(const GeneratorNet& net, std::ostream* out) { *out << net.name; }
 
 namespace {
-
-std::vector<double> uniform(const Shape& shape, uint64_t seed, double low, double high) {
-  Random random(seed);
-  std::vector<double> v(size_t(shape.numel()));
-  for (double& e : v) e = random.uniform(low, high);
-  return v;
-}
 
 /// Holes of no simple shape, another for every sample: discs and a slanted stripe.
 std::vector<double> irregular_mask(const Shape& shape) {
@@ -42,15 +36,15 @@ class TinyGenerator {
         mask_(graph_.input({size.n, size.h, size.w, 1})),
         out_(net.build(graph_, image_, mask_, net.width_step)),
         program(graph_, s, {.compute = type, .training = true, .input_gradients = true, .seed = 5}),
-        coarse_weights_(uniform(size, 2, -1, 1)),
-        refined_weights_(uniform(size, 3, -1, 1)),
+        coarse_weights_(uniform_values(size.numel(), 2, -1, 1)),
+        refined_weights_(uniform_values(size.numel(), 3, -1, 1)),
         stream_(s) {
-    set_values(s, program.tensor(image_), uniform(size, 1, net.black, 1));
+    set_values(s, program.tensor(image_), uniform_values(size.numel(), 1, net.black, 1));
     set_values(s, program.tensor(mask_), irregular_mask(size));
     uint64_t seed = 10;
     for (const Param& p : program.params().all()) {  // strong enough that the signal lives through the gates
       const double bound = p.spec.shape.h > 1 ? 3.5 / std::sqrt(double(p.spec.shape.numel()) / p.spec.shape.n) : 0.2;
-      set_values(s, p.value, uniform(p.spec.shape, ++seed, -bound, bound));
+      set_values(s, p.value, uniform_values(p.spec.shape.numel(), ++seed, -bound, bound));
     }
     program.params_changed();
   }

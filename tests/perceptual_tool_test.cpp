@@ -8,6 +8,7 @@
 #include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/data_fixture.h"
+#include "tests/values.h"
 #include "tools/common/perceptual_loss.h"
 #include "weights/names.h"
 #include "weights/safetensors.h"
@@ -26,13 +27,6 @@ void write_net(const std::string& path, Value (*build)(Graph&, Value, const Dete
   write_safetensors(path, params_dict(s, net.params()), {});
 }
 
-std::vector<double> drawn(const Shape& shape, uint64_t seed) {
-  Random random(seed);
-  std::vector<double> v(size_t(shape.numel()));
-  for (double& e : v) e = random.uniform(0, 1);
-  return v;
-}
-
 TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
   Folder dir;
   const std::string path = dir / "vgg11.safetensors";
@@ -49,12 +43,12 @@ TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
     loss.eval(painted, original, slope, sum, &neutral);
     return values_of(s, sum)[0];
   };
-  const std::vector<double> x = drawn(shape, 1);
+  const std::vector<double> x = uniform_values(shape.numel(), 1, 0, 1);
   set_values(s, painted, x);
   set_values(s, original, x);
   EXPECT_EQ(value(), 0);
 
-  set_values(s, original, drawn(shape, 2));
+  set_values(s, original, uniform_values(shape.numel(), 2, 0, 1));
   const double here = value();
   EXPECT_GT(here, 0);
   const std::vector<double> got = values_of(s, slope);
@@ -94,7 +88,7 @@ TEST(PerceptualLoss, BlackMayBeMinusOne) {
   for (const float black : {0.0f, -1.0f}) {  // the same images in either range are the same to the net
     PerceptualLoss loss(s, path, shape, black, DType::f64, 1);
     for (const auto& [tensor, seed] : {std::pair(painted.tensor, 5), std::pair(original.tensor, 6)}) {
-      std::vector<double> v = drawn(shape, uint64_t(seed));
+      std::vector<double> v = uniform_values(shape.numel(), uint64_t(seed), 0, 1);
       for (double& e : v) e = double(black) + (1 - double(black)) * e;
       set_values(s, tensor, v);
     }

@@ -9,9 +9,9 @@
 #include "engine/program.h"
 #include "kernels/core/buffer.h"
 #include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
+#include "tests/values.h"
 
 namespace telltale {
 namespace {
@@ -51,14 +51,8 @@ Net detector(const char* name, int size = 64) {
   return net;
 }
 
-std::vector<double> random_values(size_t count, uint64_t seed, double low, double high) {
-  Random random(seed);
-  std::vector<double> v(count);
-  for (double& e : v) e = random.uniform(low, high);
-  return v;
-}
-std::vector<double> random_bytes(size_t count, uint64_t seed) {
-  std::vector<double> v = random_values(count, seed, 0, 256);
+std::vector<double> random_bytes(int64_t count, uint64_t seed) {
+  std::vector<double> v = uniform_values(count, seed, 0, 256);
   for (double& e : v) e = std::floor(e);
   return v;
 }
@@ -77,13 +71,13 @@ Left run(const Net& net, Stream& s, Options o, bool stems) {
   Left left;
   for (int micro_batch = 0; micro_batch < 1 + o.training; ++micro_batch) {
     const Tensor pixels = p.tensor(net.pixels), y = p.tensor(net.y);
-    const std::vector<double> bytes = random_bytes(size_t(pixels.shape.numel()), 5 + uint64_t(micro_batch));
+    const std::vector<double> bytes = random_bytes(pixels.shape.numel(), 5 + uint64_t(micro_batch));
     set_values(s, pixels, pixels.dtype == DType::u8 ? bytes : std::vector<double>{4, 0, double(micro_batch)});
     set_values(s, p.tensor(net.flip), {1, 0, 1});
     p.forward();
     left[cat("output of micro-batch ", micro_batch)] = values_of(s, y);
     if (!o.training) continue;
-    set_values(s, p.gradient(net.y), random_values(size_t(y.shape.numel()), 7 + uint64_t(micro_batch), -1, 1));
+    set_values(s, p.gradient(net.y), uniform_values(y.shape.numel(), 7 + uint64_t(micro_batch)));
     p.backward(micro_batch > 0);
   }
   for (const Param& q : p.params().all()) {
@@ -93,21 +87,11 @@ Left run(const Net& net, Stream& s, Options o, bool stems) {
   return left;
 }
 
-/// Root mean square of b − a as a share of a's.
-double difference(const std::vector<double>& a, const std::vector<double>& b) {
-  double error = 0, size = 1e-9;
-  for (size_t i = 0; i < a.size(); ++i) {
-    error += (a[i] - b[i]) * (a[i] - b[i]);
-    size += a[i] * a[i];
-  }
-  return std::sqrt(error / size);
-}
-
 void expect_alike(const Left& want, const Left& got, double share) {
   ASSERT_EQ(want.size(), got.size());
   for (const auto& [name, v] : want) {
     ASSERT_TRUE(got.count(name) && got.at(name).size() == v.size()) << name;
-    EXPECT_LE(difference(v, got.at(name)), share) << name;
+    EXPECT_LE(relative_rms(v, got.at(name)), share) << name;
   }
 }
 
@@ -131,7 +115,7 @@ TEST_P(Stems, ReadResidentImages) {
   Stream s = stream();
   const Shape all{6, 9, 11, 3};
   const OwnedTensor images(s.place(), all, DType::u8);
-  set_values(s, images, random_bytes(size_t(all.numel()), 11));
+  set_values(s, images, random_bytes(all.numel(), 11));
   const Options o{.compute = DType::f64, .training = true};
   for (const Net& net : {small_net(0, 8, 10, images), small_net(0, 12, 14, images)})
     expect_alike(run(net, s, o, false), run(net, s, o, true), 1e-9);
