@@ -18,7 +18,11 @@ struct MoveChannels {
     const T* source = from + pixel * from_stride;
     T* target = to + pixel * to_stride;
     chunks.each(i, [&](int c, int count) {
-      store_gradient(target + c, load_chunk(source + c, count, aligned), count, aligned, accumulate);
+      if (accumulate) {
+        store_gradient(target + c, load_chunk(source + c, count, aligned), count, aligned, true);
+      } else {
+        copy_chunk(target + c, source + c, count, aligned);
+      }
     });
   }
 };

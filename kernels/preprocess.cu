@@ -17,6 +17,19 @@ struct Source {
   TT_HD bool mirrored(int64_t n) const { return flip && flip[n]; }
 };
 
+/// (v/255 − mean)/std of a byte's value v is v·scale + shift.
+template <class A>
+struct Colours {
+  A scale[kColours], shift[kColours];
+  explicit Colours(const PreprocessArgs& a) {
+    for (int c = 0; c < kColours; ++c) {
+      scale[c] = A(1 / (255 * double(a.std[c])));
+      shift[c] = A(-double(a.mean[c]) / double(a.std[c]));
+    }
+  }
+  TT_HD A normalise(A value, int c) const { return value * scale[c] + shift[c]; }
+};
+
 /// One index is one run of `run` output pixels in a row: one pixel on the device, a whole row on the host.
 template <class T, bool Resize>
 struct Preprocess {
@@ -24,43 +37,45 @@ struct Preprocess {
   Source source;
   T* y;
   Shape from, to;
-  float mean[kColours], std[kColours];
+  Divisor height, width;  // of `to`
+  TriangleAxis rows, columns;
+  Colours<A> colours;
   int run;
 
-  TT_HD T normalise(A value, int c) const { return store<T>((value / A(255) - A(mean[c])) / A(std[c])); }
-
   TT_HD void operator()(int64_t index) const {
-    const int64_t start = index * run, row = start / to.w;
-    const int64_t w0 = start - row * to.w, n = row / to.h, h = row % to.h;
+    const int64_t start = index * run, row = width.quotient(start), n = height.quotient(row);
+    const int w0 = int(start - row * to.w), h = int(row - n * to.h);
     const int64_t image = source.image(n);
     const bool mirrored = source.mirrored(n);
     T* out = y + start * kColours;
-    for (int64_t w = w0; w < w0 + run; ++w, out += kColours) pixel(image, h, w, mirrored, out);
+    for (int w = w0; w < w0 + run; ++w, out += kColours)
+      pixel(image, h, w, mirrored, [&](int c, A value) { out[c] = store<T>(value); });
   }
 
-  TT_HD void pixel(int64_t image, int64_t h, int64_t w, bool mirrored, T* out) const {
+  /// Calls put(colour, value) for one pixel.
+  template <class Put>
+  TT_HD void pixel(int64_t image, int h, int w, bool mirrored, const Put& put) const {
     // The filter is symmetric, so mirroring the source mirrors the result.
     if (mirrored) w = to.w - 1 - w;
     if constexpr (!Resize) {
       const uint8_t* bytes = source.x + ((image * from.h + h) * from.w + w) * kColours;
-      for (int c = 0; c < kColours; ++c) out[c] = normalise(A(bytes[c]), c);
+      for (int c = 0; c < kColours; ++c) put(c, colours.normalise(A(bytes[c]), c));
     } else {
-      const TriangleAxis rows{from.h, to.h}, columns{from.w, to.w};
-      const int64_t i1 = rows.end(h), j0 = columns.begin(w), j1 = columns.end(w);
+      const TriangleTaps across = columns.taps(w), down = rows.taps(h);
       // Weights and bytes are integers: divided once, at the end, what need not be rounded is not.
       A sum[kColours] = {};
-      for (int64_t i = rows.begin(h); i < i1; ++i) {
-        A across[kColours] = {};
-        const uint8_t* bytes = source.x + ((image * from.h + i) * from.w + j0) * kColours;
-        for (int64_t j = j0; j < j1; ++j, bytes += kColours) {
-          const A weight = A(columns.weight(w, j));
-          for (int c = 0; c < kColours; ++c) across[c] += weight * A(bytes[c]);
+      for (int i = down.begin; i < down.end; ++i) {
+        A line[kColours] = {};
+        const uint8_t* bytes = source.x + ((image * from.h + i) * from.w + across.begin) * kColours;
+        for (int j = across.begin; j < across.end; ++j, bytes += kColours) {
+          const A weight = A(across.weight(j));
+          for (int c = 0; c < kColours; ++c) line[c] += weight * A(bytes[c]);
         }
-        const A weight = A(rows.weight(h, i));
-        for (int c = 0; c < kColours; ++c) sum[c] += weight * across[c];
+        const A weight = A(down.weight(i));
+        for (int c = 0; c < kColours; ++c) sum[c] += weight * line[c];
       }
-      const A total = A(rows.total(h)) * A(columns.total(w));
-      for (int c = 0; c < kColours; ++c) out[c] = normalise(sum[c] / total, c);
+      const A share = A(1) / (A(down.total()) * A(across.total()));
+      for (int c = 0; c < kColours; ++c) put(c, colours.normalise(sum[c] * share, c));
     }
   }
 };
@@ -70,14 +85,15 @@ template <class T, bool Resize>
 struct PreprocessBlocks {
   Preprocess<T, Resize> image;
   T* y;
-  int h, w;  // of y
+  Divisor height, width;  // of y
   bool aligned;
 
   TT_HD void operator()(int64_t index) const {
-    const int64_t line = divide(index, w), n = divide(line, h);
-    const int row = 2 * (int(line - n * h) - 2), column = 2 * (int(index - line * w) - 2);
-    T numbers[kBlockChannels];
-    for (T& v : numbers) v = store<T>(acc_t<T>(0));
+    using A = acc_t<T>;
+    const int64_t line = width.quotient(index), n = height.quotient(line);
+    const int row = 2 * (int(line - n * height.d) - 2), column = 2 * (int(index - line * width.d) - 2);
+    Chunk<A> parts[kBlockChannels / kChunk];
+    for (Chunk<A>& part : parts) part = chunk_of(A(0));
     if (row >= 0 && row < image.to.h && column >= 0 && column < image.to.w) {
       const int64_t source = image.source.image(n);
       const bool mirrored = image.source.mirrored(n);
@@ -85,13 +101,14 @@ struct PreprocessBlocks {
 #pragma unroll
 #endif
       for (int pixel = 0; pixel < 4; ++pixel)
-        image.pixel(source, row + pixel / 2, column + pixel % 2, mirrored, numbers + pixel * kColours);
+        image.pixel(source, row + pixel / 2, column + pixel % 2, mirrored, [&](int c, A value) {
+          const int at = pixel * kColours + c;
+          parts[at / kChunk][at % kChunk] = value;
+        });
     }
-#ifdef __CUDA_ARCH__
-#pragma unroll
-#endif
-    for (int part = 0; part < kBlockChannels; part += kChunk)
-      store_chunk(y + index * kBlockChannels + part, load_chunk(numbers + part, kChunk, false), kChunk, aligned);
+    T* out = y + index * kBlockChannels;
+    for (int part = 0; part < kBlockChannels / kChunk; ++part)
+      store_chunk(out + part * kChunk, parts[part], kChunk, aligned);
   }
 };
 
@@ -103,11 +120,12 @@ struct NormaliseEight {
   Source source;
   T* y;
   int h, w;  // w is a multiple of eight
-  float mean[kColours], std[kColours];
+  Divisor height, width;
+  Colours<A> colours;
   bool aligned;
 
   TT_HD void operator()(int64_t index) const {
-    const int64_t start = index * kChunk, row = divide(start, w), n = divide(row, h);
+    const int64_t start = index * kChunk, row = width.quotient(start), n = height.quotient(row);
     const bool mirrored = source.mirrored(n);
     const int64_t first = (mirrored ? 2 * row * w + w - kChunk - start : start) + (source.image(n) - n) * h * w;
     A bytes[kNumbers];
@@ -126,7 +144,7 @@ struct NormaliseEight {
       each_in_chunk([&](int k) {
         const int i = part * kChunk + k, pixel = i / kColours, colour = i - pixel * kColours;
         const A value = mirrored ? bytes[(kChunk - 1 - pixel) * kColours + colour] : bytes[i];
-        out[k] = (value / A(255) - A(mean[colour])) / A(std[colour]);
+        out[k] = colours.normalise(value, colour);
       });
       store_chunk(y + start * kColours + part * kChunk, out, kChunk, aligned);
     }
@@ -143,38 +161,38 @@ Shape images_of(const PreprocessArgs& a) {
 }
 bool keeps_size(const PreprocessArgs& a) { return a.x.shape.h == images_of(a).h && a.x.shape.w == images_of(a).w; }
 
-template <class K>
-void set_colours(K& kernel, const PreprocessArgs& a) {
-  for (int c = 0; c < kColours; ++c) {
-    kernel.mean[c] = a.mean[c];
-    kernel.std[c] = a.std[c];
-  }
-}
-
 template <class T>
 void run_normalise_eight(Stream& s, const PreprocessArgs& a) {
-  NormaliseEight<T> kernel{
-      source_of(a), a.y.as<T>(), a.y.shape.h, a.y.shape.w, {}, {}, all_aligned({a.x.data, a.y.data})};
-  set_colours(kernel, a);
-  for_each(s, a.y.shape.rows() / kChunk, kernel, int64_t(kChunk) * kColours);
+  const Shape& y = a.y.shape;
+  const NormaliseEight<T> kernel{source_of(a),
+                                 a.y.as<T>(),
+                                 y.h,
+                                 y.w,
+                                 Divisor(y.h),
+                                 Divisor(y.w),
+                                 Colours<acc_t<T>>(a),
+                                 all_aligned({a.x.data, a.y.data})};
+  for_each(s, y.rows() / kChunk, kernel, int64_t(kChunk) * kColours);
+}
+
+template <class T, bool Resize>
+Preprocess<T, Resize> image_kernel(const PreprocessArgs& a, T* y, int run) {
+  const Shape from = a.x.shape, to = images_of(a);
+  return {source_of(a),         y,  from, to, Divisor(to.h), Divisor(to.w), {from.h, to.h}, {from.w, to.w},
+          Colours<acc_t<T>>(a), run};
 }
 
 template <class T, bool Resize>
 void run_preprocess(Stream& s, const PreprocessArgs& a) {
   const int run = s.device_bodies() ? 1 : a.y.shape.w;
-  Preprocess<T, Resize> kernel{source_of(a), a.y.as<T>(), a.x.shape, a.y.shape, {}, {}, run};
-  set_colours(kernel, a);
-  for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), kernel, int64_t(run) * kColours);
+  for_each(s, a.y.shape.numel() / (int64_t(run) * kColours), image_kernel<T, Resize>(a, a.y.as<T>(), run),
+           int64_t(run) * kColours);
 }
 
 template <class T, bool Resize>
 void run_blocks(Stream& s, const PreprocessArgs& a) {
-  PreprocessBlocks<T, Resize> kernel{{source_of(a), nullptr, a.x.shape, images_of(a), {}, {}, 1},
-                                     a.y.as<T>(),
-                                     a.y.shape.h,
-                                     a.y.shape.w,
-                                     all_aligned({a.y.data})};
-  set_colours(kernel.image, a);
+  const PreprocessBlocks<T, Resize> kernel{image_kernel<T, Resize>(a, nullptr, 1), a.y.as<T>(), Divisor(a.y.shape.h),
+                                           Divisor(a.y.shape.w), all_aligned({a.y.data})};
   for_each(s, a.y.shape.rows(), kernel, kBlockChannels);
 }
 

@@ -1,48 +1,55 @@
 #include "kernels/core/channel_chunks.h"
 #include "kernels/core/launch.h"
-#include "kernels/core/math.h"
 #include "kernels/core/triangle.h"
 #include "kernels/resample.h"
 
 namespace telltale {
 namespace {
 
-struct PixelPlace {
-  int64_t n, h, w;
-};
-TT_HD inline PixelPlace place_of(int64_t pixel, const Shape& s) {
-  const int64_t row = divide(pixel, s.w), n = divide(row, s.h);
-  return {n, row - n * s.h, pixel - row * s.w};
-}
 TT_HD inline int64_t offset_of(int64_t n, int64_t h, int64_t w, const Shape& s) {
   return ((n * s.h + h) * s.w + w) * s.c;
 }
 
 /// What every kernel here knows: one output pixel, or a chunk of it, is one index.
-template <class T>
+template <class T, class Axis>
 struct Resample {
   const T* x;
   T* y;
   Shape from, to;
+  Axis rows, columns;  ///< of the forward pass, in both directions
+  Divisor height, width;
   ChannelChunks chunks;
   bool aligned, accumulate;
+
+  struct Place {
+    int64_t n;
+    int h, w;
+  };
+  TT_HD Place place_of(int64_t pixel) const {
+    const int64_t row = width.quotient(pixel), n = height.quotient(row);
+    return {n, int(row - n * to.h), int(pixel - row * to.w)};
+  }
+  TT_HD T* target(int64_t i) const { return y + chunks.pixel(i) * to.c; }
 };
 
 /// Which input an output reads along one axis: floor(o·in/out).
 struct FloorAxis {
-  int64_t in, out;
-  TT_HD int64_t source(int64_t o) const { return divide(o * in, out); }
+  Divisor in, out;
+  FloorAxis(int in, int out) : in(in), out(out) {}
+  TT_HD int64_t source(int64_t o) const { return out.quotient(o * in.d); }
   /// The first output that reads input i or a later one.
-  TT_HD int64_t begin(int64_t i) const { return ceil_div(i * out, in); }
+  TT_HD int64_t begin(int64_t i) const { return in.quotient(i * out.d + in.d - 1); }
 };
 /// The input nearest to o·(in − 1)/(out − 1), the later one of two.
 struct AlignedAxis {
-  int64_t in, out;
-  TT_HD int64_t source(int64_t o) const { return out == 1 ? 0 : divide(2 * o * (in - 1) + out - 1, 2 * (out - 1)); }
+  int in, out;
+  Divisor in_steps, out_steps;  // in half steps
+  AlignedAxis(int in, int out) : in(in), out(out), in_steps(2 * (in - 1)), out_steps(2 * (out - 1)) {}
+  TT_HD int64_t source(int64_t o) const { return out == 1 ? 0 : out_steps.quotient(2 * o * (in - 1) + out - 1); }
   TT_HD int64_t begin(int64_t i) const {
     if (i == 0) return 0;
     if (in == 1) return out;
-    const int64_t first = ceil_div((2 * i - 1) * (out - 1), 2 * (in - 1));
+    const int64_t first = in_steps.quotient((2 * i - 1) * (out - 1) + in_steps.d - 1);
     return first < out && out > 1 ? first : out;
   }
 };
@@ -50,33 +57,27 @@ struct AlignedAxis {
 template <class Axis>
 struct Nearest {
   template <class T>
-  struct Forward : Resample<T> {
+  struct Forward : Resample<T, Axis> {
     TT_HD void operator()(int64_t i) const {
-      const Shape &from = this->from, &to = this->to;
-      const PixelPlace p = place_of(this->chunks.pixel(i), to);
-      const int64_t h = Axis{from.h, to.h}.source(p.h), w = Axis{from.w, to.w}.source(p.w);
-      const T* source = this->x + offset_of(p.n, h, w, from);
-      T* target = this->y + offset_of(p.n, p.h, p.w, to);
-      this->chunks.each(i, [&](int c, int count) {
-        store_chunk(target + c, load_chunk(source + c, count, this->aligned), count, this->aligned);
-      });
+      const auto p = this->place_of(this->chunks.pixel(i));
+      const T* source = this->x + offset_of(p.n, this->rows.source(p.h), this->columns.source(p.w), this->from);
+      T* target = this->target(i);
+      this->chunks.each(i, [&](int c, int count) { copy_chunk(target + c, source + c, count, this->aligned); });
     }
   };
 
   template <class T>
-  struct Backward : Resample<T> {
+  struct Backward : Resample<T, Axis> {
     TT_HD void operator()(int64_t i) const {
-      const Shape &from = this->from, &to = this->to;  // of dy, of dx
-      const PixelPlace p = place_of(this->chunks.pixel(i), to);
-      const Axis rows{to.h, from.h}, columns{to.w, from.w};
-      const int64_t h0 = rows.begin(p.h), h1 = rows.begin(p.h + 1);
-      const int64_t w0 = columns.begin(p.w), w1 = columns.begin(p.w + 1);
-      T* target = this->y + offset_of(p.n, p.h, p.w, to);
+      const auto p = this->place_of(this->chunks.pixel(i));
+      const int64_t h0 = this->rows.begin(p.h), h1 = this->rows.begin(p.h + 1);
+      const int64_t w0 = this->columns.begin(p.w), w1 = this->columns.begin(p.w + 1);
+      T* target = this->target(i);
       this->chunks.each(i, [&](int c, int count) {
         auto sum = chunk_of(acc_t<T>(0));
         for (int64_t h = h0; h < h1; ++h) {
           for (int64_t w = w0; w < w1; ++w) {
-            const auto dy = load_chunk(this->x + offset_of(p.n, h, w, from) + c, count, this->aligned);
+            const auto dy = load_chunk(this->x + offset_of(p.n, h, w, this->from) + c, count, this->aligned);
             for (int k = 0; k < kChunk; ++k) sum[k] += dy[k];
           }
         }
@@ -87,47 +88,53 @@ struct Nearest {
 };
 
 template <class T>
-struct BilinearForward : Resample<T> {
+struct BilinearForward : Resample<T, TriangleAxis> {
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
-    const Shape &from = this->from, &to = this->to;
-    const PixelPlace p = place_of(this->chunks.pixel(i), to);
-    const TriangleAxis rows{from.h, to.h}, columns{from.w, to.w};
-    const A row_total = A(rows.total(p.h)), column_total = A(columns.total(p.w));
-    const int64_t h1 = rows.end(p.h), w0 = columns.begin(p.w), w1 = columns.end(p.w);
-    T* target = this->y + offset_of(p.n, p.h, p.w, to);
+    const auto p = this->place_of(this->chunks.pixel(i));
+    const TriangleTaps rows = this->rows.taps(p.h), columns = this->columns.taps(p.w);
+    // Weights are integers: divided once, at the end, they need no rounding.
+    const A share = A(1) / (A(rows.total()) * A(columns.total()));
+    T* target = this->target(i);
     this->chunks.each(i, [&](int c, int count) {
       auto sum = chunk_of(A(0));
-      for (int64_t h = rows.begin(p.h); h < h1; ++h) {
-        const A row_weight = A(rows.weight(p.h, h)) / row_total;
-        for (int64_t w = w0; w < w1; ++w) {
-          const A weight = row_weight * (A(columns.weight(p.w, w)) / column_total);
-          const auto source = load_chunk(this->x + offset_of(p.n, h, w, from) + c, count, this->aligned);
-          for (int k = 0; k < kChunk; ++k) sum[k] += weight * source[k];
+      for (int h = rows.begin; h < rows.end; ++h) {
+        const A row_weight = A(rows.weight(h));
+        const T* source = this->x + offset_of(p.n, h, columns.begin, this->from) + c;
+        for (int w = columns.begin; w < columns.end; ++w, source += this->from.c) {
+          const A weight = row_weight * A(columns.weight(w));
+          const auto x = load_chunk(source, count, this->aligned);
+          for (int k = 0; k < kChunk; ++k) sum[k] += weight * x[k];
         }
       }
+      for (int k = 0; k < kChunk; ++k) sum[k] *= share;
       store_chunk(target + c, sum, count, this->aligned);
     });
   }
 };
 
 template <class T>
-struct BilinearBackward : Resample<T> {
+struct BilinearBackward : Resample<T, TriangleAxis> {
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
-    const Shape &from = this->from, &to = this->to;  // of dy, of dx
-    const PixelPlace p = place_of(this->chunks.pixel(i), to);
-    const TriangleAxis rows{to.h, from.h}, columns{to.w, from.w};
-    const TriangleAxis row_readers = rows.transposed(), column_readers = columns.transposed();
-    const int64_t h1 = row_readers.end(p.h), w0 = column_readers.begin(p.w), w1 = column_readers.end(p.w);
-    T* target = this->y + offset_of(p.n, p.h, p.w, to);
+    const auto p = this->place_of(this->chunks.pixel(i));
+    const TriangleTaps rows = this->rows.transposed().taps(p.h), columns = this->columns.transposed().taps(p.w);
+    const auto share = [](const TriangleAxis& axis, const TriangleTaps& readers, int o) {
+      return A(readers.weight(o)) / A(axis.total(o));
+    };
+    // A total is a loop where images shrink, but then an axis has no more than two readers: theirs are found once.
+    const int w0 = columns.begin;
+    const A first = share(this->columns, columns, w0);
+    const A second = w0 + 1 < columns.end ? share(this->columns, columns, w0 + 1) : A(0);
+    T* target = this->target(i);
     this->chunks.each(i, [&](int c, int count) {
       auto sum = chunk_of(A(0));
-      for (int64_t h = row_readers.begin(p.h); h < h1; ++h) {
-        const A row_weight = A(rows.weight(h, p.h)) / A(rows.total(h));
-        for (int64_t w = w0; w < w1; ++w) {
-          const A weight = row_weight * (A(columns.weight(w, p.w)) / A(columns.total(w)));
-          const auto dy = load_chunk(this->x + offset_of(p.n, h, w, from) + c, count, this->aligned);
+      for (int h = rows.begin; h < rows.end; ++h) {
+        const A row_weight = share(this->rows, rows, h);
+        const T* source = this->x + offset_of(p.n, h, w0, this->from) + c;
+        for (int w = w0; w < columns.end; ++w, source += this->from.c) {
+          const A weight = row_weight * (w == w0 ? first : w == w0 + 1 ? second : share(this->columns, columns, w));
+          const auto dy = load_chunk(source, count, this->aligned);
           for (int k = 0; k < kChunk; ++k) sum[k] += weight * dy[k];
         }
       }
@@ -143,50 +150,60 @@ void check_pair(const char* name, const Tensor& a, const Tensor& b) {
   TT_CHECK(b.shape.numel() == 0 || a.shape.numel() > 0, ShapeError, name, ": nothing to read in ", to_string(a.shape));
 }
 
-template <template <class> class Kernel>
-void run(Stream& s, Tensor x, Tensor y, bool accumulate = false) {
+template <class Axis, template <class> class Kernel>
+void run(Stream& s, Tensor x, Tensor y, const Shape& in, const Shape& out, bool accumulate) {
   visit_float(y.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const ChannelChunks chunks(s, y.shape.c);
     const bool aligned = all_aligned({x.data, y.data}) && size_t(y.shape.c) * sizeof(T) % 16 == 0;
-    const Resample<T> common{x.as<const T>(), y.as<T>(), x.shape, y.shape, chunks, aligned, accumulate};
+    const Resample<T, Axis> common{
+        x.as<const T>(),    y.as<T>(),          x.shape, y.shape, Axis{in.h, out.h}, Axis{in.w, out.w},
+        Divisor(y.shape.h), Divisor(y.shape.w), chunks,  aligned, accumulate};
     for_each(s, y.shape.rows() * chunks.per_pixel, Kernel<T>{common}, chunks.size);
   });
+}
+template <class Axis, template <class> class Kernel>
+void run_forward(Stream& s, Tensor x, Tensor y) {
+  run<Axis, Kernel>(s, x, y, x.shape, y.shape, false);
+}
+template <class Axis, template <class> class Kernel>
+void run_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
+  run<Axis, Kernel>(s, dy, dx, dx.shape, dy.shape, mode == GradMode::accumulate);
 }
 
 }  // namespace
 
 void nearest_forward(Stream& s, Tensor x, Tensor y) {
   check_pair("nearest_forward", x, y);
-  run<Nearest<FloorAxis>::Forward>(s, x, y);
+  run_forward<FloorAxis, Nearest<FloorAxis>::Forward>(s, x, y);
 }
 
 void nearest_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
   if (mode == GradMode::ignore) return;
   check_pair("nearest_backward", dy, dx);
-  run<Nearest<FloorAxis>::Backward>(s, dy, dx, mode == GradMode::accumulate);
+  run_backward<FloorAxis, Nearest<FloorAxis>::Backward>(s, dy, dx, mode);
 }
 
 void nearest_aligned_forward(Stream& s, Tensor x, Tensor y) {
   check_pair("nearest_aligned_forward", x, y);
-  run<Nearest<AlignedAxis>::Forward>(s, x, y);
+  run_forward<AlignedAxis, Nearest<AlignedAxis>::Forward>(s, x, y);
 }
 
 void nearest_aligned_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
   if (mode == GradMode::ignore) return;
   check_pair("nearest_aligned_backward", dy, dx);
-  run<Nearest<AlignedAxis>::Backward>(s, dy, dx, mode == GradMode::accumulate);
+  run_backward<AlignedAxis, Nearest<AlignedAxis>::Backward>(s, dy, dx, mode);
 }
 
 void bilinear_forward(Stream& s, Tensor x, Tensor y) {
   check_pair("bilinear_forward", x, y);
-  run<BilinearForward>(s, x, y);
+  run_forward<TriangleAxis, BilinearForward>(s, x, y);
 }
 
 void bilinear_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
   if (mode == GradMode::ignore) return;
   check_pair("bilinear_backward", dy, dx);
-  run<BilinearBackward>(s, dy, dx, mode == GradMode::accumulate);
+  run_backward<TriangleAxis, BilinearBackward>(s, dy, dx, mode);
 }
 
 }  // namespace telltale

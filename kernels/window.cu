@@ -38,8 +38,7 @@ struct Crop {
     p.w += corners.column(p.n);
     const T* source = x + offset_of(p, from);
     T* target = y + pixel * to.c;
-    chunks.each(
-        i, [&](int c, int count) { store_chunk(target + c, load_chunk(source + c, count, aligned), count, aligned); });
+    chunks.each(i, [&](int c, int count) { copy_chunk(target + c, source + c, count, aligned); });
   }
 };
 

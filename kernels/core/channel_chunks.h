@@ -1,6 +1,7 @@
 #pragma once
 // How a loop over pixels is cut into indices where finding a pixel takes divisions.
 #include "kernels/core/chunk.h"
+#include "kernels/core/divisor.h"
 #include "kernels/core/stream.h"
 
 namespace telltale {
@@ -9,18 +10,44 @@ namespace telltale {
 /// memory; the whole pixel on the host, so that its place is found once.
 struct ChannelChunks {
   int channels, size, per_pixel;
+  Divisor by_pixel;
   ChannelChunks(const Stream& s, int channels)
       : channels(channels),
         size(s.device_bodies() || channels == 0 ? kChunk : channels),
-        per_pixel((channels + size - 1) / size) {}
-  TT_HD int64_t pixel(int64_t index) const { return per_pixel == 1 ? index : divide(index, per_pixel); }
+        per_pixel((channels + size - 1) / size),
+        by_pixel(per_pixel) {}
+  TT_HD int64_t pixel(int64_t index) const { return by_pixel.quotient(index); }
   /// Calls f(c, count) for the index's chunks: channels [c, c + count), count ≤ kChunk.
   template <class F>
   TT_HD void each(int64_t index, const F& f) const {
     const int begin = int(index - pixel(index) * per_pixel) * size;
     const int end = begin + size < channels ? begin + size : channels;
+#ifdef __CUDA_ARCH__
+    f(begin, end - begin);
+#else
     for (int c = begin; c < end; c += kChunk) f(c, end - c < kChunk ? end - c : kChunk);
+#endif
   }
 };
+
+/// to[0..count) = from[0..count), bits and all: 16-bit numbers do not go through float.
+template <class T>
+TT_HD inline void copy_chunk(T* to, const T* from, int count, [[maybe_unused]] bool aligned) {
+#ifdef __CUDA_ARCH__
+  if (aligned && count == kChunk) {
+    using Word = ChunkWord<T>;
+    constexpr int words = sizeof(T) * kChunk / sizeof(Word);
+    Word raw[words];
+#pragma unroll
+    for (int k = 0; k < words; ++k) raw[k] = reinterpret_cast<const Word*>(from)[k];
+#pragma unroll
+    for (int k = 0; k < words; ++k) reinterpret_cast<Word*>(to)[k] = raw[k];
+    return;
+  }
+#endif
+  each_in_chunk([&](int k) {
+    if (k < count) to[k] = from[k];
+  });
+}
 
 }  // namespace telltale
