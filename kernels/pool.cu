@@ -1,151 +1,55 @@
 // Pooling over chunks of channels: forward gathers a window, backward gathers the windows over a pixel.
-#include "kernels/core/chunk.h"
+#include <limits>
+
 #include "kernels/core/launch.h"
-#include "kernels/core/math.h"
-#include "kernels/pool.h"
+#include "kernels/pool_max.h"
 
 namespace telltale {
 namespace {
 
-/// A half-open range of rows or columns.
-struct Range {
-  int first, last;
-  TT_HD int size() const { return last - first; }
-};
+constexpr int64_t kMostInt = std::numeric_limits<int>::max();
 
-/// One side of fixed windows: `in` pixels padded on both ends, windows of `size` every `stride`.
-struct FixedWindows {
-  int in, out, size, stride, pad;
-  TT_HD Range of_output(int o) const {
-    const int start = o * stride - pad, end = start + size;
-    return {start > 0 ? start : 0, end < in ? end : in};
-  }
-  /// The outputs whose windows hold input i.
-  TT_HD Range of_input(int i) const {
-    const int first = i + pad - size, last = (i + pad) / stride + 1;
-    return {first < 0 ? 0 : first / stride + 1, last < out ? last : out};
-  }
-};
+/// The chunks that an average's body goes through: whole and aligned ones are counted by multiplications.
+template <bool kWhole>
+using Chunks = std::conditional_t<kWhole, WholeChunks, RowChunks>;
 
-/// One side of adaptive windows: window o = [floor(o·in/out), ceil((o+1)·in/out)).
-struct AdaptiveWindows {
-  int in, out;
-  TT_HD Range of_output(int o) const { return {int(int64_t(o) * in / out), int(ceil_div(int64_t(o + 1) * in, out))}; }
-  TT_HD Range of_input(int i) const { return {int(int64_t(i) * out / in), int(ceil_div(int64_t(i + 1) * out, in))}; }
-};
-
-/// Where a chunk of an {n,h,w,c} tensor lies.
-struct Pixel {
-  int64_t n;
-  int h, w, c, size;
-};
-TT_HD inline Pixel pixel_at(const RowChunks& chunks, int h, int w, int64_t i) {
-  const RowChunks::At at = chunks.at(i);
-  const int64_t line = divide(at.row, w), n = divide(line, h);
-  return {n, int(line - n * h), int(at.row - line * w), at.c, at.size};
-}
-
-template <class T>
-struct MaxPool {
-  RowChunks chunks;  // of y
-  FixedWindows rows, columns;
-  const T* x;
-  T* y;
-  uint8_t* argmax;  // may be null
-  bool relu, aligned;
-  TT_HD void operator()(int64_t i) const {
-    using A = acc_t<T>;
-    const Pixel p = pixel_at(chunks, rows.out, columns.out, i);
-    const Range r = rows.of_output(p.h), q = columns.of_output(p.w);
-    const int top = p.h * rows.stride - rows.pad, left = p.w * columns.stride - columns.pad;
-    Chunk<A> best = chunk_of(A(-INFINITY));
-    Chunk<int> at = chunk_of((r.first - top) * rows.size + q.first - left);
-    for (int h = r.first; h < r.last; ++h) {
-      for (int w = q.first; w < q.last; ++w) {
-        const int position = (h - top) * rows.size + w - left;
-        const Chunk<A> v = load_chunk(x + ((p.n * rows.in + h) * columns.in + w) * chunks.c + p.c, p.size, aligned);
-        each_in_chunk([&](int k) {
-          // A NaN is not ≤ anything and, once held, gives way to nothing.
-          const bool take = !(v[k] <= best[k]) & (best[k] == best[k]);
-          best[k] = take ? v[k] : best[k];
-          at[k] = take ? position : at[k];
-        });
-      }
-    }
-    if (relu) {
-      each_in_chunk([&](int k) {
-        const bool passes = best[k] > A(0);
-        best[k] = passes ? best[k] : A(0);
-        at[k] = passes ? at[k] : int(kNoPosition);
-      });
-    }
-    const int64_t o = ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c;
-    store_chunk(y + o, best, p.size, aligned);
-    if (!argmax) return;
-    Chunk<float> position;
-    each_in_chunk([&](int k) { position[k] = float(at[k]); });
-    store_chunk(argmax + o, position, p.size, aligned);
-  }
-};
-
-template <class T>
-struct MaxPoolGradient {
-  RowChunks chunks;  // of dx
-  FixedWindows rows, columns;
-  const T* dy;
-  const uint8_t* argmax;
-  T* dx;
-  bool aligned, accumulate;
-  TT_HD void operator()(int64_t i) const {
-    using A = acc_t<T>;
-    const Pixel p = pixel_at(chunks, rows.in, columns.in, i);
-    const Range r = rows.of_input(p.h), q = columns.of_input(p.w);
-    Chunk<A> sum = chunk_of(A(0));
-    for (int h = r.first; h < r.last; ++h) {
-      for (int w = q.first; w < q.last; ++w) {
-        const float position =
-            float((p.h + rows.pad - h * rows.stride) * rows.size + p.w + columns.pad - w * columns.stride);
-        const int64_t o = ((p.n * rows.out + h) * columns.out + w) * chunks.c + p.c;
-        const Chunk<A> g = load_chunk(dy + o, p.size, aligned);
-        const Chunk<float> at = load_chunk(argmax + o, p.size, aligned);
-        each_in_chunk([&](int k) { sum[k] += at[k] == position ? g[k] : A(0); });
-      }
-    }
-    store_gradient(dx + ((p.n * rows.in + p.h) * columns.in + p.w) * chunks.c + p.c, sum, p.size, aligned, accumulate);
-  }
-};
-
-template <class T, class Windows>
+template <class T, class Windows, bool kWhole>
 struct AvgPool {
-  RowChunks chunks;  // of y
+  Chunks<kWhole> chunks;  // of y
   Windows rows, columns;
   const T* x;
   T* y;
-  bool aligned;
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
     const Pixel p = pixel_at(chunks, rows.out, columns.out, i);
     const Range r = rows.of_output(p.h), q = columns.of_output(p.w);
     Chunk<A> sum = chunk_of(A(0));
+    const auto add = [&](const Chunk<A>& v) { each_in_chunk([&](int k) { sum[k] += v[k]; }); };
     for (int h = r.first; h < r.last; ++h) {
-      for (int w = q.first; w < q.last; ++w) {
-        const Chunk<A> v = load_chunk(x + ((p.n * rows.in + h) * columns.in + w) * chunks.c + p.c, p.size, aligned);
-        each_in_chunk([&](int k) { sum[k] += v[k]; });
+      const T* from = x + ((p.n * rows.in + h) * columns.in + q.first) * chunks.c + p.c;
+      int left = q.size();
+      if constexpr (kWhole) {  // four on their way at once
+        for (; left >= 4; left -= 4, from += 4 * int64_t(chunks.c)) {
+          Chunk<A> v[4];
+          unrolled<4>([&](int k) { v[k] = load_chunk(from + k * int64_t(chunks.c), kChunk, true); });
+          unrolled<4>([&](int k) { add(v[k]); });
+        }
       }
+      for (; left > 0; --left, from += chunks.c) add(load_chunk(from, p.size, kWhole));
     }
     const A pixels = A(r.size() * q.size());
     each_in_chunk([&](int k) { sum[k] /= pixels; });
-    store_chunk(y + ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c, sum, p.size, aligned);
+    store_chunk(y + ((p.n * rows.out + p.h) * columns.out + p.w) * chunks.c + p.c, sum, p.size, kWhole);
   }
 };
 
-template <class T, class Windows>
+template <class T, class Windows, bool kWhole>
 struct AvgPoolGradient {
-  RowChunks chunks;  // of dx
+  Chunks<kWhole> chunks;  // of dx
   Windows rows, columns;
   const T* dy;
   T* dx;
-  bool aligned, accumulate;
+  bool accumulate;
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
     const Pixel p = pixel_at(chunks, rows.in, columns.in, i);
@@ -155,11 +59,11 @@ struct AvgPoolGradient {
       const int height = rows.of_output(h).size();
       for (int w = q.first; w < q.last; ++w) {
         const A share = A(1) / A(height * columns.of_output(w).size());
-        const Chunk<A> g = load_chunk(dy + ((p.n * rows.out + h) * columns.out + w) * chunks.c + p.c, p.size, aligned);
+        const Chunk<A> g = load_chunk(dy + ((p.n * rows.out + h) * columns.out + w) * chunks.c + p.c, p.size, kWhole);
         each_in_chunk([&](int k) { sum[k] += g[k] * share; });
       }
     }
-    store_gradient(dx + ((p.n * rows.in + p.h) * columns.in + p.w) * chunks.c + p.c, sum, p.size, aligned, accumulate);
+    store_gradient(dx + ((p.n * rows.in + p.h) * columns.in + p.w) * chunks.c + p.c, sum, p.size, kWhole, accumulate);
   }
 };
 
@@ -178,29 +82,51 @@ void check_max(const PoolArgs& a, const Shape& y, bool needs_argmax) {
            " of u8, got ", to_string(a.argmax.shape), " of ", name_of(a.argmax.dtype));
 }
 
+/// Calls f(WholeChunks) where chunks of this shape are whole, aligned and countable by an int, else f(RowChunks).
+template <class F>
+void with_chunks(const Shape& shape, bool aligned, const F& f) {
+  if (aligned && shape.c % kChunk == 0 && shape.numel() / kChunk <= kMostInt)
+    return f(WholeChunks(shape.h, shape.w, shape.c));
+  f(RowChunks(shape.rows(), shape.c));
+}
+
 template <class Windows>
 void average(Stream& s, const PoolArgs& a, Windows rows, Windows columns) {
-  visit_float(a.x.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
-    const bool aligned = chunks.c % kChunk == 0 && all_aligned({a.x.data, a.y.data});
-    for_each(s, chunks.count(), AvgPool<T, Windows>{chunks, rows, columns, a.x.as<T>(), a.y.as<T>(), aligned});
+  visit_float(a.x.dtype, [&]<class T>(Tag<T>) {
+    with_chunks(a.y.shape, all_aligned({a.x.data, a.y.data}), [&]<class C>(C chunks) {
+      constexpr bool kWhole = std::is_same_v<C, WholeChunks>;
+      for_each(s, RowChunks(a.y.shape.rows(), chunks.c).count(),
+               AvgPool<T, Windows, kWhole>{chunks, rows, columns, a.x.as<T>(), a.y.as<T>()});
+    });
   });
 }
 
 template <class Windows>
 void average_gradient(Stream& s, const PoolArgs& a, Windows rows, Windows columns) {
-  visit_float(a.dx.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const RowChunks chunks(a.dx.shape.rows(), a.dx.shape.c);
-    const bool aligned = chunks.c % kChunk == 0 && all_aligned({a.dx.data, a.dy.data});
-    for_each(s, chunks.count(),
-             AvgPoolGradient<T, Windows>{chunks, rows, columns, a.dy.as<T>(), a.dx.as<T>(), aligned,
-                                         a.dx_mode == GradMode::accumulate});
+  visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
+    with_chunks(a.dx.shape, all_aligned({a.dx.data, a.dy.data}), [&]<class C>(C chunks) {
+      constexpr bool kWhole = std::is_same_v<C, WholeChunks>;
+      for_each(s, RowChunks(a.dx.shape.rows(), chunks.c).count(),
+               AvgPoolGradient<T, Windows, kWhole>{chunks, rows, columns, a.dy.as<T>(), a.dx.as<T>(),
+                                                   a.dx_mode == GradMode::accumulate});
+    });
   });
 }
 
-FixedWindows windows(const PoolArgs& a, int in, int out) { return {in, out, a.size, a.stride, a.pad}; }
+template <int kSize = 0, int kStride = 0>
+FixedWindows<kSize, kStride> windows(const PoolArgs& a, int in, int out) {
+  return {in, out, a.size, a.stride, a.pad};
+}
+
+/// Calls f(rows, columns) with the windows from x to y: of a size and stride known when compiling where the nets have
+/// them and chunks are whole, aligned and countable by an int.
+template <class F>
+void with_max_windows(const PoolArgs& a, const Shape& x, const Shape& y, bool aligned, const F& f) {
+  const bool known = aligned && x.numel() / kChunk <= kMostInt && int64_t(x.h) * x.w * x.c <= kMostInt;
+  if (known && a.size == 2 && a.stride == 2) return f(windows<2, 2>(a, x.h, y.h), windows<2, 2>(a, x.w, y.w));
+  if (known && a.size == 3 && a.stride == 2) return f(windows<3, 2>(a, x.h, y.h), windows<3, 2>(a, x.w, y.w));
+  f(windows(a, x.h, y.h), windows(a, x.w, y.w));
+}
 
 }  // namespace
 
@@ -215,13 +141,27 @@ Shape pool_output(const Shape& x, int size, int stride, int pad) {
 void max_pool_forward(Stream& s, const PoolArgs& a) {
   check_fixed("max_pool", a, a.x, a.y);
   check_max(a, a.y.shape, false);
-  visit_float(a.x.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const RowChunks chunks(a.y.shape.rows(), a.y.shape.c);
-    const bool aligned = chunks.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.argmax.data});
-    for_each(s, chunks.count(),
-             MaxPool<T>{chunks, windows(a, a.x.shape.h, a.y.shape.h), windows(a, a.x.shape.w, a.y.shape.w), a.x.as<T>(),
-                        a.y.as<T>(), a.argmax.as<uint8_t>(), a.act == Act::relu, aligned});
+  visit_float(a.x.dtype, [&]<class T>(Tag<T>) {
+    const Shape& shape = a.y.shape;
+    const RowChunks chunks(shape.rows(), shape.c);
+    const bool aligned = shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.argmax.data});
+    const bool relu = a.act == Act::relu;
+    const T* x = a.x.as<T>();
+    T* y = a.y.as<T>();
+    uint8_t* argmax = a.argmax.as<uint8_t>();
+    with_max_windows(a, a.x.shape, shape, aligned, [&]<class Windows>(Windows rows, Windows columns) {
+      if constexpr (Windows::kKnown) {
+        const WholeChunks whole(shape.h, shape.w, shape.c);
+        if constexpr (is_half<T>) {
+          // A CPU has no instructions for pairs and fares better with floats.
+          if (s.device_bodies())
+            return for_each(s, chunks.count(), MaxPoolPairs<T, Windows>{whole, rows, columns, x, y, argmax, relu});
+        }
+        for_each(s, chunks.count(), MaxPool<T, Windows>{whole, rows, columns, x, y, argmax, relu, aligned});
+      } else {
+        for_each(s, chunks.count(), MaxPool<T, Windows>{chunks, rows, columns, x, y, argmax, relu, aligned});
+      }
+    });
   });
 }
 
@@ -229,14 +169,24 @@ void max_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   check_fixed("max_pool", a, a.dx, a.dy);
   check_max(a, a.dy.shape, true);
-  visit_float(a.dx.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const RowChunks chunks(a.dx.shape.rows(), a.dx.shape.c);
-    const bool aligned = chunks.c % kChunk == 0 && all_aligned({a.dx.data, a.dy.data, a.argmax.data});
-    for_each(s, chunks.count(),
-             MaxPoolGradient<T>{chunks, windows(a, a.dx.shape.h, a.dy.shape.h), windows(a, a.dx.shape.w, a.dy.shape.w),
-                                a.dy.as<T>(), a.argmax.as<uint8_t>(), a.dx.as<T>(), aligned,
-                                a.dx_mode == GradMode::accumulate});
+  visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
+    const Shape& shape = a.dx.shape;
+    const bool aligned = shape.c % kChunk == 0 && all_aligned({a.dx.data, a.dy.data, a.argmax.data});
+    const bool accumulate = a.dx_mode == GradMode::accumulate;
+    const T* dy = a.dy.as<T>();
+    const uint8_t* argmax = a.argmax.as<uint8_t>();
+    T* dx = a.dx.as<T>();
+    with_max_windows(a, shape, a.dy.shape, aligned, [&]<class Windows>(Windows rows, Windows columns) {
+      if constexpr (Windows::kKnown) {
+        using Body = MaxPoolBlockGradient<T, Windows>;
+        const int h = Body::blocks(rows), w = Body::blocks(columns);
+        for_each(s, int64_t(shape.n) * h * w * (shape.c / kChunk),
+                 Body{rows, columns, WholeChunks(h, w, shape.c), dy, argmax, dx, accumulate});
+      } else {
+        const RowChunks chunks(shape.rows(), shape.c);
+        for_each(s, chunks.count(), MaxPoolGradient<T>{chunks, rows, columns, dy, argmax, dx, aligned, accumulate});
+      }
+    });
   });
 }
 

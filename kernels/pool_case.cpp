@@ -188,7 +188,18 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
       add({.kind = kind, .x = {2, 7, 7, 17}, .size = 3, .stride = 2, .pad = 1, .mode = mode});
     add({.kind = kind, .x = {24, 112, 112, 64}, .size = 3, .stride = 2, .pad = 1}, true);
   }
-  for (const Shape& x : shapes) add({.kind = Kind::max, .x = x, .size = 3, .stride = 2, .pad = 1, .relu = true});
+  for (const Shape& x : shapes) {
+    add({.kind = Kind::max, .x = x, .size = 3, .stride = 2, .pad = 1, .relu = true});
+    add({.kind = Kind::max, .x = x, .relu = true});
+  }
+  for (const int size : {2, 3})  // whole chunks, beyond which more pixels lie
+    for (const int pad : {0, 1})
+      add({.kind = Kind::max,
+           .x = {3, 7, 10, 24},
+           .size = size,
+           .stride = 2,
+           .pad = pad,
+           .mode = GradMode::accumulate});
   for (const Shape& x : shapes) {
     add({.kind = Kind::adaptive, .x = x, .h = 1, .w = 1});
     add({.kind = Kind::adaptive, .x = x, .h = x.h, .w = x.w});
