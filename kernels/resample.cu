@@ -30,6 +30,18 @@ struct Resample {
     return {n, int(row - n * to.h), int(pixel - row * to.w)};
   }
   TT_HD T* target(int64_t i) const { return y + chunks.pixel(i) * to.c; }
+  /// Calls f(c, count, whole) for the index's chunks. `whole`, an aligned chunk of eight, is known to the compiler: in
+  /// a loop over taps a choice between loads would keep it from having two taps under way.
+  template <class F>
+  TT_HD void each(int64_t i, const F& f) const {
+    chunks.each(i, [&](int c, int count) {
+      if (aligned && count == kChunk) {
+        f(c, kChunk, true);
+      } else {
+        f(c, count, false);
+      }
+    });
+  }
 };
 
 /// Which input an output reads along one axis: floor(o·in/out).
@@ -73,15 +85,19 @@ struct Nearest {
       const int64_t h0 = this->rows.begin(p.h), h1 = this->rows.begin(p.h + 1);
       const int64_t w0 = this->columns.begin(p.w), w1 = this->columns.begin(p.w + 1);
       T* target = this->target(i);
-      this->chunks.each(i, [&](int c, int count) {
+      this->each(i, [&](int c, int count, bool whole) {
         auto sum = chunk_of(acc_t<T>(0));
         for (int64_t h = h0; h < h1; ++h) {
-          for (int64_t w = w0; w < w1; ++w) {
-            const auto dy = load_chunk(this->x + offset_of(p.n, h, w, this->from) + c, count, this->aligned);
+          const T* source = this->x + offset_of(p.n, h, w0, this->from) + c;
+#ifdef __CUDA_ARCH__
+#pragma unroll 2
+#endif
+          for (int64_t w = w0; w < w1; ++w, source += this->from.c) {
+            const auto dy = load_chunk(source, count, whole);
             for (int k = 0; k < kChunk; ++k) sum[k] += dy[k];
           }
         }
-        store_gradient(target + c, sum, count, this->aligned, this->accumulate);
+        store_gradient(target + c, sum, count, whole, this->accumulate);
       });
     }
   };
@@ -96,19 +112,22 @@ struct BilinearForward : Resample<T, TriangleAxis> {
     // Weights are integers: divided once, at the end, they need no rounding.
     const A share = A(1) / (A(rows.total()) * A(columns.total()));
     T* target = this->target(i);
-    this->chunks.each(i, [&](int c, int count) {
+    this->each(i, [&](int c, int count, bool whole) {
       auto sum = chunk_of(A(0));
       for (int h = rows.begin; h < rows.end; ++h) {
         const A row_weight = A(rows.weight(h));
         const T* source = this->x + offset_of(p.n, h, columns.begin, this->from) + c;
+#ifdef __CUDA_ARCH__
+#pragma unroll 2
+#endif
         for (int w = columns.begin; w < columns.end; ++w, source += this->from.c) {
           const A weight = row_weight * A(columns.weight(w));
-          const auto x = load_chunk(source, count, this->aligned);
+          const auto x = load_chunk(source, count, whole);
           for (int k = 0; k < kChunk; ++k) sum[k] += weight * x[k];
         }
       }
       for (int k = 0; k < kChunk; ++k) sum[k] *= share;
-      store_chunk(target + c, sum, count, this->aligned);
+      store_chunk(target + c, sum, count, whole);
     });
   }
 };
@@ -127,18 +146,23 @@ struct BilinearBackward : Resample<T, TriangleAxis> {
     const A first = share(this->columns, columns, w0);
     const A second = w0 + 1 < columns.end ? share(this->columns, columns, w0 + 1) : A(0);
     T* target = this->target(i);
-    this->chunks.each(i, [&](int c, int count) {
+    this->each(i, [&](int c, int count, bool whole) {
       auto sum = chunk_of(A(0));
       for (int h = rows.begin; h < rows.end; ++h) {
         const A row_weight = share(this->rows, rows, h);
         const T* source = this->x + offset_of(p.n, h, w0, this->from) + c;
-        for (int w = w0; w < columns.end; ++w, source += this->from.c) {
-          const A weight = row_weight * (w == w0 ? first : w == w0 + 1 ? second : share(this->columns, columns, w));
-          const auto dy = load_chunk(source, count, this->aligned);
-          for (int k = 0; k < kChunk; ++k) sum[k] += weight * dy[k];
+        // Both weights of a pair come first, so that both loads are under way together.
+        for (int w = w0; w < columns.end; w += 2, source += 2 * this->from.c) {
+          const bool pair = w + 1 < columns.end;
+          const A left = row_weight * (w == w0 ? first : share(this->columns, columns, w));
+          const A right = !pair ? A(0) : row_weight * (w == w0 ? second : share(this->columns, columns, w + 1));
+          const auto a = load_chunk(source, count, whole);
+          const auto b = pair ? load_chunk(source + this->from.c, count, whole) : chunk_of(A(0));
+          for (int k = 0; k < kChunk; ++k) sum[k] += left * a[k];
+          for (int k = 0; k < kChunk; ++k) sum[k] += right * b[k];
         }
       }
-      store_gradient(target + c, sum, count, this->aligned, this->accumulate);
+      store_gradient(target + c, sum, count, whole, this->accumulate);
     });
   }
 };

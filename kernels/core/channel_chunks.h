@@ -45,6 +45,7 @@ TT_HD inline void copy_chunk(T* to, const T* from, int count, [[maybe_unused]] b
     return;
   }
 #endif
+  if (count == kChunk) return each_in_chunk([&](int k) { to[k] = from[k]; });
   each_in_chunk([&](int k) {
     if (k < count) to[k] = from[k];
   });
