@@ -1,3 +1,4 @@
+#include "kernels/core/approximate_math.h"
 #include "kernels/core/channel_chunks.h"
 #include "kernels/core/launch.h"
 #include "kernels/core/math.h"
@@ -22,13 +23,32 @@ TT_HD void with_act(Act act, const F& f) {
   }
 }
 
+/// The gate's sigmoid and the value's activation: the GPU's approximations where 16 bits round their errors away.
+template <class T>
+TT_HD acc_t<T> open(acc_t<T> g) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(T) == 2) return approximate_sigmoid<DeviceApproximations>(g);
+#endif
+  return sigmoid(g);
+}
+template <class T>
+TT_HD acc_t<T> activated(Act act, acc_t<T> v) {
+#ifdef __CUDA_ARCH__
+  if constexpr (sizeof(T) == 2) {
+    if (act == Act::elu) return approximate_elu<DeviceApproximations>(v);
+    if (act == Act::sigmoid) return open<T>(v);
+  }
+#endif
+  return activate(act, v);
+}
+
 /// y[0..n) from as many values and, `channels` further, their gates.
 template <class T>
 TT_HD void gate(const T* value, int channels, T* y, int n, Act act, bool aligned) {
   Chunk<acc_t<T>> v = load_chunk(value, n, aligned);
   const Chunk<acc_t<T>> g = load_chunk(value + channels, n, aligned);
   with_act(act, [&](auto tag) {
-    for (int k = 0; k < kChunk; ++k) v[k] = activate(tag.act, v[k]) * sigmoid(g[k]);
+    for (int k = 0; k < kChunk; ++k) v[k] = activated<T>(tag.act, v[k]) * open<T>(g[k]);
   });
   store_chunk(y, v, n, aligned);
 }
@@ -83,9 +103,9 @@ struct GateBackward {
     const Chunk<acc_t<T>> d = load_chunk(dy + row * chunks.c + c, n, aligned);
     with_act(act, [&](auto tag) {
       for (int k = 0; k < kChunk; ++k) {
-        const acc_t<T> y = activate(tag.act, a[k]), open = sigmoid(g[k]);
-        a[k] = d[k] * open * activation_slope(tag.act, y);
-        g[k] = d[k] * y * activation_slope(Act::sigmoid, open);
+        const acc_t<T> y = activated<T>(tag.act, a[k]), opened = open<T>(g[k]);
+        a[k] = d[k] * opened * activation_slope(tag.act, y);
+        g[k] = d[k] * y * activation_slope(Act::sigmoid, opened);
       }
     });
     store_chunk(dz + value, a, n, aligned);

@@ -96,7 +96,10 @@ struct MaxPool {
     if constexpr (Windows::kKnown) {
       // A real pixel in place of one beyond the border changes neither the maximum nor its first place.
       constexpr int size = Windows().size();
-      unrolled<size * size>([&](int tap) { take(rows.real_tap(p.h, tap / size), columns.real_tap(p.w, tap % size)); });
+      unrolled<size>([&](int h) {
+        const int row = rows.real_tap(p.h, h);
+        unrolled<size>([&](int w) { take(row, columns.real_tap(p.w, w)); });
+      });
     } else {
       const Range r = rows.of_output(p.h), q = columns.of_output(p.w);
       for (int h = r.first; h < r.last; ++h)
