@@ -17,7 +17,7 @@ struct MoveChannels {
     const int64_t pixel = chunks.pixel(i);
     const T* source = from + pixel * from_stride;
     T* target = to + pixel * to_stride;
-    chunks.each(i, [&](int c, int count) {
+    chunks.each(i, pixel, [&](int c, int count) {
       if (accumulate) {
         store_gradient(target + c, load_chunk(source + c, count, aligned), count, aligned, true);
       } else {

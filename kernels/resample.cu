@@ -22,19 +22,18 @@ struct Resample {
   bool aligned, accumulate;
 
   struct Place {
-    int64_t n;
+    int64_t pixel, n;
     int h, w;
   };
-  TT_HD Place place_of(int64_t pixel) const {
-    const int64_t row = width.quotient(pixel), n = height.quotient(row);
-    return {n, int(row - n * to.h), int(pixel - row * to.w)};
+  TT_HD Place place_of(int64_t i) const {
+    const int64_t pixel = chunks.pixel(i), row = width.quotient(pixel), n = height.quotient(row);
+    return {pixel, n, int(row - n * to.h), int(pixel - row * to.w)};
   }
-  TT_HD T* target(int64_t i) const { return y + chunks.pixel(i) * to.c; }
   /// Calls f(c, count, whole) for the index's chunks. `whole`, an aligned chunk of eight, is known to the compiler: in
   /// a loop over taps a choice between loads would keep it from having two taps under way.
   template <class F>
-  TT_HD void each(int64_t i, const F& f) const {
-    chunks.each(i, [&](int c, int count) {
+  TT_HD void each(int64_t i, const Place& p, const F& f) const {
+    chunks.each(i, p.pixel, [&](int c, int count) {
       if (aligned && count == kChunk) {
         f(c, kChunk, true);
       } else {
@@ -71,21 +70,22 @@ struct Nearest {
   template <class T>
   struct Forward : Resample<T, Axis> {
     TT_HD void operator()(int64_t i) const {
-      const auto p = this->place_of(this->chunks.pixel(i));
+      const auto p = this->place_of(i);
       const T* source = this->x + offset_of(p.n, this->rows.source(p.h), this->columns.source(p.w), this->from);
-      T* target = this->target(i);
-      this->chunks.each(i, [&](int c, int count) { copy_chunk(target + c, source + c, count, this->aligned); });
+      T* target = this->y + p.pixel * this->to.c;
+      this->chunks.each(i, p.pixel,
+                        [&](int c, int count) { copy_chunk(target + c, source + c, count, this->aligned); });
     }
   };
 
   template <class T>
   struct Backward : Resample<T, Axis> {
     TT_HD void operator()(int64_t i) const {
-      const auto p = this->place_of(this->chunks.pixel(i));
+      const auto p = this->place_of(i);
       const int64_t h0 = this->rows.begin(p.h), h1 = this->rows.begin(p.h + 1);
       const int64_t w0 = this->columns.begin(p.w), w1 = this->columns.begin(p.w + 1);
-      T* target = this->target(i);
-      this->each(i, [&](int c, int count, bool whole) {
+      T* target = this->y + p.pixel * this->to.c;
+      this->each(i, p, [&](int c, int count, bool whole) {
         auto sum = chunk_of(acc_t<T>(0));
         for (int64_t h = h0; h < h1; ++h) {
           const T* source = this->x + offset_of(p.n, h, w0, this->from) + c;
@@ -107,12 +107,12 @@ template <class T>
 struct BilinearForward : Resample<T, TriangleAxis> {
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
-    const auto p = this->place_of(this->chunks.pixel(i));
+    const auto p = this->place_of(i);
     const TriangleTaps rows = this->rows.taps(p.h), columns = this->columns.taps(p.w);
     // Weights are integers: divided once, at the end, they need no rounding.
     const A share = A(1) / (A(rows.total()) * A(columns.total()));
-    T* target = this->target(i);
-    this->each(i, [&](int c, int count, bool whole) {
+    T* target = this->y + p.pixel * this->to.c;
+    this->each(i, p, [&](int c, int count, bool whole) {
       auto sum = chunk_of(A(0));
       for (int h = rows.begin; h < rows.end; ++h) {
         const A row_weight = A(rows.weight(h));
@@ -136,7 +136,7 @@ template <class T>
 struct BilinearBackward : Resample<T, TriangleAxis> {
   TT_HD void operator()(int64_t i) const {
     using A = acc_t<T>;
-    const auto p = this->place_of(this->chunks.pixel(i));
+    const auto p = this->place_of(i);
     const TriangleTaps rows = this->rows.transposed().taps(p.h), columns = this->columns.transposed().taps(p.w);
     const auto share = [](const TriangleAxis& axis, const TriangleTaps& readers, int o) {
       return A(readers.weight(o)) / A(axis.total(o));
@@ -145,8 +145,8 @@ struct BilinearBackward : Resample<T, TriangleAxis> {
     const int w0 = columns.begin;
     const A first = share(this->columns, columns, w0);
     const A second = w0 + 1 < columns.end ? share(this->columns, columns, w0 + 1) : A(0);
-    T* target = this->target(i);
-    this->each(i, [&](int c, int count, bool whole) {
+    T* target = this->y + p.pixel * this->to.c;
+    this->each(i, p, [&](int c, int count, bool whole) {
       auto sum = chunk_of(A(0));
       for (int h = rows.begin; h < rows.end; ++h) {
         const A row_weight = share(this->rows, rows, h);

@@ -38,7 +38,7 @@ struct Crop {
     p.w += corners.column(p.n);
     const T* source = x + offset_of(p, from);
     T* target = y + pixel * to.c;
-    chunks.each(i, [&](int c, int count) { copy_chunk(target + c, source + c, count, aligned); });
+    chunks.each(i, pixel, [&](int c, int count) { copy_chunk(target + c, source + c, count, aligned); });
   }
 };
 
@@ -59,7 +59,7 @@ struct Blend {
     const bool known = p.h >= 0 && p.h < window.h && p.w >= 0 && p.w < window.w;
     const A weight = known ? load(m[pixel]) : A(0);
     const T* inside = known ? b + offset_of(p, window) : nullptr;
-    chunks.each(i, [&](int c, int count) {
+    chunks.each(i, pixel, [&](int c, int count) {
       Chunk<A> v = load_chunk(a + pixel * image.c + c, count, aligned);
       if (known) {
         const Chunk<A> other = load_chunk(inside + c, count, aligned);

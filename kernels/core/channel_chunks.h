@@ -17,16 +17,21 @@ struct ChannelChunks {
         per_pixel((channels + size - 1) / size),
         by_pixel(per_pixel) {}
   TT_HD int64_t pixel(int64_t index) const { return by_pixel.quotient(index); }
-  /// Calls f(c, count) for the index's chunks: channels [c, c + count), count ≤ kChunk.
+  /// Calls f(c, count) for the chunks of the index, whose pixel the caller may have found already: channels [c, c +
+  /// count), count ≤ kChunk.
   template <class F>
-  TT_HD void each(int64_t index, const F& f) const {
-    const int begin = int(index - pixel(index) * per_pixel) * size;
+  TT_HD void each(int64_t index, int64_t pixel, const F& f) const {
+    const int begin = int(index - pixel * per_pixel) * size;
     const int end = begin + size < channels ? begin + size : channels;
 #ifdef __CUDA_ARCH__
     f(begin, end - begin);
 #else
     for (int c = begin; c < end; c += kChunk) f(c, end - c < kChunk ? end - c : kChunk);
 #endif
+  }
+  template <class F>
+  TT_HD void each(int64_t index, const F& f) const {
+    each(index, pixel(index), f);
   }
 };
 
