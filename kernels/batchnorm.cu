@@ -3,6 +3,7 @@
 #include "kernels/core/column_tiles.h"
 #include "kernels/core/math.h"
 #include "kernels/core/relu_mask.h"
+#include "kernels/core/rows_ahead.h"
 
 namespace telltale {
 namespace {
@@ -19,8 +20,8 @@ struct Moments {
   }
 };
 
-/// First level: moments of a slab's rows, less the tensor's first row, so that a large mean costs no digits. A lane
-/// also shifts by its own first value: squares then cancel no more than the few rows it sees allow, whatever the first
+/// First level: moments of a slab's rows, less the tensor's first row, so that a large mean costs no digits. A lane sums
+/// differences to its own first value: squares then cancel no more than the few rows it sees allow, whatever the first
 /// row is.
 template <class T>
 struct ChannelMoments {
@@ -34,24 +35,34 @@ struct ChannelMoments {
   bool aligned;
   A* partial;  // [slab][mean, squares][c]
 
+  template <bool kAligned>
+  TT_HD void add(const ColumnTiles::Part& p, int size, A& n, Chunk<A>& shift, Chunk<A>& sum, Chunk<A>& squares) const {
+    const Chunk<A> own = load_chunk(x + p.first * tiles.c + p.c, size, kAligned);
+    constexpr int kAhead = kRowsAhead<T, 64, kAligned>;
+    RawChunk<T> of_x[kAhead];
+    walk_rows<kAhead>(
+        p.first, p.last, tiles.row_lanes(),
+        [&](int j, int64_t row) { of_x[j] = load_raw<kAligned>(x + row * tiles.c + p.c, size); },
+        [&](int j, int64_t) {
+          const Chunk<A> v = of_x[j].numbers();
+          each_in_chunk([&](int k) {
+            const A d = v[k] - own[k];
+            sum[k] += d;
+            squares[k] += d * d;
+          });
+          n += 1;
+        });
+    const Chunk<A> origin = load_chunk(x + p.c, size, kAligned);
+    each_in_chunk([&](int k) { shift[k] = own[k] - origin[k]; });
+  }
   TT_HD void operator()(const Block<ColumnTiles::kLanes>& b, Shared& shared) const {
     b.each([&](int t) {
       const ColumnTiles::Part p = tiles.part(b.index, t);
       Chunk<A> shift = chunk_of(A(0)), sum = shift, squares = shift;
       A n = 0;
       if (p.size > 0 && p.first < p.last) {
-        const Chunk<A> origin = load_chunk(x + p.c, p.size, aligned);
-        shift = load_chunk(x + p.first * tiles.c + p.c, p.size, aligned);
-        each_in_chunk([&](int k) { shift[k] -= origin[k]; });
-        for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) {
-          const Chunk<A> v = load_chunk(x + row * tiles.c + p.c, p.size, aligned);
-          each_in_chunk([&](int k) {
-            const A d = v[k] - origin[k] - shift[k];
-            sum[k] += d;
-            squares[k] += d * d;
-          });
-          n += 1;
-        }
+        kSumsAligned<T>&& aligned ? add<true>(p, kChunk, n, shift, sum, squares)
+                                  : add<false>(p, p.size, n, shift, sum, squares);
       }
       shared.n[t] = n;
       const A share = n > 0 ? 1 / n : A(0);
@@ -133,15 +144,11 @@ struct ChannelStats {
   }
 };
 
-/// Rows that share one load of their channels' constants.
-constexpr int kRowsAtOnce = 4;
-
 /// y = act((x − mean)·rstd·gamma + beta + residual), a chunk of channels of a few rows to an index.
-template <class T>
+template <class T, bool kResidual>
 struct Normalise {
   using A = acc_t<T>;
-  RowChunks chunks;  // over groups of rows
-  int64_t rows;
+  RowGroups groups;
   const T *x, *residual;
   T* y;
   const A *mean, *rstd, *gamma, *beta;
@@ -151,53 +158,70 @@ struct Normalise {
   uint8_t* passed;
 
   TT_HD void operator()(int64_t i) const {
-    const RowChunks::At at = chunks.at(i);
-    const Chunk<A> m = load_chunk(mean + at.c, at.size, false), g = load_chunk(gamma + at.c, at.size, false),
-                   b = load_chunk(beta + at.c, at.size, false);
-    Chunk<A> scale = load_chunk(rstd + at.c, at.size, false);
+    const RowChunks::At at = groups.chunks.at(i);
+    aligned ? apply<true>(at, kChunk) : apply<false>(at, at.size);
+  }
+  template <bool kAligned>
+  TT_HD void apply(const RowChunks::At& at, int size) const {
+    const Chunk<A> m = load_chunk(mean + at.c, size, kAligned), g = load_chunk(gamma + at.c, size, kAligned),
+                   b = load_chunk(beta + at.c, size, kAligned);
+    Chunk<A> scale = load_chunk(rstd + at.c, size, kAligned);
     if (frozen) {
       each_in_chunk([&](int k) { scale[k] = A(1) / A(sqrt(scale[k] + eps)); });
     }
     each_in_chunk([&](int k) { scale[k] *= g[k]; });
-    const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t o = row * chunks.c + at.c;
-      Chunk<A> v = load_chunk(x + o, at.size, aligned);
-      each_in_chunk([&](int k) { v[k] = (v[k] - m[k]) * scale[k] + b[k]; });
-      if (residual) {
-        const Chunk<A> r = load_chunk(residual + o, at.size, aligned);
-        each_in_chunk([&](int k) { v[k] += r[k]; });
-      }
-      if (relu) {
-        each_in_chunk([&](int k) { v[k] = activate(Act::relu, v[k]); });
-      }
-      store_chunk(y + o, v, at.size, aligned);
-      if (passed) passed[row * chunks.per_row + at.c / kChunk] = bits_of<T>(v, at.size);
-    }
+    const int c = groups.chunks.c;
+    constexpr int kAhead = kRowsAhead<T, 64, kAligned>;
+    RawChunk<T> of_x[kAhead], of_residual[kAhead];
+    walk_rows<kAhead>(
+        groups.first(at), groups.last(at), 1,
+        [&](int j, int64_t row) {
+          of_x[j] = load_raw<kAligned>(x + row * c + at.c, size);
+          if constexpr (kResidual) of_residual[j] = load_raw<kAligned>(residual + row * c + at.c, size);
+        },
+        [&](int j, int64_t row) {
+          Chunk<A> v = of_x[j].numbers();
+          each_in_chunk([&](int k) { v[k] = (v[k] - m[k]) * scale[k] + b[k]; });
+          if constexpr (kResidual) {
+            const Chunk<A> r = of_residual[j].numbers();
+            each_in_chunk([&](int k) { v[k] += r[k]; });
+          }
+          if (relu) {
+            each_in_chunk([&](int k) { v[k] = activate(Act::relu, v[k]); });
+          }
+          store_chunk(y + row * c + at.c, v, size, kAligned);
+          if (passed) passed[row * groups.chunks.per_row + at.c / kChunk] = bits_of<T>(v, size);
+        });
   }
 };
 
-RowChunks row_groups(const Shape& x) { return {(x.rows() + kRowsAtOnce - 1) / kRowsAtOnce, x.c}; }
-
-template <class T>
+template <class T, bool kResidual>
 void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tensor& rstd, bool frozen) {
   using A = acc_t<T>;
-  const bool aligned = a.x.shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.residual.data});
-  const Normalise<T> f{row_groups(a.x.shape),
-                       a.x.shape.rows(),
-                       a.x.as<T>(),
-                       a.residual.as<T>(),
-                       a.y.as<T>(),
-                       mean.as<A>(),
-                       rstd.as<A>(),
-                       a.gamma.as<A>(),
-                       a.beta.as<A>(),
-                       A(a.eps),
-                       frozen,
-                       a.act == Act::relu,
-                       aligned,
-                       a.passed.as<uint8_t>()};
-  for_each(s, f.chunks.count(), f);
+  const bool aligned = a.x.shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.residual.data, mean.data,
+                                                                 rstd.data, a.gamma.data, a.beta.data});
+  const Normalise<T, kResidual> f{RowGroups(a.x.shape.rows(), a.x.shape.c),
+                                  a.x.as<T>(),
+                                  a.residual.as<T>(),
+                                  a.y.as<T>(),
+                                  mean.as<A>(),
+                                  rstd.as<A>(),
+                                  a.gamma.as<A>(),
+                                  a.beta.as<A>(),
+                                  A(a.eps),
+                                  frozen,
+                                  a.act == Act::relu,
+                                  aligned,
+                                  a.passed.as<uint8_t>()};
+  for_each(s, f.groups.chunks.count(), f);
+}
+
+/// The same for either type and with or without a residual.
+void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tensor& rstd, bool frozen) {
+  visit_float(a.x.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    a.residual ? normalise<T, true>(s, a, mean, rstd, frozen) : normalise<T, false>(s, a, mean, rstd, frozen);
+  });
 }
 
 template <class T>
@@ -213,157 +237,6 @@ void statistics(Stream& s, const BatchNormArgs& a) {
                       a.running_var.as<A>(), a.batches.as<A>(), A(a.momentum), A(a.eps)});
 }
 
-/// What backward reads of a layer, in either form.
-template <class T, Mask kMask>
-struct Incoming {
-  using A = acc_t<T>;
-  const T *x, *dy;
-  const uint8_t* passed;
-  const A *mean, *rstd, *gamma, *beta;
-  A eps;
-  int c;
-  bool frozen, aligned;
-
-  /// One number a channel.
-  struct Constants {
-    Chunk<A> mean, scale, beta;
-  };
-  TT_HD A rstd_of(int channel) const { return frozen ? A(1) / A(sqrt(rstd[channel] + eps)) : rstd[channel]; }
-  TT_HD Constants constants(int channel, int size) const {
-    Constants k{load_chunk(mean + channel, size, false), load_chunk(gamma + channel, size, false), chunk_of(A(0))};
-    each_in_chunk([&](int i) { k.scale[i] *= i < size ? rstd_of(channel + i) : A(0); });
-    if constexpr (kMask == Mask::recomputed) k.beta = load_chunk(beta + channel, size, false);
-    return k;
-  }
-  /// dy where relu let y through. x is read only where the mask is computed anew, as forward computed y.
-  TT_HD Chunk<A> masked(int64_t row, int channel, int size, const Constants& k, const Chunk<A>& x) const {
-    Chunk<A> g = load_chunk(dy + row * c + channel, size, aligned);
-    if constexpr (kMask == Mask::recomputed) {
-      each_in_chunk([&](int i) { g[i] = passes<T>((x[i] - k.mean[i]) * k.scale[i] + k.beta[i]) ? g[i] : A(0); });
-    } else if constexpr (kMask == Mask::packed) {
-      const unsigned bits = passed[row * mask_bytes(c) + channel / kChunk];
-      each_in_chunk([&](int i) { g[i] = bits & 1u << i ? g[i] : A(0); });
-    }
-    return g;
-  }
-};
-
-/// Σ g and Σ g·(x − mean).
-template <class T, Mask kMask>
-struct GradientTerms {
-  using A = acc_t<T>;
-  Incoming<T, kMask> in;
-  TT_HD typename Incoming<T, kMask>::Constants begin(int c, int size) const { return in.constants(c, size); }
-  TT_HD void add(const typename Incoming<T, kMask>::Constants& of, int64_t row, int c, int size,
-                 Chunk<A> (&sums)[2]) const {
-    const Chunk<A> x = load_chunk(in.x + row * in.c + c, size, in.aligned), g = in.masked(row, c, size, of, x);
-    each_in_chunk([&](int k) {
-      sums[0][k] += g[k];
-      sums[1][k] += g[k] * (x[k] - of.mean[k]);
-    });
-  }
-};
-
-/// dγ, dβ, and the two per-channel constants of dx.
-template <class T, Mask kMask>
-struct WriteChannelGradients {
-  using A = acc_t<T>;
-  Incoming<T, kMask> in;
-  A *dgamma, *dbeta, *constant, *linear;
-  A rows;
-  bool accumulate;
-  TT_HD void operator()(int c, const A (&sum)[2]) const {
-    const A rstd = in.rstd_of(c), slope = in.gamma[c] * rstd;
-    constant[c] = slope * sum[0] / rows;
-    linear[c] = slope * rstd * rstd * sum[1] / rows;
-    const A dg = sum[1] * rstd;
-    if (dgamma) dgamma[c] = accumulate ? dgamma[c] + dg : dg;
-    if (dbeta) dbeta[c] = accumulate ? dbeta[c] + sum[0] : sum[0];
-  }
-};
-
-/// dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)) and dresidual = g, a chunk of channels of a few rows to an index.
-template <class T, Mask kMask>
-struct InputGradient {
-  using A = acc_t<T>;
-  Incoming<T, kMask> in;
-  RowChunks chunks;  // over groups of rows
-  int64_t rows;
-  const A *constant, *linear;
-  T *dx, *dresidual;
-  bool dx_accumulate, dresidual_accumulate;
-  TT_HD void operator()(int64_t i) const {
-    const RowChunks::At at = chunks.at(i);
-    const typename Incoming<T, kMask>::Constants of = in.constants(at.c, at.size);
-    Chunk<A> c0 = chunk_of(A(0)), c1 = c0, x = c0;
-    const bool through_statistics = !in.frozen && dx;
-    if (through_statistics) {
-      c0 = load_chunk(constant + at.c, at.size, false);
-      c1 = load_chunk(linear + at.c, at.size, false);
-    }
-    const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t o = row * chunks.c + at.c;
-      if (through_statistics || kMask == Mask::recomputed) x = load_chunk(in.x + o, at.size, in.aligned);
-      Chunk<A> g = in.masked(row, at.c, at.size, of, x);
-      if (dresidual) store_gradient(dresidual + o, g, at.size, in.aligned, dresidual_accumulate);
-      if (!dx) continue;
-      each_in_chunk([&](int k) { g[k] *= of.scale[k]; });
-      if (through_statistics) {
-        each_in_chunk([&](int k) { g[k] -= c0[k] + c1[k] * (x[k] - of.mean[k]); });
-      }
-      store_gradient(dx + o, g, at.size, in.aligned, dx_accumulate);
-    }
-  }
-};
-
-template <class T, Mask kMask>
-void backward(Stream& s, const BatchNormGradArgs& a) {
-  using A = acc_t<T>;
-  const bool frozen = !a.mean;
-  const bool wants_dx = a.dx && a.dx_mode != GradMode::ignore;
-  const bool wants_dresidual = a.dresidual && a.dresidual_mode != GradMode::ignore;
-  const bool wants_dw = (a.dgamma || a.dbeta) && a.dw_mode != GradMode::ignore;
-  const Shape shape = a.dy.shape;
-  const ColumnTiles tiles(shape.rows(), shape.c);
-  const size_t c = size_t(shape.c);
-  A* partial = s.workspace((size_t(tiles.slabs) * 2 + 2) * c * sizeof(A)).template as<A>();
-  A *constant = partial + size_t(tiles.slabs) * 2 * c, *linear = constant + c;
-  const bool aligned = shape.c % kChunk == 0 && all_aligned({a.x.data, a.dy.data, a.dx.data, a.dresidual.data});
-  const Incoming<T, kMask> in{a.x.as<T>(),
-                              a.dy.as<T>(),
-                              a.passed.as<uint8_t>(),
-                              (frozen ? a.running_mean : a.mean).template as<A>(),
-                              (frozen ? a.running_var : a.rstd).template as<A>(),
-                              a.gamma.as<A>(),
-                              a.beta.as<A>(),
-                              A(a.eps),
-                              shape.c,
-                              frozen,
-                              aligned};
-  if (wants_dw || (wants_dx && !frozen)) {
-    launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 2, GradientTerms<T, kMask>>{tiles, {in}, partial});
-    using Fold = FoldSlabs<A, 2, WriteChannelGradients<T, kMask>>;
-    launch<Fold::kLanes>(s, Fold::grid(shape.c),
-                         Fold{tiles.slabs,
-                              shape.c,
-                              partial,
-                              {in, wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
-                               constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate}});
-  }
-  if (!wants_dx && !wants_dresidual) return;
-  const InputGradient<T, kMask> f{in,
-                                  row_groups(shape),
-                                  tiles.rows,
-                                  constant,
-                                  linear,
-                                  wants_dx ? a.dx.as<T>() : nullptr,
-                                  wants_dresidual ? a.dresidual.as<T>() : nullptr,
-                                  a.dx_mode == GradMode::accumulate,
-                                  a.dresidual_mode == GradMode::accumulate};
-  for_each(s, f.chunks.count(), f);
-}
-
 }  // namespace
 
 namespace cuda {
@@ -377,22 +250,13 @@ void batchnorm_statistics(Stream& s, const BatchNormArgs& a) {
 }
 void batchnorm_apply(Stream& s, const BatchNormArgs& a) {
   check_trained(a);
-  visit_float(a.x.dtype, [&](auto tag) { normalise<typename decltype(tag)::type>(s, a, a.mean, a.rstd, false); });
-}
-void batchnorm_backward(Stream& s, const BatchNormGradArgs& a) {
-  check_batchnorm(a);
-  visit_float(a.dy.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if (a.act != Act::relu) return backward<T, Mask::none>(s, a);
-    a.passed ? backward<T, Mask::packed>(s, a) : backward<T, Mask::recomputed>(s, a);
-  });
+  normalise(s, a, a.mean, a.rstd, false);
 }
 }  // namespace cuda
 
 void batchnorm_frozen(Stream& s, const BatchNormArgs& a) {
   check_batchnorm(a);
-  visit_float(a.x.dtype,
-              [&](auto tag) { normalise<typename decltype(tag)::type>(s, a, a.running_mean, a.running_var, true); });
+  normalise(s, a, a.running_mean, a.running_var, true);
 }
 
 }  // namespace telltale

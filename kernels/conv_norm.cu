@@ -5,6 +5,7 @@
 #include "kernels/conv_norm.h"
 #include "kernels/core/chunk.h"
 #include "kernels/core/launch.h"
+#include "kernels/core/rows_ahead.h"
 
 namespace telltale {
 namespace {
@@ -67,55 +68,63 @@ struct WeightGradients {
   }
 };
 
-/// Rows that share one load of their channels' constants.
-constexpr int kRowsAtOnce = 4;
-
 /// dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)), g in dx, a chunk of channels of a few rows to an index.
 template <class T>
 struct InputGradient {
   using A = acc_t<T>;
-  RowChunks chunks;  // over groups of rows
-  int64_t rows;
+  RowGroups groups;
   const T* x;
   T* dx;
   const A *mean, *rstd, *gamma, *sums;
   bool aligned;
+
   TT_HD void operator()(int64_t i) const {
-    const RowChunks::At at = chunks.at(i);
-    const auto vector = [&](const A* v) { return load_chunk(v + at.c, at.size, false); };
+    const RowChunks::At at = groups.chunks.at(i);
+    aligned ? apply<true>(at, kChunk) : apply<false>(at, at.size);
+  }
+  template <bool kAligned>
+  TT_HD void apply(const RowChunks::At& at, int size) const {
+    const int c = groups.chunks.c;
+    const auto vector = [&](const A* v) { return load_chunk(v + at.c, size, kAligned); };
     const Chunk<A> m = vector(mean), r = vector(rstd);
-    Chunk<A> slope = vector(gamma), linear = vector(sums), constant = vector(sums + chunks.c);
-    const A share = A(1) / A(rows);
+    Chunk<A> slope = vector(gamma), linear = vector(sums), constant = vector(sums + c);
+    const A share = A(1) / A(groups.rows);
     each_in_chunk([&](int k) {
       slope[k] *= r[k];
       constant[k] *= slope[k] * share;
       linear[k] *= slope[k] * r[k] * share;
     });
-    const int64_t first = at.row * kRowsAtOnce, last = first + kRowsAtOnce < rows ? first + kRowsAtOnce : rows;
-    for (int64_t row = first; row < last; ++row) {
-      const int64_t o = row * chunks.c + at.c;
-      const Chunk<A> v = load_chunk(x + o, at.size, aligned);
-      Chunk<A> g = load_chunk(dx + o, at.size, aligned);
-      each_in_chunk([&](int k) { g[k] = slope[k] * g[k] - constant[k] - linear[k] * (v[k] - m[k]); });
-      store_chunk(dx + o, g, at.size, aligned);
-    }
+    constexpr int kAhead = kRowsAhead<T, 64, kAligned>;
+    RawChunk<T> of_x[kAhead], of_dx[kAhead];
+    walk_rows<kAhead>(
+        groups.first(at), groups.last(at), 1,
+        [&](int j, int64_t row) {
+          of_x[j] = load_raw<kAligned>(x + row * c + at.c, size);
+          of_dx[j] = load_raw<kAligned>(dx + row * c + at.c, size);
+        },
+        [&](int j, int64_t row) {
+          const Chunk<A> v = of_x[j].numbers();
+          Chunk<A> g = of_dx[j].numbers();
+          each_in_chunk([&](int k) { g[k] = slope[k] * g[k] - constant[k] - linear[k] * (v[k] - m[k]); });
+          store_chunk(dx + row * c + at.c, g, size, kAligned);
+        });
   }
 };
 
 template <class T>
 void input_gradient(Stream& s, const ConvNormGradArgs& a, const Tensor& sums) {
   using A = acc_t<T>;
-  const int64_t rows = a.x.shape.rows();
-  const InputGradient<T> f{{(rows + kRowsAtOnce - 1) / kRowsAtOnce, a.x.shape.c},
-                           rows,
+  const int c = a.x.shape.c;
+  const InputGradient<T> f{RowGroups(a.x.shape.rows(), c),
                            a.x.as<T>(),
                            a.dx.as<T>(),
                            a.norm.mean.as<A>(),
                            a.norm.rstd.as<A>(),
                            a.norm.gamma.as<A>(),
                            sums.as<A>(),
-                           a.x.shape.c % kChunk == 0 && all_aligned({a.x.data, a.dx.data})};
-  for_each(s, f.chunks.count(), f);
+                           c % kChunk == 0 && all_aligned({a.x.data, a.dx.data, a.norm.mean.data, a.norm.rstd.data,
+                                                           a.norm.gamma.data, sums.data})};
+  for_each(s, f.groups.chunks.count(), f);
 }
 
 void check_sums(const Tensor& sums, const Tensor& x) {

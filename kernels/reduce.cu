@@ -9,12 +9,23 @@ namespace {
 
 template <class T>
 struct Elements {
+  using Row = RawChunk<T>;
+  static constexpr int kAhead = kRowsAhead<T, 64>;
   const T* x;
   int c;
-  bool aligned;
-  TT_HD int begin(int, int) const { return 0; }
-  TT_HD void add(int, int64_t row, int first, int size, Chunk<acc_t<T>> (&sums)[1]) const {
-    const Chunk<acc_t<T>> v = load_chunk(x + row * c + first, size, aligned);
+  bool is_aligned;
+  TT_HD bool aligned() const { return is_aligned; }
+  template <bool kAligned>
+  TT_HD int begin(int, int) const {
+    return 0;
+  }
+  template <bool kAligned>
+  TT_HD void read(Row& to, int64_t row, int first, int size) const {
+    to = load_raw<kAligned>(x + row * c + first, size);
+  }
+  template <bool kAligned>
+  TT_HD void add(int, const Row& of, int64_t, int, int, Chunk<acc_t<T>> (&sums)[1]) const {
+    const Chunk<acc_t<T>> v = of.numbers();
     each_in_chunk([&](int k) { sums[0][k] += v[k]; });
   }
 };

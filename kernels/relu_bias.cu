@@ -9,17 +9,30 @@ namespace {
 template <class T>
 struct Masked {
   using A = acc_t<T>;
+  static constexpr int kAhead = kRowsAhead<T, 32>;
+  struct Row {
+    RawChunk<T> y, dy;
+  };
   const T* y;
   T* dy;
   int c;
-  bool aligned;
-  TT_HD int begin(int, int) const { return 0; }
-  TT_HD void add(int, int64_t row, int first, int size, Chunk<A> (&sums)[1]) const {
+  bool is_aligned;
+  TT_HD bool aligned() const { return is_aligned; }
+  template <bool kAligned>
+  TT_HD int begin(int, int) const {
+    return 0;
+  }
+  template <bool kAligned>
+  TT_HD void read(Row& to, int64_t row, int first, int size) const {
     const int64_t o = row * c + first;
-    const unsigned passed = bits_of<T>(load_chunk(y + o, size, aligned), size);  // fewer registers than eight numbers
-    Chunk<A> slope = load_chunk(dy + o, size, aligned);
+    to = {load_raw<kAligned>(y + o, size), load_raw<kAligned>(dy + o, size)};
+  }
+  template <bool kAligned>
+  TT_HD void add(int, const Row& of, int64_t row, int first, int size, Chunk<A> (&sums)[1]) const {
+    const unsigned passed = bits_of<T>(of.y.numbers(), size);  // fewer registers than eight numbers
+    Chunk<A> slope = of.dy.numbers();
     each_in_chunk([&](int k) { slope[k] = passed & 1u << k ? slope[k] : A(0); });
-    store_chunk(dy + o, slope, size, aligned);
+    store_chunk(dy + row * c + first, slope, size, kAligned);
     each_in_chunk([&](int k) { sums[0][k] += slope[k]; });
   }
 };

@@ -3,6 +3,7 @@
 // in a fixed tree, and a second kernel folds the slabs. No atomics: the same bits on every run.
 #include "kernels/core/chunk.h"
 #include "kernels/core/launch.h"
+#include "kernels/core/rows_ahead.h"
 
 namespace telltale {
 
@@ -43,8 +44,9 @@ struct ColumnTiles {
   }
 };
 
-/// First level: partial[slab][k][c] = Σ over the slab's rows of term k. Terms: `begin(c, size)` loads what a lane's
-/// channels need, `add(begun, row, c, size, sums)` adds one row's terms.
+/// First level: partial[slab][k][c] = Σ over the slab's rows of term k. Terms: `begin<kAligned>(c, size)` loads what a
+/// lane's channels need, `read<kAligned>(row's, row, c, size)` a row's inputs as they lie in memory, a few rows ahead
+/// of `add<kAligned>(begun, row's, row, c, size, sums)`, which adds the row's terms. kAligned: as `aligned()` says.
 template <class A, int K, class Terms>
 struct ColumnSums {
   struct Shared {
@@ -54,15 +56,22 @@ struct ColumnSums {
   Terms terms;
   A* partial;
 
+  template <bool kAligned>
+  TT_HD void add(const ColumnTiles::Part& p, int size, Chunk<A> (&sums)[K]) const {
+    const auto begun = terms.template begin<kAligned>(p.c, size);
+    constexpr int kAhead = kAligned ? Terms::kAhead : 1;
+    typename Terms::Row rows[kAhead];
+    walk_rows<kAhead>(
+        p.first, p.last, tiles.row_lanes(),
+        [&](int j, int64_t row) { terms.template read<kAligned>(rows[j], row, p.c, size); },
+        [&](int j, int64_t row) { terms.template add<kAligned>(begun, rows[j], row, p.c, size, sums); });
+  }
   TT_HD void operator()(const Block<ColumnTiles::kLanes>& b, Shared& shared) const {
     b.each([&](int t) {
       const ColumnTiles::Part p = tiles.part(b.index, t);
       Chunk<A> sums[K];
       for (int k = 0; k < K; ++k) sums[k] = chunk_of(A(0));
-      if (p.size > 0) {
-        const auto begun = terms.begin(p.c, p.size);
-        for (int64_t row = p.first; row < p.last; row += tiles.row_lanes()) terms.add(begun, row, p.c, p.size, sums);
-      }
+      if (p.size > 0) kSumsAligned<A>&& terms.aligned() ? add<true>(p, kChunk, sums) : add<false>(p, p.size, sums);
       for (int k = 0; k < K; ++k) {
         for (int j = 0; j < kChunk; ++j) shared.v[k][j][t] = sums[k][j];
       }
