@@ -20,9 +20,9 @@ struct Moments {
   }
 };
 
-/// First level: moments of a slab's rows, less the tensor's first row, so that a large mean costs no digits. A lane sums
-/// differences to its own first value: squares then cancel no more than the few rows it sees allow, whatever the first
-/// row is.
+/// First level: moments of a slab's rows, less the tensor's first row, so that a large mean costs no digits. A lane
+/// sums differences to its own first value: squares then cancel no more than the few rows it sees allow, whatever the
+/// first row is.
 template <class T>
 struct ChannelMoments {
   using A = acc_t<T>;
