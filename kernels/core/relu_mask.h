@@ -8,10 +8,11 @@ namespace telltale {
 /// Where backward has relu's mask from.
 enum class Mask : uint8_t { none, recomputed, packed };
 
-/// Whether relu lets v through once it is stored: in 16 bits a small v may be stored as 0.
+/// Whether relu lets v through once it is stored: in 16 bits, half of the smallest number and less is stored as 0.
 template <class T>
 TT_HD bool passes(acc_t<T> v) {
-  return load(store<T>(v)) > 0;
+  constexpr acc_t<T> kLimit = std::is_same_v<T, f16> ? 0x1p-25f : std::is_same_v<T, bf16> ? 0x1p-134f : 0;
+  return v > kLimit;
 }
 
 /// The bits of a chunk.
