@@ -1,11 +1,13 @@
 // Convolutions of a GPU by cuDNN: bias, residual and ReLU in the convolution, other activations after it. f64, empty
-// batches and what cuDNN refuses go to the oracle. In 16 bits the bias and dw are rounded to 16 bits on their way.
+// batches and what cuDNN refuses go to the oracle; batches beyond 31-bit indices go in halves. In 16 bits the bias and
+// dw are rounded to 16 bits on their way.
 #include "kernels/conv_cudnn.h"
 
 #if TT_CUDNN
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <optional>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "kernels/cast.h"
 #include "kernels/conv_cudnn_plan.h"
 #include "kernels/conv_cudnn_run.h"
+#include "kernels/conv_halves.h"
 #include "kernels/core/buffer.h"
 #include "kernels/core/matrix_math.h"
 #include "kernels/pointwise.h"
@@ -29,7 +32,6 @@ using cudnn::ConvPointers;
 using cudnn::kTimed;
 using cudnn::kWorkspace;
 using cudnn::Plan;
-using cudnn::seconds_of;
 using Kind = ConvOp::Kind;
 
 constexpr int kCompiled = 2;             // of cudnn::kTimed plans, those that take cuDNN seconds to compile,
@@ -77,46 +79,51 @@ class ConvPlans {
     std::vector<Plan> plans;
     try {
       graph.emplace(op, *target_);
-      if (const std::optional<cudnn::Engine> known = file_->find(op.key())) {
-        if (std::optional<Plan> plan = graph->plan(*known)) return Entry{std::move(*graph), std::move(*plan)};
-      }
+      if (std::optional<Plan> plan = graph->remembered(file_->find(op.key())))
+        return Entry{std::move(*graph), std::move(*plan)};
       const double flops = 2.0 * double(op.y.numel()) * op.w.h * op.w.w * op.x.c;
       plans = graph->candidates(kTimed, kWorkspace, flops < kWorthCompiling ? 0 : kCompiled);
       if (plans.empty()) plans = graph->candidates(1, kWorkspace, 1);
     } catch (const DeviceError& e) {
       std::fprintf(stderr, "%s\n", e.what());
     }
-    if (plans.empty()) {
+    const std::optional<size_t> best = plans.empty() ? std::nullopt : fastest(s, op, *graph, plans, p);
+    if (!best) {
       std::fprintf(stderr, "cuDNN has no plan for %s: the slow reference computes it\n", op.key().c_str());
       return std::nullopt;
     }
-    const size_t best = plans.size() > 1 ? fastest(s, op, *graph, plans, p) : 0;
-    file_->add(op.key(), plans[best].engine);
-    return Entry{std::move(*graph), std::move(plans[best])};
+    return Entry{std::move(*graph), std::move(plans[*best])};
   }
 
-  static size_t fastest(Stream& s, const ConvOp& op, const ConvGraph& graph, const std::vector<Plan>& plans,
-                        ConvPointers p) {
-    size_t bytes = 0, best = 0;
-    for (const Plan& plan : plans) bytes = std::max(bytes, plan.workspace);
+  /// The fastest of the plans that run, which the user's cache remembers. Where memory is too short to try them, the
+  /// one that needs least, until the next time.
+  std::optional<size_t> fastest(Stream& s, const ConvOp& op, const ConvGraph& graph, const std::vector<Plan>& plans,
+                                ConvPointers p) {
+    const auto less = [](const Plan& a, const Plan& b) { return a.workspace < b.workspace; };
+    Buffer workspace, instead;
     try {
-      const Buffer workspace(s.place(), std::max<size_t>(bytes, 256));
+      const size_t most = std::max_element(plans.begin(), plans.end(), less)->workspace;
+      workspace = Buffer(s.place(), std::max<size_t>(most, 256));
       // A result that is also read must stay as it is.
       void*& result = op.kind == Kind::forward ? p.y : op.kind == Kind::input_grad ? p.x : p.w;
       const Shape& shape = op.kind == Kind::forward ? op.y : op.kind == Kind::input_grad ? op.x : op.w;
-      const bool spared = op.add || result == p.residual;
-      const Buffer instead(s.place(), spared ? size_t(shape.numel()) * size_of(op.dtype) : 0);
-      if (spared) result = instead.data();
-      double least = 0;
-      for (size_t i = 0; i < plans.size(); ++i) {
-        const double t = seconds_of(s, [&] { graph.run(plans[i], p, workspace.data()); });
-        if (i == 0 || t < least) {
-          least = t;
-          best = i;
-        }
+      if (op.add || result == p.residual) {
+        instead = Buffer(s.place(), size_t(shape.numel()) * size_of(op.dtype));
+        result = instead.data();
       }
-    } catch (const DeviceError&) {  // no memory to try them: what cuDNN prefers will do
+    } catch (const DeviceError&) {
+      return std::min_element(plans.begin(), plans.end(), less) - plans.begin();
     }
+    std::optional<size_t> best;
+    double least = std::numeric_limits<double>::infinity();
+    for (size_t i = 0; i < plans.size(); ++i) {
+      const auto run = [&] { graph.run(plans[i], p, workspace.data()); };
+      const std::optional<double> t = cudnn::seconds_if_it_runs(s, run, least);
+      if (!t || *t >= least) continue;
+      least = *t;
+      best = i;
+    }
+    if (best) file_->add(op.key(), plans[*best].engine);
     return best;
   }
 
@@ -168,6 +175,11 @@ void forward(Stream& s, const ConvArgs& a, void* rounded_bias) {
 void conv_forward(Stream& s, const ConvArgs& a) {
   check(a);
   if (!is_for_cudnn(s, a.x, a.y)) return ref::conv_forward(s, a);
+  if (needs_halves(a.x, a.y)) {
+    const auto [first, second] = halves_of(a);
+    cuda::conv_forward(s, first);
+    return cuda::conv_forward(s, second);
+  }
   if (!a.packed) return forward(s, a, nullptr);
   ConvArgs read = a;
   read.w.data = a.packed.data;
@@ -178,6 +190,11 @@ void conv_forward(Stream& s, const ConvArgs& a) {
 void conv_backward(Stream& s, const ConvGradArgs& a) {
   check(a);
   if (!is_for_cudnn(s, a.x, a.dy)) return ref::conv_backward(s, a);
+  if (needs_halves(a.x, a.dy)) {
+    const auto [first, second] = halves_of(a);
+    cuda::conv_backward(s, first);
+    return cuda::conv_backward(s, second);
+  }
   if (a.dx && a.dx_mode != GradMode::ignore) {
     const ConvOp op = cudnn::input_grad_op(a, alignment_of({a.dx.data, a.w.data, a.dy.data}), tf32_allowed(s));
     const ConvPointers p{.x = a.dx.data, .w = a.w.data, .y = a.dy.data};

@@ -314,6 +314,14 @@ std::optional<Plan> ConvGraph::plan(const Engine& e) const {
   return build(std::move(config));
 }
 
+std::optional<Plan> ConvGraph::remembered(const std::optional<Engine>& known) const {
+  try {
+    return known ? plan(*known) : std::nullopt;
+  } catch (const DeviceError&) {
+    return std::nullopt;
+  }
+}
+
 void ConvGraph::run(const Plan& plan, const ConvPointers& p, void* workspace) const {
   std::vector<int64_t> uids = {kX, kW, kY};
   std::vector<void*> pointers = {p.x, p.w, p.y};

@@ -40,6 +40,8 @@ class ConvGraph {
   int configurations(bool compiled) const;
   /// The plan of one engine, or none where this target refuses it.
   std::optional<Plan> plan(const Engine&) const;
+  /// The same of what a file remembers, if it does; nothing, too, where cuDNN does not know its engine or knobs.
+  std::optional<Plan> remembered(const std::optional<Engine>&) const;
   /// Enqueues on the target's stream; throws DeviceError with cuDNN's words.
   void run(const Plan&, const ConvPointers&, void* workspace) const;
 

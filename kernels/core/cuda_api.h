@@ -51,6 +51,8 @@ void* end_capture(void* stream);
 /// Gives a recording up, whatever state it is in.
 void abandon_capture(void* stream);
 void launch_graph(void* graph, void* stream);
+/// After a failure that was caught: the next launch is not blamed for it. What broke the device for good stays.
+void forget_error();
 void destroy_graph(void* graph);
 
 }  // namespace telltale::cuda_api
