@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "kernels/cast.h"
+#include "kernels/core/chunk.h"
 #include "kernels/core/matrix_math.h"
 #include "kernels/core/shared_library.h"
 #include "kernels/matmul_product.h"
@@ -225,7 +226,8 @@ void linear_forward(Stream& s, const LinearArgs& a) {
   p.relu = a.act == Act::relu;
   p.bias = a.bias.data;
   p.tf32 = s.resource<MatrixMath>().tf32;
-  const bool rounds_bias = a.bias && a.bias.dtype != a.y.dtype;
+  // The epilogue reads the bias in y's type, and cuBLASLt asks for 16 bytes, though only in its kernels' behaviour.
+  const bool rounds_bias = a.bias && (a.bias.dtype != a.y.dtype || !all_aligned({a.bias.data}));
   const Tensor bias{nullptr, a.bias.shape, a.y.dtype};
   char* workspace = s.workspace(kWorkspace + (rounds_bias ? aligned(bias.bytes()) : 0)).as<char>();
   if (rounds_bias) {

@@ -78,6 +78,9 @@ std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool t
     HoleWindow window;
     if (c.net == std::string("deepfill_v2_window")) window = {graph.input({c.batch, 1, 1, 2}, DType::i32), 160};
     graph.output(deepfill_v2(graph, image, mask, 48, window).refined);
+  } else if (std::string(c.net).starts_with("official")) {
+    const Value image = graph.input({c.batch, size, size, 3}), mask = graph.input({c.batch, size, size, 1});
+    graph.output(generator_net(c.net).build(graph, image, mask, 24).refined);
   } else {
     graph.output(detector_net(c.net).build(graph, graph.input({c.batch, size, size, 3}), {}));
   }
@@ -207,7 +210,8 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                                          Case{"alexnet", 1, false}, Case{"vgg11", 1, false},
                                          Case{"resnet18", 64, false}, Case{"resnet50", 1, false},
                                          Case{"resnet50", 64, false}, Case{"deepfill_v2", 1, false},
-                                         Case{"deepfill_v2", 32, false}, Case{"deepfill_v2_window", 16, false}),
+                                         Case{"deepfill_v2", 32, false}, Case{"deepfill_v2_window", 16, false},
+                                         Case{"deepfill_v2", 16, true}, Case{"official", 16, true}),
                          [](const auto& info) { return name_of(info.param); });
 
 /// A stem's two operations over blocks, and how much workspace their first plans take beside those of the 7×7 filter.

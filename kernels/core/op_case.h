@@ -30,6 +30,8 @@ class CaseRun {
   const DType dtype;  ///< of the activations
   const Mode mode;
   Random random;
+  /// A test's tensors all start where a plan would place them; otherwise every other one starts an element off.
+  bool aligned = false;
 
   bool is_test() const { return mode == Mode::test; }
   bool is_f64() const { return dtype == DType::f64; }

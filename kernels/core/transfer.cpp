@@ -46,7 +46,11 @@ Uploader::Uploader(Stream& compute, size_t bytes) : compute_(&compute), bytes_(b
 }
 Uploader::Uploader(Uploader&&) noexcept = default;
 Uploader::~Uploader() {
-  if (ring_) ring_->copies.sync();  // nothing may still read the slots
+  if (!ring_) return;
+  try {
+    ring_->copies.sync();         // nothing may still read the slots
+  } catch (const DeviceError&) {  // the device broke, which whoever runs on it has been told
+  }
 }
 
 void Uploader::send(Tensor to, const void* from) {
@@ -82,7 +86,11 @@ Downloader::Downloader(Stream& compute, size_t bytes) : compute_(&compute), byte
 }
 Downloader::Downloader(Downloader&&) noexcept = default;
 Downloader::~Downloader() {
-  if (slot_ && asked_) cuda_api::synchronize_event(slot_->arrived.handle);
+  if (!slot_ || !asked_) return;
+  try {
+    cuda_api::synchronize_event(slot_->arrived.handle);
+  } catch (const DeviceError&) {  // as above
+  }
 }
 
 void Downloader::request(Tensor from) {

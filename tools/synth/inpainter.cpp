@@ -68,6 +68,7 @@ Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
 void Inpainter::use(int side) {
   if (side == side_) return;
   program_.reset();  // never two in memory
+  side_ = 0;         // should the next not be built
   Graph graph;
   image_ = graph.input({batch_, size_, size_, 3});
   mask_ = graph.input({batch_, size_, size_, 1});

@@ -83,8 +83,11 @@ void Trainer::build_programs() {
     }
     try {
       program_ = std::make_unique<Program>(net_.graph, *stream_, options);
+      const int batch = std::min(micro_batch_, int(validation_rows_.size()));
+      detector_ = std::make_unique<Detector>(info_, *stream_, Detector::Settings{batch, size, compute});
     } catch (const DeviceError& e) {
       if (!stream_->is_cuda()) throw;
+      program_.reset();
       if (fixed || micro_batch_ == 1) {
         throw DeviceError(
             cat(e.what(), "; ", fitting_batch(settings_, *stream_, *dataset_), " images a pass would fit"));
@@ -93,9 +96,7 @@ void Trainer::build_programs() {
       micro_batch_ = divisor(recipe_.batch, micro_batch_ - 1);
     }
   }
-  const int batch = std::min(micro_batch_, int(validation_rows_.size()));
-  detector_ = std::make_unique<Detector>(info_, *stream_, Detector::Settings{batch, size, compute});
-  const int samples = std::max(micro_batch_, batch);
+  const int samples = std::max(micro_batch_, detector_->batch());
   target_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, DType::f32);
   losses_ = OwnedTensor(stream_->place(), {samples, 1, 1, loss_->terms()}, DType::f32);
   slopes_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute);
