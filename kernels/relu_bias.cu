@@ -29,9 +29,9 @@ struct Masked {
   }
   template <bool kAligned>
   TT_HD void add(int, const Row& of, int64_t row, int first, int size, Chunk<A> (&sums)[1]) const {
-    const unsigned passed = bits_of<T>(of.y.numbers(), size);  // fewer registers than eight numbers
+    const Chunk<A> v = of.y.numbers();
     Chunk<A> slope = of.dy.numbers();
-    each_in_chunk([&](int k) { slope[k] = passed & 1u << k ? slope[k] : A(0); });
+    each_in_chunk([&](int k) { slope[k] = passes<T>(v[k]) ? slope[k] : A(0); });
     store_chunk(dy + row * c + first, slope, size, kAligned);
     each_in_chunk([&](int k) { sums[0][k] += slope[k]; });
   }
