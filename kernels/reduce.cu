@@ -30,13 +30,6 @@ struct Elements {
   }
 };
 
-template <class A>
-struct WriteSum {
-  A* y;
-  bool accumulate;
-  TT_HD void operator()(int c, const A (&sum)[1]) const { y[c] = accumulate ? y[c] + sum[0] : sum[0]; }
-};
-
 template <class T>
 void column_sums_of(Stream& s, Tensor x, Tensor y, bool accumulate) {
   using A = acc_t<T>;

@@ -37,15 +37,6 @@ struct Masked {
   }
 };
 
-template <class A>
-struct WriteSum {
-  A* to;
-  GradMode mode;
-  TT_HD void operator()(int c, const A (&sum)[1]) const {
-    to[c] = mode == GradMode::accumulate ? to[c] + sum[0] : sum[0];
-  }
-};
-
 template <class T>
 void backward(Stream& s, const ReluBiasGradArgs& a) {
   using A = acc_t<T>;
@@ -56,7 +47,8 @@ void backward(Stream& s, const ReluBiasGradArgs& a) {
       s, tiles.grid(), ColumnSums<A, 1, Masked<T>>{tiles, {a.y.as<T>(), a.dy.as<T>(), tiles.c, aligned}, partial});
   if (a.mode == GradMode::ignore) return;
   using Fold = FoldSlabs<A, 1, WriteSum<A>>;
-  launch<Fold::kLanes>(s, Fold::grid(tiles.c), Fold{tiles.slabs, tiles.c, partial, {a.dbias.as<A>(), a.mode}});
+  launch<Fold::kLanes>(s, Fold::grid(tiles.c),
+                       Fold{tiles.slabs, tiles.c, partial, {a.dbias.as<A>(), a.mode == GradMode::accumulate}});
 }
 
 }  // namespace

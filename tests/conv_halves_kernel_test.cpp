@@ -4,6 +4,7 @@
 #include "kernels/conv_halves.h"
 #include "kernels/core/buffer.h"
 #include "kernels/core/host_values.h"
+#include "tests/devices.h"
 #include "tests/values.h"
 
 namespace telltale {
@@ -60,6 +61,30 @@ TEST(ConvHalvesNeeded, From31BitsOn) {
   EXPECT_TRUE(needs_halves(x, exceeds));
   EXPECT_TRUE(needs_halves(exceeds, x));
   EXPECT_FALSE(needs_halves(single, single));  // nothing to divide
+}
+
+class LargeBatch : public OnDevice {};
+INSTANTIATE_TEST_SUITE_P(Devices, LargeBatch, testing::Values("cuda"), device_label);
+
+/// VGG11's first convolution at batch 512: 2^31 numbers. Its last image is what it is alone.
+TEST_P(LargeBatch, LastImageIsRight) {
+  Stream s = stream();
+  const int n = 512;
+  const Shape filter{64, 3, 3, 3}, image{1, 256, 256, 3};
+  const ConvGeometry geometry{.pad = 1};
+  const OwnedTensor x(s.place(), {n, image.h, image.w, image.c}, DType::bf16), w(s.place(), filter, DType::bf16),
+      y(s.place(), {n, image.h, image.w, filter.n}, DType::bf16),
+      alone(s.place(), {1, image.h, image.w, filter.n}, DType::bf16);
+  const Tensor last_x = images_of(x, n - 1, n), last_y = images_of(y, n - 1, n);
+  ASSERT_TRUE(needs_halves(x, y));
+  fill_zero(s, x);
+  set_values(s, last_x, uniform_values(image.numel(), 1));
+  set_values(s, w, uniform_values(filter.numel(), 2));
+  conv_forward(s, {.x = x, .w = w, .y = y, .geometry = geometry});
+  conv_forward(s, {.x = last_x, .w = w, .y = alone, .geometry = geometry});
+  const std::vector<double> want = values_of(s, alone);
+  EXPECT_GT(relative_rms(want, std::vector<double>(want.size())), 0.99);  // not all zeros
+  EXPECT_LT(relative_rms(want, values_of(s, last_y)), 1e-2);              // engines may sum in another order
 }
 
 }  // namespace

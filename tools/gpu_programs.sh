@@ -2,5 +2,5 @@
 gpu_programs=(synth train eval infer parity bench)
 gpu_tests=(kernels_test capture_test golden_layers_test golden_nets_test golden_adversary_test losses_test losses_detection_test
   losses_golden_test losses_file_test engine_test chain_test check_mode_test loss_scale_test adversary_test generator_test
-  generator_inference_test cudnn_plan_test transfer_test stem_test gated_conv_kernel_test
+  generator_inference_test cudnn_plan_test transfer_test stem_test gated_conv_kernel_test conv_halves_kernel_test
   pipeline_resident_test)

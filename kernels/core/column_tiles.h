@@ -94,6 +94,14 @@ struct ColumnSums {
   }
 };
 
+/// For FoldSlabs: one sum a channel, written or added.
+template <class A>
+struct WriteSum {
+  A* to;
+  bool accumulate;
+  TT_HD void operator()(int c, const A (&sum)[1]) const { to[c] = accumulate ? to[c] + sum[0] : sum[0]; }
+};
+
 /// Second level: a CTA takes eight channels, 32 lanes to each. `finish(c, sums)` gets the K totals of channel c.
 template <class A, int K, class Finish>
 struct FoldSlabs {
