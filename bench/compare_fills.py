@@ -63,7 +63,7 @@ def fills(photo, hole):
 
 
 def ssim(a, b, hole):
-    """Mean over the hole; windows are cut at the image's edges, as tools/common/image_quality.cpp cuts them."""
+    """Mean over the hole; windows are cut at the image's edges, as models/inpainter/image_quality.cpp cuts them."""
     window = cv2.getGaussianKernel(11, 1.5, cv2.CV_64F)
 
     def blur(x):

@@ -7,10 +7,10 @@
 #include <cstring>
 #include <memory>
 
+#include "base/atomic_file.h"
+#include "base/check.h"
 #include "data/jpeg.h"
 #include "data/png.h"
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
 
 namespace telltale {
 

@@ -24,7 +24,7 @@ Grey read_grey(const std::string& path);
 
 /// Baseline JPEG, 4:2:0, quality in 1…100 (else UsageError).
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
-/// These write whole files or none (see kernels/core/atomic_file.h).
+/// These write whole files or none (see base/atomic_file.h).
 void write_jpeg(const std::string& path, const Image& image, int quality);
 void write_png(const std::string& path, const Image& image);
 void write_png(const std::string& path, const Grey& image);

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 
 namespace telltale {
 

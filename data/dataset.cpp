@@ -5,10 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <unordered_set>
 
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "base/sha256.h"
 #include "data/codec.h"
-#include "data/sha256.h"
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
 
 namespace telltale {
 

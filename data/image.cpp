@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 
 namespace telltale {
 

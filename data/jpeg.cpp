@@ -8,9 +8,9 @@
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "base/check.h"
 #include "data/codec.h"
 #include "data/exif.h"
-#include "kernels/core/check.h"
 
 namespace telltale {
 

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "base/atomic_file.h"
+#include "base/check.h"
 #include "data/codec.h"
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
 
 namespace telltale {
 

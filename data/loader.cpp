@@ -10,10 +10,10 @@
 #include <numeric>
 #include <thread>
 
+#include "base/check.h"
+#include "base/hash.h"
 #include "data/codec.h"
-#include "data/hash.h"
-#include "kernels/core/check.h"
-#include "kernels/core/philox.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 

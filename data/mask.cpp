@@ -6,9 +6,9 @@
 #include <numbers>
 #include <utility>
 
-#include "data/hash.h"
-#include "kernels/core/check.h"
-#include "kernels/core/philox.h"
+#include "base/check.h"
+#include "base/hash.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 namespace {

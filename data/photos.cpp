@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <unordered_map>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 
 namespace telltale {
 

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <memory>
 
+#include "base/check.h"
 #include "data/codec.h"
-#include "kernels/core/check.h"
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-function"

@@ -2,7 +2,7 @@
 // Surfaces of the procedural scenes (scenes.h): colours in linear light, noise and textures.
 #include <cstdint>
 
-#include "kernels/core/philox.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/check.h"
 #include "data/scene_paint.h"
-#include "kernels/core/check.h"
 
 namespace telltale {
 

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "kernels/core/check.h"
-#include "kernels/core/philox.h"
+#include "base/check.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 

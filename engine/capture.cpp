@@ -1,8 +1,8 @@
 #include "engine/capture.h"
 
-#include "kernels/core/check.h"
-#include "kernels/core/cuda_api.h"
-#include "kernels/core/host_work.h"
+#include "base/check.h"
+#include "kernels/device/cuda_api.h"
+#include "kernels/device/host_work.h"
 
 namespace telltale {
 namespace {

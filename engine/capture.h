@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "kernels/core/stream.h"
+#include "kernels/device/stream.h"
 
 namespace telltale {
 

@@ -3,8 +3,8 @@
 #include <cmath>
 #include <functional>
 
-#include "kernels/core/buffer.h"
-#include "kernels/core/host_values.h"
+#include "kernels/device/buffer.h"
+#include "kernels/device/host_values.h"
 
 namespace telltale {
 namespace {

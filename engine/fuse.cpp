@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "engine/graph.h"
-#include "engine/layers_chain.h"
-#include "engine/layers_stem.h"
+#include "engine/layers/chain.h"
+#include "engine/layers/stem.h"
 
 namespace telltale {
 namespace {

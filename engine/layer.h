@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -2,7 +2,7 @@
 // What a training program asks of a loss.
 #include <string>
 
-#include "kernels/core/stream.h"
+#include "kernels/device/stream.h"
 
 namespace telltale {
 

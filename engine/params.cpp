@@ -5,8 +5,8 @@
 #include <numbers>
 
 #include "engine/graph.h"
-#include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
+#include "kernels/device/host_values.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 namespace {

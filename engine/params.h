@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/layer.h"
-#include "kernels/core/buffer.h"
+#include "kernels/device/buffer.h"
 
 namespace telltale {
 

@@ -8,7 +8,7 @@
 #include "engine/optimizer.h"
 #include "engine/params.h"
 #include "engine/plan.h"
-#include "kernels/core/transfer.h"
+#include "kernels/device/transfer.h"
 #include "kernels/loss_scale.h"
 
 namespace telltale {

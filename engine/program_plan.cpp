@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "engine/program.h"
-#include "kernels/core/cuda_api.h"
+#include "kernels/device/cuda_api.h"
 
 namespace telltale {
 namespace {

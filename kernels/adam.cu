@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "kernels/adam.h"
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/chunk.h"
 
 namespace telltale {
 namespace {

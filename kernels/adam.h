@@ -1,6 +1,6 @@
 #pragma once
 // Adam (Kingma & Ba 2015, alg. 1, in PyTorch's form) over flat buffers: one pass for a whole net.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

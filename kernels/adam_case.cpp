@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "kernels/adam.h"
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 
 namespace telltale {
 namespace {

@@ -1,7 +1,7 @@
 // Changing type and layout over chunks.
 #include "kernels/cast.h"
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/chunk.h"
 
 namespace telltale {
 namespace {

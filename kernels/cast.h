@@ -2,7 +2,7 @@
 // Changing element type and layout.
 #include <initializer_list>
 
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -2,9 +2,9 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/case/op_case.h"
 #include "kernels/cast.h"
-#include "kernels/core/half.h"
-#include "kernels/core/op_case.h"
+#include "kernels/device/half.h"
 
 namespace telltale {
 namespace {

@@ -1,6 +1,6 @@
 #include "kernels/concat.h"
-#include "kernels/core/channel_chunks.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/channel_chunks.h"
 
 namespace telltale {
 namespace {

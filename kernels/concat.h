@@ -2,7 +2,7 @@
 // Joining and splitting channels.
 #include <span>
 
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

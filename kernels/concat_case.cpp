@@ -1,5 +1,5 @@
+#include "kernels/case/op_case.h"
 #include "kernels/concat.h"
-#include "kernels/core/op_case.h"
 
 namespace telltale {
 namespace {

@@ -1,8 +1,8 @@
 // Dropout over chunks: a chunk takes two Philox blocks, so an element's draw depends on its index alone.
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
-#include "kernels/core/philox.h"
+#include "kernels/device/launch.h"
+#include "kernels/device/philox.h"
 #include "kernels/dropout.h"
+#include "kernels/parts/chunk.h"
 
 namespace telltale {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 // Dropout (Srivastava et al. 2014), scaled by 1/(1−p) in training.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

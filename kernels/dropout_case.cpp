@@ -1,7 +1,7 @@
 // Dropout against the draw its contract states, word for word, and against its share.
 #include <cmath>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/dropout.h"
 
 namespace telltale {

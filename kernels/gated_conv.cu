@@ -1,8 +1,8 @@
-#include "kernels/core/approximate_math.h"
-#include "kernels/core/channel_chunks.h"
-#include "kernels/core/launch.h"
-#include "kernels/core/math.h"
+#include "kernels/device/launch.h"
 #include "kernels/gated_conv.h"
+#include "kernels/parts/approximate_math.h"
+#include "kernels/parts/channel_chunks.h"
+#include "kernels/parts/math.h"
 
 namespace telltale {
 namespace {

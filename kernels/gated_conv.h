@@ -1,7 +1,7 @@
 #pragma once
 // The gate of a gated convolution (Yu et al. 2019, "Free-form image inpainting with gated convolution", §3.1): one
 // convolution of 2C channels gives value and gate, this op fuses act(value)·sigmoid(gate).
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,8 +1,8 @@
 // The gate, and the convolution with it, against their formulas in double.
 #include <cmath>
 
-#include "kernels/conv_gated.h"
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
+#include "kernels/conv/gated.h"
 #include "kernels/gated_conv.h"
 
 namespace telltale {

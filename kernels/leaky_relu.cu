@@ -1,7 +1,7 @@
 // Leaky ReLU over chunks.
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
 #include "kernels/leaky_relu.h"
+#include "kernels/parts/chunk.h"
 
 namespace telltale {
 namespace {

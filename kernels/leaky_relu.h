@@ -1,6 +1,6 @@
 #pragma once
 // Leaky ReLU (Maas et al. 2013).
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

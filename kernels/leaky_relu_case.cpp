@@ -1,5 +1,5 @@
 // Leaky ReLU against its formula, in place and not.
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/leaky_relu.h"
 
 namespace telltale {

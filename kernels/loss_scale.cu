@@ -1,4 +1,4 @@
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
 #include "kernels/loss_scale.h"
 
 namespace telltale {

@@ -1,6 +1,6 @@
 #pragma once
 // Dynamic loss scaling for f16 (Micikevicius 2018, §3.2), all on the device, so that a captured step needs no host.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

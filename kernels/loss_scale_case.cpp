@@ -1,5 +1,5 @@
 // The loss scale against a list of what it must be after each step.
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/loss_scale.h"
 
 namespace telltale {

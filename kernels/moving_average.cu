@@ -1,7 +1,7 @@
 // A moving average over chunks.
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
 #include "kernels/moving_average.h"
+#include "kernels/parts/chunk.h"
 
 namespace telltale {
 namespace {

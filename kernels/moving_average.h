@@ -1,6 +1,6 @@
 #pragma once
 // The exponential moving average of a net's parameters.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

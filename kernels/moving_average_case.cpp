@@ -1,5 +1,5 @@
 // A moving average against its formula.
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/moving_average.h"
 
 namespace telltale {

@@ -1,7 +1,7 @@
 // Element-wise kernels over chunks: one source for both devices.
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
-#include "kernels/core/math.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/chunk.h"
+#include "kernels/parts/math.h"
 #include "kernels/pointwise.h"
 
 namespace telltale {

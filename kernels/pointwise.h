@@ -1,6 +1,6 @@
 #pragma once
 // Element-wise ops; x, y and their gradients share shape and type.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,8 +1,8 @@
 // Element-wise ops against their formulas in double, also in place and accumulating.
 #include <cmath>
 
-#include "kernels/core/math.h"
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
+#include "kernels/parts/math.h"
 #include "kernels/pointwise.h"
 
 namespace telltale {

@@ -1,7 +1,7 @@
 // Pooling over chunks of channels: forward gathers a window, backward gathers the windows over a pixel.
 #include <limits>
 
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
 #include "kernels/pool_max.h"
 
 namespace telltale {

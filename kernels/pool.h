@@ -1,6 +1,6 @@
 #pragma once
 // Pooling over square windows and over adaptive ones.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/pool.h"
 
 namespace telltale {

@@ -1,7 +1,7 @@
 #pragma once
 // Max pooling's bodies. Where windows are known when compiling, chunks are whole and aligned and an image has fewer
 // than 2³¹ numbers, so that places within it are cheap to find.
-#include "kernels/core/half_pairs.h"
+#include "kernels/parts/half_pairs.h"
 #include "kernels/pool.h"
 #include "kernels/pool_windows.h"
 

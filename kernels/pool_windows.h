@@ -1,8 +1,8 @@
 #pragma once
 // Where pooling's windows lie.
-#include "kernels/core/chunk.h"
-#include "kernels/core/divisor.h"
-#include "kernels/core/math.h"
+#include "kernels/parts/chunk.h"
+#include "kernels/parts/divisor.h"
+#include "kernels/parts/math.h"
 
 namespace telltale {
 

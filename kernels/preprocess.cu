@@ -1,6 +1,6 @@
-#include "kernels/core/chunk.h"
-#include "kernels/core/launch.h"
-#include "kernels/core/triangle.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/chunk.h"
+#include "kernels/parts/triangle.h"
 #include "kernels/preprocess.h"
 #include "kernels/space_to_depth.h"
 

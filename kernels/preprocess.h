@@ -1,6 +1,6 @@
 #pragma once
 // From bytes to a network's input in one pass.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

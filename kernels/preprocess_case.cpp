@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/preprocess.h"
 #include "kernels/space_to_depth_definition.h"
 

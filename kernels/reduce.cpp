@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/core/row_blocks.h"
+#include "kernels/parts/row_blocks.h"
 
 namespace telltale::cpu {
 namespace {

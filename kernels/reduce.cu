@@ -1,7 +1,7 @@
 // The device's sums: two levels, folded in a fixed tree.
 #include <atomic>
 
-#include "kernels/core/column_tiles.h"
+#include "kernels/parts/column_tiles.h"
 #include "kernels/reduce.h"
 
 namespace telltale {

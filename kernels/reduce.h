@@ -1,6 +1,6 @@
 #pragma once
 // Sums in a fixed order: the same bits on every run.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,6 +1,6 @@
 #include "kernels/relu_bias.h"
 
-#include "kernels/core/row_blocks.h"
+#include "kernels/parts/row_blocks.h"
 #include "kernels/reduce.h"
 
 namespace telltale {

@@ -1,6 +1,6 @@
 // The device's form: column sums by tiles and slabs whose terms also write what they sum.
-#include "kernels/core/column_tiles.h"
-#include "kernels/core/relu_mask.h"
+#include "kernels/parts/column_tiles.h"
+#include "kernels/parts/relu_mask.h"
 #include "kernels/relu_bias.h"
 
 namespace telltale::cuda {

@@ -1,6 +1,6 @@
 #pragma once
 // Backward of y = relu(x + bias) in one pass.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,7 +1,7 @@
 // Relu and bias backward against sums in long double.
 #include <cmath>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/relu_bias.h"
 
 namespace telltale {

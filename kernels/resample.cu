@@ -1,6 +1,6 @@
-#include "kernels/core/channel_chunks.h"
-#include "kernels/core/launch.h"
-#include "kernels/core/triangle.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/channel_chunks.h"
+#include "kernels/parts/triangle.h"
 #include "kernels/resample.h"
 
 namespace telltale {

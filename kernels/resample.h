@@ -1,6 +1,6 @@
 #pragma once
 // Resizing feature maps and images.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,6 +1,6 @@
 #include <cmath>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/resample.h"
 
 namespace telltale {

@@ -1,4 +1,4 @@
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
 #include "kernels/space_to_depth.h"
 
 namespace telltale {

@@ -1,7 +1,7 @@
 #pragma once
 // A network's stem by space-to-depth: the 7×7 convolution of stride 2 and pad 3 over three colours is a 4×4 convolution
 // of stride 1 over blocks of 2×2 pixels, exactly; and 16 channels are what tensor cores take.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

@@ -1,6 +1,6 @@
 // The 4×4 filter over blocks against its definition: with it, a convolution gives what the 7×7 filter gives.
-#include "kernels/conv.h"
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
+#include "kernels/conv/conv.h"
 #include "kernels/space_to_depth_definition.h"
 
 namespace telltale {

@@ -1,5 +1,5 @@
-#include "kernels/core/channel_chunks.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/launch.h"
+#include "kernels/parts/channel_chunks.h"
 #include "kernels/window.h"
 
 namespace telltale {

@@ -1,6 +1,6 @@
 #pragma once
 // Windows of a batch's images, elsewhere in every sample: cut out, and put back.
-#include "kernels/core/dispatch.h"
+#include "kernels/device/dispatch.h"
 
 namespace telltale {
 

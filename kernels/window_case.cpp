@@ -1,7 +1,7 @@
 // Windows against their definition.
 #include <algorithm>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
 #include "kernels/window.h"
 
 namespace telltale {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/core/buffer.h"
-#include "kernels/core/check.h"
-#include "kernels/core/host_values.h"
+#include "base/check.h"
+#include "kernels/device/buffer.h"
+#include "kernels/device/host_values.h"
 #include "losses/registry.h"
 
 namespace telltale {

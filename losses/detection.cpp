@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "losses/registry.h"
 
 namespace telltale {

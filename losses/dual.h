@@ -2,7 +2,7 @@
 // Forward-mode differentiation: a formula written once gives its value and its slopes.
 #include <cmath>
 
-#include "kernels/core/math.h"
+#include "kernels/parts/math.h"
 
 namespace telltale {
 

@@ -6,7 +6,7 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 
 namespace telltale {
 namespace {

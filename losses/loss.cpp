@@ -4,7 +4,7 @@
 #include <iomanip>
 #include <limits>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "losses/registry.h"
 
 namespace telltale {

@@ -11,9 +11,9 @@
 #include <map>
 #include <memory>
 
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
-#include "kernels/core/device_module.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
+#include "kernels/device/device_module.h"
 #include "losses/embedded_headers.h"
 #include "losses/loss.h"
 #include "losses/nvrtc.h"

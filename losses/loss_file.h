@@ -2,7 +2,7 @@
 // Losses that are compiled on the machine that trains, from a file such as those in this folder.
 #include <string>
 
-#include "kernels/core/stream.h"
+#include "kernels/device/stream.h"
 
 namespace telltale {
 

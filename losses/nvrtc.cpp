@@ -2,7 +2,7 @@
 
 #include <dlfcn.h>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "losses/loss_file.h"
 
 namespace telltale {

@@ -3,7 +3,7 @@
 // lacks.
 #include <limits>
 
-#include "kernels/core/half.h"
+#include "kernels/device/half.h"
 #include "losses/bce.h"
 #include "losses/box_geometry.h"
 #include "losses/detection_terms.h"

@@ -25,8 +25,8 @@ __device__ void each_row(int64_t n, const K& row) {
 }
 }  // namespace telltale
 #else
-#include "kernels/core/dispatch.h"
-#include "kernels/core/launch.h"
+#include "kernels/device/dispatch.h"
+#include "kernels/device/launch.h"
 #include "losses/loss_file.h"
 #include "losses/registry.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 // Where losses are checked: kinks, ties and degenerate inputs among ordinary ones.
-#include "kernels/core/philox.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/layers.h"
+#include "engine/layers/all.h"
 #include "nets/nets.h"
 
 namespace telltale {

@@ -1,5 +1,5 @@
 // DeepFillv2's discriminator (Yu et al. 2019, section 3.3): every point of its output judges the patch it sees.
-#include "engine/layers_adversary.h"
+#include "engine/layers/adversary.h"
 #include "nets/build.h"
 
 namespace telltale {

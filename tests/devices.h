@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "kernels/core/stream.h"
+#include "kernels/device/stream.h"
 
 namespace telltale {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/program.h"
-#include "kernels/core/host_values.h"
+#include "kernels/device/host_values.h"
 #include "weights/names.h"
 #include "weights/safetensors.h"
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/core/philox.h"
+#include "kernels/device/philox.h"
 
 namespace telltale {
 

@@ -1,8 +1,8 @@
 // mask_sheet: a picture of what each mask law draws.
+#include "base/args.h"
 #include "data/codec.h"
 #include "data/draw.h"
 #include "data/mask.h"
-#include "tools/common/args.h"
 
 namespace telltale {
 namespace {

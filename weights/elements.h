@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/core/half.h"
+#include "kernels/device/half.h"
 #include "weights/state_dict.h"
 
 namespace telltale {

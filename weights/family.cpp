@@ -4,7 +4,7 @@
 #include <map>
 #include <string_view>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "weights/names.h"
 
 namespace telltale {

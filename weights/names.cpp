@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
-#include "kernels/core/check.h"
-#include "kernels/core/host_values.h"
+#include "base/check.h"
+#include "kernels/device/host_values.h"
 #include "weights/elements.h"
 
 namespace telltale {

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <unordered_map>
 
-#include "weights/byte_reader.h"
+#include "base/byte_reader.h"
 
 namespace telltale {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "weights/byte_reader.h"
+#include "base/byte_reader.h"
 #include "weights/elements.h"
 #include "weights/pth_storage.h"
 

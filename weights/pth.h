@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "weights/mapped_file.h"
+#include "base/mapped_file.h"
 #include "weights/safetensors.h"
 #include "weights/state_dict.h"
 

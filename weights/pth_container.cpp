@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "weights/byte_reader.h"
+#include "base/byte_reader.h"
 #include "weights/pth_storage.h"
 #include "weights/zip.h"
 

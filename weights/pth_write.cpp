@@ -1,8 +1,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/check.h"
+#include "base/atomic_file.h"
+#include "base/check.h"
 #include "weights/pth.h"
 #include "weights/pth_storage.h"
 #include "weights/zip.h"

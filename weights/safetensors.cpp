@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "kernels/core/atomic_file.h"
-#include "weights/byte_reader.h"
+#include "base/atomic_file.h"
+#include "base/byte_reader.h"
 #include "weights/elements.h"
 
 namespace telltale {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "weights/mapped_file.h"
+#include "base/mapped_file.h"
 #include "weights/state_dict.h"
 
 namespace telltale {
@@ -46,7 +46,7 @@ class Safetensors {
   MappedFile file_;
 };
 
-/// Writes all or nothing (kernels/core/atomic_file.h), one tensor in memory at a time; values are rounded to each
+/// Writes all or nothing (base/atomic_file.h), one tensor in memory at a time; values are rounded to each
 /// info's dtype. Larger element types come first, so that every tensor is aligned; otherwise order is kept. Throws
 /// DataError on duplicate names, on a tensor that yields another number of values than its shape, and when writing
 /// fails.

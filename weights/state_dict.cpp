@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "weights/elements.h"
 
 namespace telltale {

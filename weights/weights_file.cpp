@@ -1,6 +1,6 @@
 #include "weights/weights_file.h"
 
-#include "weights/byte_reader.h"
+#include "base/byte_reader.h"
 
 namespace telltale {
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <set>
 
-#include "weights/byte_reader.h"
+#include "base/byte_reader.h"
 
 namespace telltale {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kernels/core/atomic_file.h"
+#include "base/atomic_file.h"
 
 namespace telltale {
 

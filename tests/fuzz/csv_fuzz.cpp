@@ -1,6 +1,6 @@
 // Any bytes as a table of labels: refused, or boxes that lie in their images.
+#include "base/check.h"
 #include "data/labels.h"
-#include "kernels/core/check.h"
 #include "tests/fuzz/memory_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,6 +1,6 @@
 // Any bytes as a JPEG or PNG: refused, or an image whose pixels are all there.
+#include "base/check.h"
 #include "data/codec.h"
-#include "kernels/core/check.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace telltale;

@@ -1,5 +1,5 @@
 // Any bytes as a pickle: refused with a DataError, or read; and every value within reach.
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "weights/pickle.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

@@ -1,5 +1,5 @@
 // Any bytes as safetensors: refused, or every tensor can be read and has its size.
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "tests/fuzz/memory_file.h"
 #include "weights/safetensors.h"
 

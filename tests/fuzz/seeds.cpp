@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/check.h"
 #include "data/codec.h"
 #include "data/labels.h"
-#include "kernels/core/check.h"
-#include "tests/pth_builder.h"
+#include "tests/weights/pth_builder.h"
 #include "weights/pth.h"
 #include "weights/safetensors.h"
 

@@ -1,7 +1,7 @@
 // Any bytes as a PyTorch file, zip or legacy: refused, or every tensor can be read and has its size.
 #include <cstring>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 #include "tests/fuzz/memory_file.h"
 #include "weights/pth.h"
 #include "weights/zip.h"

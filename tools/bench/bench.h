@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "tools/common/args.h"
-#include "tools/common/device.h"
+#include "base/args.h"
+#include "models/device.h"
 
 namespace telltale {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
-#include "kernels/core/buffer.h"
-#include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
-#include "kernels/matmul.h"
+#include "kernels/device/buffer.h"
+#include "kernels/device/host_values.h"
+#include "kernels/device/philox.h"
+#include "kernels/matmul/matmul.h"
 #include "tools/bench/bench.h"
 
 namespace telltale {

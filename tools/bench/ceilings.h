@@ -2,7 +2,7 @@
 // What the device can do at most, measured in the same run as what is compared with it.
 #include <string>
 
-#include "kernels/core/stream.h"
+#include "kernels/device/stream.h"
 
 namespace telltale {
 

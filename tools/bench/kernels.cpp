@@ -3,10 +3,10 @@
 #include <cstdio>
 #include <regex>
 
-#include "kernels/core/op_case.h"
+#include "kernels/case/op_case.h"
+#include "models/device.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/ceilings.h"
-#include "tools/common/device.h"
 
 namespace telltale {
 int bench_kernels(const CommonOptions& common, const KernelBenchOptions& options) {

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <map>
 
-#include "kernels/core/cuda_api.h"
+#include "kernels/device/cuda_api.h"
 #include "tools/bench/bench.h"
 
 namespace telltale {

@@ -6,10 +6,10 @@
 #include <functional>
 
 #include "engine/program.h"
+#include "models/device.h"
+#include "models/families.h"
 #include "nets/nets.h"
 #include "tools/bench/bench.h"
-#include "tools/common/device.h"
-#include "tools/common/families.h"
 #include "weights/names.h"
 #include "weights/weights_file.h"
 

@@ -5,14 +5,14 @@
 #include <cstring>
 #include <filesystem>
 
-#include "kernels/core/atomic_file.h"
+#include "base/atomic_file.h"
+#include "base/choice.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/table.h"
 #include "losses/loss_file.h"
+#include "models/device.h"
 #include "tools/bench/bench.h"
-#include "tools/common/choice.h"
-#include "tools/common/device.h"
-#include "tools/common/interrupt.h"
-#include "tools/common/log.h"
-#include "tools/common/table.h"
 
 namespace telltale {
 namespace {

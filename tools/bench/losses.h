@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "base/args.h"
 #include "losses/audit.h"
 #include "losses/registry.h"
-#include "tools/common/args.h"
 
 namespace telltale {
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/core/atomic_file.h"
+#include "base/atomic_file.h"
+#include "base/table.h"
+#include "models/plot.h"
 #include "tools/bench/losses.h"
-#include "tools/common/plot.h"
-#include "tools/common/table.h"
 
 namespace telltale {
 namespace {

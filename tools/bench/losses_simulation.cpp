@@ -2,12 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/core/atomic_file.h"
-#include "kernels/core/philox.h"
+#include "base/atomic_file.h"
+#include "base/table.h"
+#include "kernels/device/philox.h"
+#include "models/plot.h"
+#include "models/real_box.h"
 #include "tools/bench/losses.h"
-#include "tools/common/plot.h"
-#include "tools/common/real_box.h"
-#include "tools/common/table.h"
 
 namespace telltale {
 namespace {

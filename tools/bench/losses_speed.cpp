@@ -1,7 +1,7 @@
 // How long a loss takes beside the time its memory traffic alone would.
-#include "kernels/core/buffer.h"
-#include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
+#include "kernels/device/buffer.h"
+#include "kernels/device/host_values.h"
+#include "kernels/device/philox.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/ceilings.h"
 #include "tools/bench/losses.h"

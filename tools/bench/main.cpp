@@ -6,10 +6,10 @@
 #include <chrono>
 #include <fstream>
 
-#include "kernels/core/atomic_file.h"
+#include "base/atomic_file.h"
+#include "models/device.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/losses.h"
-#include "tools/common/device.h"
 
 namespace telltale {
 

@@ -6,14 +6,14 @@
 
 #include "engine/capture.h"
 #include "engine/program.h"
-#include "kernels/core/cuda_api.h"
-#include "kernels/core/host_values.h"
-#include "kernels/core/philox.h"
+#include "kernels/device/cuda_api.h"
+#include "kernels/device/host_values.h"
+#include "kernels/device/philox.h"
 #include "losses/loss.h"
+#include "models/device.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/ceilings.h"
 #include "tools/bench/layers.h"
-#include "tools/common/device.h"
 
 namespace telltale {
 namespace {

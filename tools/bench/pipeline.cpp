@@ -3,8 +3,8 @@
 #include <numeric>
 
 #include "data/loader.h"
+#include "models/device.h"
 #include "tools/bench/bench.h"
-#include "tools/common/device.h"
 
 namespace telltale {
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "kernels/core/check.h"
-#include "tools/common/families.h"
+#include "base/check.h"
+#include "models/families.h"
 #include "weights/elements.h"
 
 namespace telltale {

@@ -4,12 +4,12 @@
 #include <filesystem>
 #include <limits>
 
-#include "tools/common/args.h"
-#include "tools/common/detector.h"
-#include "tools/common/device.h"
-#include "tools/common/families.h"
-#include "tools/common/log.h"
-#include "tools/common/parity_case.h"
+#include "base/args.h"
+#include "base/log.h"
+#include "models/detector/detector.h"
+#include "models/device.h"
+#include "models/families.h"
+#include "models/parity.h"
 #include "tools/convert/listing.h"
 #include "tools/convert/manifest.h"
 

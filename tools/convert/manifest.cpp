@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "data/sha256.h"
-#include "kernels/core/check.h"
+#include "base/check.h"
+#include "base/sha256.h"
 #include "manifest_json.h"
 
 namespace telltale {

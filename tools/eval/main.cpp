@@ -1,12 +1,12 @@
 // eval: how well a detector does on a split of a dataset.
 #include <filesystem>
 
-#include "tools/common/device.h"
-#include "tools/common/interrupt.h"
-#include "tools/common/log.h"
-#include "tools/common/prediction.h"
-#include "tools/common/progress.h"
-#include "tools/eval/report.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "models/detector/prediction.h"
+#include "models/detector/report.h"
+#include "models/device.h"
 
 namespace telltale {
 namespace {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "kernels/core/check.h"
+#include "base/check.h"
 
 namespace telltale {
 namespace {

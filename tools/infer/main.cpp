@@ -9,16 +9,16 @@
 #include <set>
 #include <thread>
 
+#include "base/atomic_file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/task_pool.h"
 #include "data/codec.h"
-#include "kernels/core/atomic_file.h"
-#include "tools/common/detector.h"
-#include "tools/common/device.h"
-#include "tools/common/device_check.h"
-#include "tools/common/interrupt.h"
-#include "tools/common/log.h"
-#include "tools/common/progress.h"
-#include "tools/common/task_pool.h"
-#include "tools/infer/annotate.h"
+#include "models/detector/annotate.h"
+#include "models/detector/detector.h"
+#include "models/device.h"
+#include "models/device_check.h"
 #include "tools/infer/images.h"
 
 namespace telltale {

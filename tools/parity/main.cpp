@@ -2,10 +2,10 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "base/args.h"
 #include "losses/loss_file.h"
-#include "tools/common/args.h"
-#include "tools/common/device.h"
-#include "tools/common/parity_case.h"
+#include "models/device.h"
+#include "models/parity.h"
 
 int main(int argc, char** argv) {
   using namespace telltale;

@@ -4,13 +4,13 @@
 #include <optional>
 #include <thread>
 
-#include "tools/common/device.h"
-#include "tools/common/interrupt.h"
-#include "tools/common/log.h"
-#include "tools/common/progress.h"
-#include "tools/common/shipped.h"
-#include "tools/synth/produce.h"
-#include "tools/synth/sheet.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "models/device.h"
+#include "models/shipped.h"
+#include "models/synthesis/produce.h"
+#include "models/synthesis/sheet.h"
 
 namespace telltale {
 namespace {

@@ -1,0 +1,118 @@
+#include "engine/layers/inputs.h"
+
+#include "engine/layers/parts.h"
+#include "kernels/concat.h"
+#include "kernels/device/buffer.h"
+#include "kernels/pointwise.h"
+#include "kernels/preprocess.h"
+
+namespace telltale {
+namespace {
+void check_mask(const std::string& name, const Shape& x, const Shape& m) {
+  TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
+           to_string(Shape{x.n, x.h, x.w, 1}));
+}
+/// A mask's slope is 0: no layer here learns where the hole is.
+void no_gradient(Stream& s, const Io& io, size_t k) {
+  if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
+}
+void fill(Stream& s, const Tensor& t, float value) {
+  visit_float(t.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    const std::vector<T> constant(size_t(t.shape.numel()), store<T>(acc_t<T>(value)));
+    upload(s, t, constant.data());
+  });
+}
+}  // namespace
+
+std::string FillHole::describe() const { return cat("FillHole ", value_); }
+
+Spec FillHole::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 2);
+  check_mask(name, x[0], x[1]);
+  Spec spec;
+  spec.y = x[0];
+  spec.packed = size_t(x[0].numel()) * size_of(c.compute);  // the constant image
+  if (c.backward) spec.keep_x = 2;
+  return spec;
+}
+
+void FillHole::prepare(Stream& s, const Io& io) const {
+  fill(s, {io.packed.data, io.x[0].shape, io.x[0].dtype}, value_);
+}
+
+void FillHole::forward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.a = io.x[0];
+  a.b = {io.packed.data, io.x[0].shape, io.x[0].dtype};
+  a.m = io.x[1];
+  a.y = io.y;
+  blend_forward(s, a);
+}
+
+void FillHole::backward(Stream& s, const Io& io) const {
+  BlendArgs a;
+  a.m = io.x[1];
+  a.dy = io.dy;
+  a.da = io.dx[0];
+  a.da_mode = io.dx_mode[0];
+  blend_backward(s, a);
+  no_gradient(s, io, 1);
+}
+
+std::string ConstantChannel::describe() const { return cat("ConstantChannel ", value_); }
+
+Spec ConstantChannel::plan(const PlanContext& c, std::span<const Shape> x) const {
+  check_inputs(name, x, 1);
+  Spec spec;
+  spec.y = {x[0].n, x[0].h, x[0].w, 1};
+  spec.packed = size_t(spec.y.numel()) * size_of(c.compute);
+  return spec;
+}
+
+void ConstantChannel::prepare(Stream& s, const Io& io) const {
+  fill(s, {io.packed.data, io.y.shape, io.y.dtype}, value_);
+}
+
+void ConstantChannel::forward(Stream& s, const Io& io) const {
+  copy(s, io.y, {io.packed.data, io.y.shape, io.y.dtype});
+}
+
+void ConstantChannel::backward(Stream& s, const Io& io) const { no_gradient(s, io, 0); }
+
+std::string Preprocess::describe() const { return cat("Preprocess to ", s_.h, "x", s_.w); }
+
+Spec Preprocess::plan(const PlanContext&, std::span<const Shape> x) const {
+  TT_CHECK(x.size() == 1 || x.size() == 2, ShapeError, name, ": takes images and optional flips, got ", x.size(),
+           " inputs");
+  const Shape& from = s_.images ? s_.images.shape : x[0];
+  const int n = s_.images ? x[0].c : x[0].n;
+  TT_CHECK(from.c == 3, ShapeError, name, ": images have 3 channels, got ", to_string(from));
+  TT_CHECK(!s_.images || (x[0] == Shape{1, 1, 1, n}), ShapeError, name, ": the index of images is ", to_string(x[0]),
+           ", expected {1,1,1,N}");
+  TT_CHECK(x.size() == 1 || (x[1] == Shape{1, 1, 1, n}), ShapeError, name, ": flips are ", to_string(x.back()),
+           ", expected one per image");
+  Spec spec;
+  spec.y = {n, s_.h, s_.w, 3};
+  return spec;
+}
+
+PreprocessArgs Preprocess::args(const Io& io) const {
+  PreprocessArgs a;
+  a.x = s_.images ? s_.images : io.x[0];
+  if (s_.images) a.index = io.x[0];
+  if (io.x.size() > 1) a.flip = io.x[1];
+  for (int k = 0; k < 3; ++k) {
+    a.mean[k] = s_.mean[k];
+    a.std[k] = s_.std[k];
+  }
+  return a;
+}
+
+void Preprocess::forward(Stream& s, const Io& io) const {
+  PreprocessArgs a = args(io);
+  a.y = io.y;
+  preprocess(s, a);
+}
+
+}  // namespace telltale

@@ -1,0 +1,43 @@
+#pragma once
+// Several of our operations as one of cuDNN's: whether it is worth it, found out on first use.
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/conv/cudnn/plan.h"
+#include "kernels/device/buffer.h"
+#include "kernels/device/stream.h"
+
+namespace telltale::cudnn {
+
+/// One operation on memory of its own results, so that running it often leaves nothing behind.
+struct Trial {
+  std::function<void(const ConvGraph&, const Plan&)> fused;
+  std::function<void()> plain;
+  std::vector<Tensor> results;
+  std::vector<OwnedTensor> owned = {};
+};
+
+/// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
+/// form, which is remembered as an engine without a number.
+class FusedPlans {
+ public:
+  struct Entry {
+    ConvGraph graph;
+    Plan plan;
+  };
+  /// Null where the plain form shall run: cuDNN has no such operation, is slower, or its result is another. Up to
+  /// `compiled` of the plans tried may be such as cuDNN compiles at run time.
+  const Entry* find(Stream&, const ConvOp&, int compiled, const std::function<Trial()>&);
+
+ private:
+  std::optional<Entry> choose(Stream&, const ConvOp&, int compiled, const std::function<Trial()>&);
+
+  std::optional<Target> target_;
+  std::optional<PlanFile> file_;
+  std::map<std::string, std::optional<Entry>> entries_;
+};
+
+}  // namespace telltale::cudnn

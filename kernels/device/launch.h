@@ -1,0 +1,139 @@
+#pragma once
+// The only two ways to start a kernel. A file that includes this is single-source: compiled by nvcc when TT_CUDA=1 and
+// by the host compiler otherwise, never by both in one build (one definition rule).
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/device/stream.h"
+#if TT_CUDA && !defined(__CUDACC__)
+#error "a file that launches kernels must end in .cu"
+#endif
+
+namespace telltale {
+
+#ifdef __CUDACC__
+/// Throws DeviceError with the runtime's words when the last launch failed.
+void check_launch(const char* what);
+/// The most blocks a grid-stride kernel uses: enough waves to balance any GPU, few enough to amortise set-up.
+constexpr int64_t kMaxGrid = 32768;
+template <class F>
+__global__ void for_each_kernel(int64_t n, F f) {
+  const int64_t step = int64_t(gridDim.x) * blockDim.x;
+  for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) f(i);
+}
+#endif
+
+/// Calls f(i) for every i in [0, n): a grid-stride kernel on CUDA, a parallel loop on the host. f must not depend on
+/// order. `work` is about how many numbers one index touches: the host decides by it whether threads pay.
+template <class F>
+void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
+#ifdef __CUDACC__
+  if (s.is_cuda()) {
+    if (n > 0)
+      for_each_kernel<<<unsigned(std::min<int64_t>((n + 255) / 256, kMaxGrid)), 256, 0, cudaStream_t(s.native())>>>(n,
+                                                                                                                    f);
+    return check_launch("for_each");
+  }
+#endif
+  TT_CHECK(!s.is_cuda(), DeviceError,
+           "this program was built without CUDA; build with -DTT_CUDA=ON or use --device cpu");
+  // Below this a parallel region costs more than the loop.
+#pragma omp parallel for if (n * work > 16384) num_threads(s.threads())
+  for (int64_t i = 0; i < n; ++i) f(i);
+}
+
+/// One value per lane: a register on the device, an array on the host.
+template <class T, int N>
+class Lane {
+ public:
+  TT_HD explicit Lane(T init) {
+#ifdef __CUDA_ARCH__
+    v_ = init;
+#else
+    for (T& v : v_) v = init;
+#endif
+  }
+#ifdef __CUDA_ARCH__
+  __device__ T& operator[](int) { return v_; }
+
+ private:
+  T v_;
+#else
+  T& operator[](int t) { return v_[t]; }
+
+ private:
+  T v_[N];
+#endif
+};
+
+/// N lanes in lock-step phases. Shared memory is touched only inside each(); lanes exchange data only across phases.
+template <int N>
+class Block {
+ public:
+  static constexpr int size = N;
+  TT_HD Block(int64_t index, bool reversed) : index(index), reversed_(reversed) {}
+  const int64_t index;
+  template <class T>
+  TT_HD Lane<T, N> lane(T init) const {
+    return Lane<T, N>(init);
+  }
+  template <class F>
+  TT_HD void each(F phase) const {
+#ifdef __CUDA_ARCH__
+    phase(int(threadIdx.x));
+    __syncthreads();
+#else
+    for (int i = 0; i < N; ++i) phase(reversed_ ? N - 1 - i : i);
+#endif
+  }
+  /// Folds the lanes' values with combine(a, b), in one fixed tree order, the same on host and device.
+  template <class T, class C>
+  TT_HD T reduce(Lane<T, N>& x, T* shared, C combine) const {
+    each([&](int t) { shared[t] = x[t]; });
+    for (int s = N / 2; s > 0; s /= 2) {
+      each([&](int t) {
+        if (t < s) shared[t] = combine(shared[t], shared[t + s]);
+      });
+    }
+    const T total = shared[0];
+    each([](int) {});  // everyone has read before anyone writes again
+    return total;
+  }
+  template <class T>
+  TT_HD T sum(Lane<T, N>& x, T* shared) const {
+    return reduce(x, shared, [](const T& a, const T& b) { return a + b; });
+  }
+
+ private:
+  bool reversed_;
+};
+
+#ifdef __CUDACC__
+template <int N, class K>
+__global__ void __launch_bounds__(N) block_kernel(K k) {
+  __shared__ typename K::Shared shared;
+  k(Block<N>(blockIdx.x, false), shared);
+}
+#endif
+
+/// Runs k(block, shared) for `grid` blocks of N lanes. K names its shared memory K::Shared.
+template <int N, class K>
+void launch(Stream& s, int64_t grid, const K& k) {
+  TT_CHECK(grid <= 0x7fffffff, ShapeError, "launch: ", grid, " blocks are more than a grid holds");
+#ifdef __CUDACC__
+  if (s.is_cuda()) {
+    if (grid > 0) block_kernel<N><<<unsigned(grid), N, 0, cudaStream_t(s.native())>>>(k);
+    return check_launch("launch");
+  }
+#endif
+  TT_CHECK(!s.is_cuda(), DeviceError,
+           "this program was built without CUDA; build with -DTT_CUDA=ON or use --device cpu");
+  const bool reversed = s.reversed_lanes();
+#pragma omp parallel for num_threads(s.threads())
+  for (int64_t b = 0; b < grid; ++b) {
+    typename K::Shared shared;
+    k(Block<N>(b, reversed), shared);
+  }
+}
+
+}  // namespace telltale

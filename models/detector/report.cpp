@@ -1,0 +1,118 @@
+#include "models/detector/report.h"
+
+#include <cmath>
+#include <cstdio>
+#include <iomanip>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/log.h"
+#include "kernels/parts/math.h"
+#include "models/device.h"
+#include "models/plot.h"
+
+namespace telltale {
+namespace {
+
+using nlohmann::ordered_json;
+
+void line(const char* name, double value, const char* remark = "") {
+  const std::string number = std::isfinite(value) ? fmt::format("{:.4f}", value) : "n/a";
+  std::printf("%-26s %9s  %s\n", name, number.c_str(), remark);
+}
+
+ordered_json metrics_json(const Evaluation& e) {
+  const Confusion& c = e.confusion;
+  const Localisation& l = e.localisation;
+  ordered_json j;
+  j["threshold"] = e.threshold;
+  j["images"] = e.fakes + e.reals;
+  j["fakes"] = e.fakes;
+  j["reals"] = e.reals;
+  j["precision"] = c.precision();
+  j["recall"] = c.recall();
+  j["f1"] = c.f1();
+  j["accuracy"] = c.accuracy();
+  j["roc_auc"] = std::isfinite(e.auc) ? ordered_json(e.auc) : ordered_json();
+  j["confusion"] = {{"true_positives", c.true_positives},
+                    {"false_positives", c.false_positives},
+                    {"false_negatives", c.false_negatives},
+                    {"true_negatives", c.true_negatives}};
+  j["mean_iou"] = l.mean_iou;
+  j["mean_iou_true_positives"] = l.mean_iou_found;
+  j["mean_iou_paper"] = l.mean_iou_paper;
+  ordered_json success;
+  for (int i = 0; i < kSuccessLevels; ++i) success[fmt::format("{:.2f}", success_level(i))] = l.success[size_t(i)];
+  j["success"] = success;
+  j["mean_success"] = l.mean_success;
+  return j;
+}
+
+std::string predictions(const Report& r, const Dataset& data, const std::vector<int>& rows) {
+  std::string csv = "id,fake_label,logit,fake_probability,called_fake,x_min,y_min,x_max,y_max,iou\n";
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Sample& s = r.samples[i];
+    const RealBox& b = s.predicted;
+    csv += fmt::format("{},{},{:.9g},{:.9g},{},{:.3f},{:.3f},{:.3f},{:.3f},", data.labels()[size_t(rows[i])].id,
+                       int(s.fake), s.logit, sigmoid(s.logit), int(calls_fake(s.logit, r.evaluation.threshold)),
+                       b.x_min, b.y_min, b.x_max, b.y_max);
+    csv += s.fake ? fmt::format("{:.6f}\n", iou(s.predicted, s.truth)) : "\n";
+  }
+  return csv;
+}
+
+}  // namespace
+
+void print_table(const Report& r) {
+  const Evaluation& e = r.evaluation;
+  const Confusion& c = e.confusion;
+  const Localisation& l = e.localisation;
+  std::printf("%s (width %g, sha256 %.12s) on %lld images of split %s, %lld of them fake\n\n", r.info.net.c_str(),
+              r.info.width, r.weights_sha256.c_str(), static_cast<long long>(e.fakes + e.reals), r.split.c_str(),
+              static_cast<long long>(e.fakes));
+  line("precision", c.precision(), fmt::format("at threshold {}", e.threshold).c_str());
+  line("recall", c.recall());
+  line("F1", c.f1());
+  line("accuracy", c.accuracy());
+  line("ROC AUC", e.auc);
+  line("mean IoU", l.mean_iou, "over all fakes, a miss counts 0");
+  line("mean IoU, found", l.mean_iou_found, "over true positives");
+  line("mean IoU, paper's", l.mean_iou_paper, "over true positives, sides one pixel longer");
+  line("success, IoU > .50", l.success_at(.5), "of all fakes");
+  line("success, IoU > .55", l.success_at(.55));
+  line("success, IoU > .75", l.success_at(.75));
+  line("success, .50:.05:.95", l.mean_success, "mean of ten");
+  std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
+              static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
+              static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));
+  std::fflush(stdout);
+}
+
+void write_report(const std::string& out, const Report& r, const Dataset& data, const std::vector<int>& rows) {
+  ordered_json j = metrics_json(r.evaluation);
+  j["split"] = r.split;
+  j["precision_of_activations"] = r.precision;
+  j["weights"] = {{"path", r.weights},
+                  {"sha256", r.weights_sha256},
+                  {"net", r.info.net},
+                  {"width", r.info.width},
+                  {"size", r.info.size}};
+  j["dataset"] = {{"path", data.dir()},
+                  {"labels_sha256", data.labels_sha256()},
+                  {"weights_sha256", data.info().weights_sha256},
+                  {"negatives", data.info().negatives}};
+  j["boxes"] = "corners times width and height, sorted, clamped to the image, not rounded";
+  j["images_per_second"] = double(r.samples.size()) / r.seconds;
+  j["command"] = r.command;
+  j["device"] = r.device;
+  j["machine"] = machine_description();
+  write_atomically(out + "/predictions.csv", predictions(r, data, rows));
+  write_atomically(out + "/report.json", j.dump(2) + "\n");
+  const std::vector<RocPoint> curve = roc_curve(r.samples);
+  const bool drawn = plot_confusion(out + "/confusion.png", r.evaluation.confusion, r.evaluation.threshold) &&
+                     (curve.empty() || plot_roc(out + "/roc.png", curve, r.evaluation.auc));
+  if (!drawn)
+    spdlog::warn("no pictures: gnuplot is missing or failed (install gnuplot-nox); the numbers are all there");
+}
+
+}  // namespace telltale

@@ -1,0 +1,23 @@
+#pragma once
+// What `eval` tells: a table, report.json, predictions.csv and two pictures.
+#include "data/dataset.h"
+#include "models/detector/detector.h"
+#include "models/metrics.h"
+
+namespace telltale {
+
+struct Report {
+  std::vector<Sample> samples;
+  Evaluation evaluation;
+  std::string split, precision, weights, weights_sha256, command, device;
+  DetectorInfo info;
+  double seconds = 0;
+};
+
+/// To stdout.
+void print_table(const Report&);
+/// Writes into the folder `out`; `rows` are the samples' rows of the dataset. A missing gnuplot costs a warning and the
+/// pictures, nothing else.
+void write_report(const std::string& out, const Report&, const Dataset&, const std::vector<int>& rows);
+
+}  // namespace telltale

@@ -1,0 +1,47 @@
+#include "models/device.h"
+
+#include <fstream>
+#include <thread>
+
+#include "base/log.h"
+#include "kernels/device/cuda_api.h"
+#include "kernels/parts/matrix_math.h"
+
+namespace telltale {
+
+Stream open_device(const CommonOptions& o) {
+  Stream s = Stream::open(o.device, o.threads);
+  const std::string reason = o.device == "auto" && !s.is_cuda() ? cuda_unavailable_reason() : "";
+  spdlog::info("running on {}{}", s.description(), reason.empty() ? "" : " (no GPU: " + reason + ")");
+  return s;
+}
+
+std::string machine_description() {
+  std::string model = "unknown processor";
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);)
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos) {
+      model = line.substr(line.find(": ") + 2);
+      break;
+    }
+  std::string text = cat(model, " (", std::thread::hardware_concurrency(), " threads)");
+  if (cuda_api::unavailable_reason().empty()) text += cat(", ", cuda_api::device_name(0));
+  return text;
+}
+
+DType precision_of(const std::string& name) {
+  for (DType t : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
+    if (name == name_of(t)) return t;
+  }
+  throw UsageError("--precision must be f32, tf32, f64, bf16 or f16, got \"" + name + "\"");
+}
+
+DType precision_of(const std::string& name, Stream& s) {
+  const bool tf32 = name == "tf32";
+  TT_CHECK(!tf32 || s.is_cuda(), UsageError, "--precision tf32 needs a CUDA device, and this is ", s.description(),
+           ": use f32");
+  s.resource<MatrixMath>().tf32 = tf32;
+  return tf32 ? DType::f32 : precision_of(name);
+}
+
+}  // namespace telltale

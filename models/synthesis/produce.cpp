@@ -1,0 +1,239 @@
+#include "models/synthesis/produce.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "base/atomic_file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "data/codec.h"
+#include "data/compose.h"
+#include "models/synthesis/window.h"
+
+namespace telltale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double since(Clock::time_point t) { return std::chrono::duration<double>(Clock::now() - t).count(); }
+
+/// Decibels between two images over the hole; "inf" when equal there.
+std::string psnr_in_hole(const Image& before, const Image& after, const Grey& mask) {
+  double sum = 0;
+  int64_t values = 0;
+  for (size_t i = 0; i < mask.pixels.size(); ++i) {
+    if (!mask.pixels[i]) continue;
+    for (size_t c = 0; c < 3; ++c) {
+      const double d = double(before.rgb[i * 3 + c]) - double(after.rgb[i * 3 + c]);
+      sum += d * d;
+    }
+    values += 3;
+  }
+  if (sum == 0) return "inf";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f", 10 * std::log10(255.0 * 255.0 * double(values) / sum));
+  return text;
+}
+
+class Producer {
+ public:
+  Producer(const Plan& plan, const SynthSettings& s, Folder& folder, Inpainter& inpainter, TaskPool& pool)
+      : plan_(plan), s_(s), folder_(folder), inpainter_(inpainter), pool_(pool) {
+    arrange();
+  }
+  /// Tasks look at this object: none may outlive it.
+  ~Producer() {
+    for (auto& f : ahead_) f.wait();
+    for (auto& f : writing_) f.wait();
+  }
+
+  ProduceReport run() {
+    Progress progress("made", report_.rows, "images", report_.rows - missing_);
+    progress_ = &progress;
+    const auto start = Clock::now();
+    size_t next = 0;
+    const size_t reals_per_group = groups_.empty() ? 0 : reals_.size() / groups_.size();
+    for (size_t g = 0; g < groups_.size() && !interrupted(); ++g) {
+      for (; next < groups_.size() && ahead_.size() <= size_t(pool_.threads()); ++next)
+        ahead_.push_back(pool_.submit([this, next] { return decode(groups_[next]); }));
+      paint(take(ahead_));
+      submit_reals(reals_per_group);
+    }
+    while (!reals_.empty() && !interrupted()) submit_reals(1);
+    while (!writing_.empty()) settle();
+    report_.stopped = interrupted();
+    report_.seconds = since(start);
+    progress_ = nullptr;
+    return report_;
+  }
+
+ private:
+  struct Decoded {
+    Group group;
+    std::vector<std::optional<Image>> photos;  ///< none: could not be read
+  };
+
+  /// The oldest result, or its exception; out of the line either way.
+  template <class T>
+  static T take(std::deque<std::future<T>>& line) {
+    std::future<T> oldest = std::move(line.front());
+    line.pop_front();
+    return oldest.get();
+  }
+
+  void arrange() {
+    const Shard shard = s_.part().value_or(Shard{});
+    const auto missing = [&](const Row* r) { return !folder_.done(*r); };
+    size_t groups = 0, reals = 0;
+    std::map<int, int64_t> painted;  // by window's side
+    for (Group& g : groups_of(plan_, s_.size, inpainter_.batch(), inpainter_.worth())) {
+      if (!shard.has(groups++)) continue;
+      const auto lacking = std::count_if(g.rows.begin(), g.rows.end(), missing);
+      missing_ += lacking;
+      report_.rows += int64_t(g.rows.size());
+      if (lacking == 0) continue;
+      painted[g.side] += int64_t(g.rows.size());
+      groups_.push_back(std::move(g));
+    }
+    for (const Row& r : plan_.rows) {
+      if (r.label.fake || !shard.has(reals++)) continue;
+      ++report_.rows;
+      if (!missing(&r)) continue;
+      ++missing_;
+      reals_.push_back(&r);
+    }
+    for (const auto& [side, count] : painted)
+      if (side < s_.size) spdlog::info("{} holes need painting only in a window of {}x{}", count, side, side);
+  }
+
+  std::optional<Image> photograph(const Row& r) {
+    try {
+      return centre_square(read_image(r.photo), s_.size);
+    } catch (const DataError& e) {
+      folder_.skip(r, e.what());
+      return std::nullopt;
+    }
+  }
+
+  /// Drawn again as it was for the plan; a table gives boxes only.
+  Grey mask_of(const Row& r) const {
+    if (!s_.boxes.empty()) return rasterise(r.label.box, s_.size, s_.size);
+    return draw_mask(mask_law(s_.mask_law), s_.size, s_.size, s_.seed, r.label.id);
+  }
+
+  Decoded decode(const Group& group) {
+    Decoded d{group, {}};
+    for (const Row* r : group.rows) d.photos.push_back(photograph(*r));
+    return d;
+  }
+
+  void paint(Decoded decoded) {
+    const Group& group = decoded.group;
+    std::vector<Image> photos;
+    std::vector<Grey> masks;
+    for (size_t i = 0; i < group.rows.size(); ++i) {
+      photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
+      masks.push_back(mask_of(*group.rows[i]));
+    }
+    const auto start = Clock::now();
+    std::vector<std::vector<float>> fills = inpainter_.paint(photos, masks, group.side);
+    report_.generator_seconds += since(start);
+    for (size_t i = 0; i < group.rows.size(); ++i) {
+      const Row* row = group.rows[i];
+      if (folder_.done(*row)) continue;
+      if (!decoded.photos[i]) {
+        progress_->advance();
+        continue;
+      }
+      ++report_.painted;
+      write([this, row, photo = std::move(photos[i]), mask = std::move(masks[i]), fill = std::move(fills[i])] {
+        const Image fake = compose(photo, fill, mask);
+        write_png(folder_.mask_path(row->label.id), mask);
+        write_image(*row, fake);
+        folder_.finished(*row, psnr_in_hole(photo, fake, mask));
+      });
+    }
+  }
+
+  void submit_reals(size_t count) {
+    for (; count > 0 && !reals_.empty(); --count) {
+      const Row* row = reals_.front();
+      reals_.pop_front();
+      write([this, row] { make_real(*row); });
+    }
+  }
+
+  void make_real(const Row& row) {
+    if (s_.negatives == "raw") {
+      const auto bytes = raw_bytes(row);
+      if (!bytes) return;
+      write_atomically(folder_.image_path(row.label.id, s_.format),
+                       {reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+    } else {
+      const std::optional<Image> photo = photograph(row);
+      if (!photo) return;
+      // The fakes' own path with nothing to paint, so that nothing but the hole tells the classes apart.
+      const Grey no_hole(s_.size, s_.size);
+      write_image(row, compose(*photo, std::vector<float>(photo->rgb.size(), 0.0f), no_hole));
+    }
+    folder_.finished(row, "");
+  }
+
+  /// The photograph's own bytes, where they can serve as they are.
+  std::optional<std::vector<uint8_t>> raw_bytes(const Row& row) {
+    try {
+      std::vector<uint8_t> bytes = read_file(row.photo);
+      const Image image = decode_image(bytes, row.photo);
+      const bool is_jpeg = bytes[0] == 0xff;
+      TT_CHECK(image.width == s_.size && image.height == s_.size && is_jpeg == (s_.format == "jpg"), DataError,
+               row.photo, ": is a ", image.width, "x", image.height, is_jpeg ? " JPEG" : " PNG",
+               "; --negatives raw keeps only photographs that already are ", s_.size, "x", s_.size, " ", s_.format);
+      return bytes;
+    } catch (const DataError& e) {
+      folder_.skip(row, e.what());
+      return std::nullopt;
+    }
+  }
+
+  void write_image(const Row& row, const Image& image) {
+    const std::string path = folder_.image_path(row.label.id, s_.format);
+    s_.format == "png" ? write_png(path, image) : write_jpeg(path, image, s_.quality);
+  }
+
+  /// Runs in the pool; waits when too much stands in line.
+  template <class F>
+  void write(F f) {
+    writing_.push_back(pool_.submit(std::move(f)));
+    while (writing_.size() > size_t(4 * pool_.threads() + inpainter_.batch())) settle();
+  }
+
+  void settle() {
+    take(writing_);
+    progress_->advance();
+  }
+
+  const Plan& plan_;
+  const SynthSettings& s_;
+  Folder& folder_;
+  Inpainter& inpainter_;
+  TaskPool& pool_;
+  std::vector<Group> groups_;
+  std::deque<const Row*> reals_;
+  std::deque<std::future<Decoded>> ahead_;
+  std::deque<std::future<void>> writing_;
+  Progress* progress_ = nullptr;
+  int64_t missing_ = 0;
+  ProduceReport report_;
+};
+
+}  // namespace
+
+ProduceReport produce(const Plan& plan, const SynthSettings& s, Folder& folder, Inpainter& inpainter, TaskPool& pool) {
+  return Producer(plan, s, folder, inpainter, pool).run();
+}
+
+}  // namespace telltale

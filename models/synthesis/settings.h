@@ -1,0 +1,60 @@
+#pragma once
+// What synth is asked to do.
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "base/args.h"
+#include "data/mask.h"
+#include "data/split.h"
+
+namespace telltale {
+
+/// In weights/: the generator that Telltale trained itself.
+inline constexpr const char* kShippedGenerator = "deepfill_v2.safetensors";
+
+/// One of `count` runs that make a dataset together: of the groups of fakes, and of the real images, those whose
+/// number leaves `index` − 1 when divided by `count`.
+struct Shard {
+  int index = 1, count = 1;
+  bool has(size_t number) const { return number % size_t(count) == size_t(index - 1); }
+};
+
+struct SynthSettings {
+  std::string photos;  ///< folder of photographs; empty when scenes are drawn
+  int scenes = 0;      ///< procedural photographs to draw into OUT/photos instead
+  std::string out;
+  std::string weights;  ///< a weights file, or "random:SEED"; empty: kShippedGenerator
+  std::string family;   ///< of the generator; empty: what the file holds, or csqiangwen
+  int width = 48;       ///< channels of a random generator's first convolution
+  std::string boxes;    ///< CSV that gives ids, labels, boxes and row order; empty: drawn by law
+  bool paper_csv = false;
+  int count = 0;  ///< 0: every photograph
+  int size = 256;
+  std::string mask_law = "paper";
+  std::string negatives = "placebo";
+  int quality = 95;
+  std::string format = "jpg";
+  std::string split;  ///< empty: the table's own column, or .7,.15,.15
+  int batch = 0;      ///< 0: chosen by device
+  std::string precision = "f32";
+  std::string sheet;  ///< picture of the first fakes to write at the end; empty: none
+  std::string shard;  ///< "i/n"; empty: the whole dataset
+  uint64_t seed = 0;
+
+  /// Whether the generator's weights are drawn by seed instead of read.
+  bool random_weights() const { return weights.rfind("random:", 0) == 0; }
+  uint64_t weights_seed() const;
+  /// None for the whole dataset. UsageError when it is not i/n with 1 ≤ i ≤ n.
+  std::optional<Shard> part() const;
+  SplitPlan split_plan() const { return parse_split(split.empty() ? ".7,.15,.15" : split); }
+};
+
+void add_options(CLI::App&, SynthSettings&);
+/// Throws UsageError for combinations that CLI11 cannot refuse by itself.
+void check(const SynthSettings&);
+/// Everything that decides what the dataset's bytes are, but for the photographs: kept in OUT/synth.json, so that a
+/// folder is only continued with the settings it was begun with. The shard is no part of it.
+nlohmann::json fingerprint(const SynthSettings&, const std::string& weights_sha256, bool cuda);
+
+}  // namespace telltale

@@ -1,0 +1,111 @@
+#include "models/training/run_folder.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "base/atomic_file.h"
+#include "base/check.h"
+
+namespace telltale {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+constexpr const char* kMetrics = "metrics.jsonl";
+constexpr const char* kTiming = "timing.csv";
+constexpr const char* kTimingHeader = "epoch,seconds,images_per_second,loader_wait_share\n";
+
+/// Keeps the lines for which keep(line) holds.
+template <class F>
+void filter_lines(const std::string& path, F&& keep) {
+  if (!fs::exists(path)) return;
+  std::ifstream file(path);
+  std::string kept;
+  for (std::string line; std::getline(file, line);) {
+    if (!file.eof() && keep(line)) kept += line + "\n";  // a last line without its end was torn
+  }
+  write_atomically(path, kept);
+}
+
+/// Removes the temporary files that a killed run left.
+void remove_torn_writes(const std::string& dir) {
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    const std::string name = entry.path().filename().string();
+    for (const char* ours : {"config.json", kMetrics, kTiming, "results.csv", "last.safetensors", "best.safetensors"}) {
+      if (name.starts_with(cat(ours, ".part-"))) fs::remove(entry.path());
+    }
+  }
+}
+
+}  // namespace
+
+RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
+  if (!fs::exists(dir)) return;
+  TT_CHECK(fs::is_directory(dir), UsageError, dir, ": the run folder is a file");
+  if (resume) remove_torn_writes(dir);
+  const bool empty = fs::is_empty(dir);
+  TT_CHECK(empty || resume, UsageError, dir,
+           ": the run folder is not empty: choose another, or continue that run with --resume");
+  TT_CHECK(empty || fs::exists(path("config.json")), UsageError, dir,
+           ": cannot --resume: it has files but no config.json, so it is not a run's folder");
+  continues_ = fs::exists(checkpoint());
+}
+
+ordered_json RunFolder::begin(const ordered_json& config, Binding binding) {
+  std::error_code error;
+  fs::create_directories(dir_, error);
+  TT_CHECK(fs::is_directory(dir_), DataError, dir_, ": cannot make this folder: ", error.message());
+  const std::string file = path("config.json");
+  if (!fs::exists(file)) {
+    write_atomically(file, config.dump(2) + "\n");
+    return config;
+  }
+  ordered_json old;
+  try {
+    std::ifstream stream(file);
+    old = ordered_json::parse(stream);
+    const ordered_json before = binding(old), now = binding(config);
+    for (const auto& [name, value] : now.items()) {
+      TT_CHECK(before.contains(name) && before.at(name) == value, UsageError, dir_, ": this run began with ", name, " ",
+               before.value(name, ordered_json()).dump(), ", not ", value.dump(),
+               ": continue with the same settings, or start anew in another folder");
+    }
+  } catch (const ordered_json::exception& e) {
+    throw DataError(cat(file, ": not the config of a run: ", e.what()));
+  }
+  for (const char* length : {"epochs", "steps"}) {
+    if (!config.at("recipe").contains(length) || old["recipe"][length] == config.at("recipe").at(length)) continue;
+    old["recipe"][length] = config.at("recipe").at(length);
+    write_atomically(file, old.dump(2) + "\n");
+  }
+  return old;
+}
+
+void RunFolder::rewind(int64_t step, int epochs, const std::string& results) {
+  filter_lines(path(kMetrics), [&](const std::string& line) {
+    const ordered_json json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
+    return json.is_object() && json.value("step", step + 1) <= step;
+  });
+  filter_lines(path(kTiming), [&](const std::string& line) {
+    return line + "\n" == kTimingHeader || std::strtol(line.c_str(), nullptr, 10) <= epochs;
+  });
+  write_results(results);
+}
+
+void RunFolder::log_step(const ordered_json& line) { append(kMetrics, line.dump()); }
+
+void RunFolder::write_results(const std::string& csv) { write_atomically(path("results.csv"), csv); }
+
+void RunFolder::log_timing(int epoch, double seconds, double images_per_second, double wait_share) {
+  if (!fs::exists(path(kTiming))) write_atomically(path(kTiming), kTimingHeader);
+  append(kTiming, cat(epoch, ",", seconds, ",", images_per_second, ",", wait_share));
+}
+
+void RunFolder::append(const std::string& name, const std::string& line) {
+  std::ofstream file(path(name), std::ios::app);
+  file << line << "\n" << std::flush;
+  TT_CHECK(file, DataError, path(name), ": cannot write: is the disk full?");
+}
+
+}  // namespace telltale

@@ -1,0 +1,48 @@
+// train --task inpaint: a generator that paints holes, from a folder of photographs.
+#include "models/device.h"
+#include "models/inpainter/trainer.h"
+#include "tools/train/tasks.h"
+
+namespace telltale {
+namespace {
+
+int train(InpaintSettings& settings, const std::string& recipe_file, const nlohmann::json& overrides) {
+  const auto table = hyperparameters(settings.recipe);
+  if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
+  apply(table, overrides, "command line");
+  check_recipe(settings.recipe);
+  Stream stream = open_device(settings.common);
+  InpaintTrainer(settings, stream).run();
+  return 0;
+}
+
+}  // namespace
+
+int train_inpainter(int argc, char** argv) {
+  InpaintSettings settings;
+  std::string recipe_file, task;
+  nlohmann::json overrides = nlohmann::json::object();
+  const auto setup = [&](CLI::App& app) {
+    app.option_defaults()->take_last();
+    app.add_option("--task", task, "inpaint (this), or detect: see train --help");
+    app.add_option("--photos", settings.photos, "folder of JPEG and PNG photographs, subfolders included")->required();
+    app.add_option("--out", settings.out, "run folder: empty, or with --resume a run's")->required();
+    app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
+    app.add_option("--init", settings.init, "generator to start from (safetensors of the same width), or none")
+        ->capture_default_str();
+    app.add_flag("--resume", settings.resume, "continue from the run folder's last checkpoint");
+    app.add_option("--checkpoint-minutes", settings.checkpoint_minutes,
+                   "save that often besides after every report; 0: after every step")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
+    add_flags(app, hyperparameters(settings.recipe), overrides);
+  };
+  return run_tool({"train", "Trains the generator that paints holes, on a folder of photographs."}, argc, argv, setup,
+                  [&](const CommonOptions& common) {
+                    settings.common = common;
+                    return train(settings, recipe_file, overrides);
+                  });
+}
+
+}  // namespace telltale
