@@ -2,6 +2,7 @@
 
 #include "engine/layers/parts.h"
 #include "engine/layers/pool.h"
+#include "kernels/device/buffer.h"
 #include "kernels/concat.h"
 #include "kernels/dropout.h"
 #include "kernels/pointwise.h"
