@@ -1,11 +1,14 @@
 #pragma once
 // The frame every tool's main stands in: common options, errors in one line, exit codes.
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
 
 #include "base/check.h"
+
+namespace CLI {
+class App;
+}
 
 namespace telltale {
 

@@ -111,8 +111,8 @@ class Scene {
       }
       canvas_.fill(0, *std::min_element(top.begin(), top.end()), n_, foot, [&](float x, float y, const Rgb& old) {
         if (y < top[size_t(x)]) return old;
-        const float slope = .75f + .5f * shape.at(x / n_ * width * 4, y / n_ * 8);
-        return mix(surface.at(x, y) * slope, haze, .8f * (1 - depth));
+        const float gradient = .75f + .5f * shape.at(x / n_ * width * 4, y / n_ * 8);
+        return mix(surface.at(x, y) * gradient, haze, .8f * (1 - depth));
       });
     }
     ground(horizon + .02f * n_, material(Material::Kind::cloud, .15f), haze, .25f);

@@ -16,7 +16,7 @@ struct Disagreement {
 /// streams and compares every node's y, dx and dw: |a − b| ≤ tolerance · (the tensor's root mean square + |a|). After
 /// each node b goes on from a's numbers, so that a difference is the node's own and not what grew before it. In
 /// backward one element in 100 000 may be out: where a ReLU or a maximum stands on its kink, rounding decides its
-/// slope.
+/// gradient.
 Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* loss, Tensor target_a, Tensor target_b,
                               double tolerance);
 

@@ -6,8 +6,8 @@
 
 namespace telltale {
 
-/// A loss over a batch, forward and slope in one pass, on either device. It is a sum over samples: whoever wants a mean
-/// divides inside, by the sizes of the whole effective batch in StepState, so that accumulated micro-batches give
+/// A loss over a batch, forward and gradient in one pass, on either device. It is a sum over samples: whoever wants a
+/// mean divides inside, by the sizes of the whole effective batch in StepState, so that accumulated micro-batches give
 /// exactly the large batch's gradient.
 class Loss {
  public:
@@ -22,8 +22,8 @@ class Loss {
   /// accumulator_of(pred's type); loss[i] = sample i's share; dpred (pred's shape and type, assigned) = d(Σ total)/d
   /// pred · state->loss_scale. `state` lies on the device.
   virtual void eval(Stream&, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const = 0;
-  /// Worst |slope − central difference| / max(1, |slope|) in double over samples that cover kinks and degenerate inputs
-  /// (host only).
+  /// Worst |gradient − central difference| / max(1, |gradient|) in double over samples that cover kinks and degenerate
+  /// inputs (host only).
   virtual double worst_gradient_error(uint64_t seed) const = 0;
 };
 

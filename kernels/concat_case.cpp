@@ -50,13 +50,13 @@ void check_backward(CaseRun& r, const Sizes& s) {
   }
   r.op(2.0 * double(dy.bytes()), 0, [&] { concat_backward(r.stream, dy, dx, modes); });
   if (!r.is_test()) return;
-  const std::vector<double> slope = r.values(dy);
+  const std::vector<double> gradient = r.values(dy);
   size_t offset = 0;
   for (size_t i = 0; i < dx.size(); ++i) {
     const size_t c = size_t(s.channels[i]);
     for (size_t p = 0; p < expected[i].size() / c && modes[i] != GradMode::ignore; ++p) {
       for (size_t k = 0; k < c; ++k) {
-        const double v = slope[p * size_t(s.whole().c) + offset + k];
+        const double v = gradient[p * size_t(s.whole().c) + offset + k];
         double& e = expected[i][p * c + k];
         e = modes[i] == GradMode::accumulate ? e + v : v;
       }

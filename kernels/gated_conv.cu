@@ -98,14 +98,14 @@ struct GateBackward {
   TT_HD void operator()(int64_t i) const {
     const auto [row, c, n] = chunks.at(i);
     const int64_t value = row * 2 * chunks.c + c, gate = value + chunks.c;
-    // Both parts are read before either slope is written, so dz may be z.
+    // Both parts are read before either gradient is written, so dz may be z.
     Chunk<acc_t<T>> a = load_chunk(z + value, n, aligned), g = load_chunk(z + gate, n, aligned);
     const Chunk<acc_t<T>> d = load_chunk(dy + row * chunks.c + c, n, aligned);
     with_act(act, [&](auto tag) {
       for (int k = 0; k < kChunk; ++k) {
         const acc_t<T> y = activated<T>(tag.act, a[k]), opened = open<T>(g[k]);
-        a[k] = d[k] * opened * activation_slope(tag.act, y);
-        g[k] = d[k] * y * activation_slope(Act::sigmoid, opened);
+        a[k] = d[k] * opened * activation_gradient(tag.act, y);
+        g[k] = d[k] * y * activation_gradient(Act::sigmoid, opened);
       }
     });
     store_chunk(dz + value, a, n, aligned);

@@ -17,7 +17,7 @@ double reference_act(Act act, double x) {
     default: return x;
   }
 }
-double reference_slope(Act act, double x) {
+double reference_gradient(Act act, double x) {
   switch (act) {
     case Act::relu: return x > 0 ? 1 : 0;
     case Act::elu: return x > 0 ? 1 : std::exp(x);
@@ -85,10 +85,11 @@ void backward(CaseRun& run, const Shape& y, Act act, double range) {
   for (size_t i = 0; i < dy.size(); ++i) {
     const size_t v = i / c * 2 * c + i % c, g = v + c;
     const double open = 1 / (1 + std::exp(-z[g]));
-    expected[v] = dy[i] * open * reference_slope(act, z[v]);
+    expected[v] = dy[i] * open * reference_gradient(act, z[v]);
     expected[g] = dy[i] * reference_act(act, z[v]) * open / (1 + std::exp(z[g]));
   }
-  // The slopes are differences such as 1 − tanh², so their errors are ulps of 1 times the value, whatever they leave.
+  // The gradients are differences such as 1 − tanh², so their errors are ulps of 1 times the value, whatever they
+  // leave.
   const double floor = std::max(1.0, range);
   run.expect("dz", a.dz, expected, kUlps, floor);
   GateArgs f{.z = a.z, .y = run.output(y), .act = act};

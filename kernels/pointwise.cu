@@ -54,7 +54,7 @@ struct ActivationGradient {
     const int n = chunks.size(i);
     Chunk<acc_t<T>> g = load_chunk(dy + o, n, aligned);
     const Chunk<acc_t<T>> v = load_chunk(y + o, n, aligned);
-    each_in_chunk([&](int k) { g[k] *= activation_slope(kAct, v[k]); });
+    each_in_chunk([&](int k) { g[k] *= activation_gradient(kAct, v[k]); });
     store_gradient(dx + o, g, n, aligned, accumulate);
   }
 };

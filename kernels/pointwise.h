@@ -6,7 +6,7 @@ namespace telltale {
 
 /// y = act(x); y may be x.
 void activation_forward(Stream&, Tensor x, Tensor y, Act act);
-/// dx = dy · act'(x), the slope taken from y; dx may be dy.
+/// dx = dy · act'(x), the gradient taken from y; dx may be dy.
 void activation_backward(Stream&, Tensor y, Tensor dy, Tensor dx, Act act, GradMode mode = GradMode::overwrite);
 /// y = act(a + b); y may be a or b.
 void add_forward(Stream&, Tensor a, Tensor b, Tensor y, Act act = Act::none);

@@ -15,7 +15,7 @@ struct PoolArgs {
                                       ///< count_include_pad = false)
   Act act = Act::none;                ///< of the maximum: none or relu
 };
-/// In argmax: no input of this window gets a slope.
+/// In argmax: no input of this window gets a gradient.
 constexpr uint8_t kNoPosition = 255;
 /// {N, (H + 2·pad − size)/stride + 1 (floor), …, C}; throws ShapeError when empty or 2·pad > size.
 Shape pool_output(const Shape& x, int size, int stride, int pad);

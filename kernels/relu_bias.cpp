@@ -30,9 +30,9 @@ void backward(Stream& s, const ReluBiasGradArgs& a) {
     g.groups(b, [&](int64_t o, int64_t length) {
 #pragma omp simd
       for (int64_t i = 0; i < length; ++i) {
-        const A slope = load(y[o + i]) > A(0) ? load(dy[o + i]) : A(0);
-        dy[o + i] = store<T>(slope);
-        sum[i] += slope;
+        const A gradient = load(y[o + i]) > A(0) ? load(dy[o + i]) : A(0);
+        dy[o + i] = store<T>(gradient);
+        sum[i] += gradient;
       }
     });
     g.fold_rows(sum);

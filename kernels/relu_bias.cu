@@ -30,10 +30,10 @@ struct Masked {
   template <bool kAligned>
   TT_HD void add(int, const Row& of, int64_t row, int first, int size, Chunk<A> (&sums)[1]) const {
     const Chunk<A> v = of.y.numbers();
-    Chunk<A> slope = of.dy.numbers();
-    each_in_chunk([&](int k) { slope[k] = passes<T>(v[k]) ? slope[k] : A(0); });
-    store_chunk(dy + row * c + first, slope, size, kAligned);
-    each_in_chunk([&](int k) { sums[0][k] += slope[k]; });
+    Chunk<A> gradient = of.dy.numbers();
+    each_in_chunk([&](int k) { gradient[k] = passes<T>(v[k]) ? gradient[k] : A(0); });
+    store_chunk(dy + row * c + first, gradient, size, kAligned);
+    each_in_chunk([&](int k) { sums[0][k] += gradient[k]; });
   }
 };
 

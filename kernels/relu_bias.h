@@ -5,7 +5,7 @@
 namespace telltale {
 
 struct ReluBiasGradArgs {
-  Tensor y;      ///< {N,H,W,C}: only where it is above 0 does a slope pass
+  Tensor y;      ///< {N,H,W,C}: only where it is above 0 does a gradient pass
   Tensor dy;     ///< y's shape and type; becomes dx
   Tensor dbias;  ///< {1,1,1,C}, accumulator_of(y's type): Σ dx over n, h, w, obeying mode
   GradMode mode = GradMode::overwrite;

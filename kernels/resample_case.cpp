@@ -80,14 +80,14 @@ void check_backward(CaseRun& r, const Sizes& s, Forward forward, Backward backwa
   const Tensor dy = r.input(s.y()), dx = r.output(s.x);
   r.op(double(dx.bytes() + dy.bytes()), 0, [&] { backward(r.stream, dy, dx, GradMode::overwrite); });
   if (!r.is_test()) return;
-  const std::vector<double> slope = apply(axis(s.x.h, s.h), axis(s.x.w, s.w), r.values(dy), s, true);
-  r.expect("dx", dx, slope, ulps);
+  const std::vector<double> gradient = apply(axis(s.x.h, s.h), axis(s.x.w, s.w), r.values(dy), s, true);
+  r.expect("dx", dx, gradient, ulps);
 
   const Tensor sum = r.input(s.x);
   std::vector<double> expected = r.values(sum);
   backward(r.stream, dy, sum, GradMode::ignore);
   r.expect("dx ignored", sum, expected, 0);
-  for (size_t i = 0; i < expected.size(); ++i) expected[i] += slope[i];
+  for (size_t i = 0; i < expected.size(); ++i) expected[i] += gradient[i];
   backward(r.stream, dy, sum, GradMode::accumulate);
   r.expect("dx accumulated", sum, expected, ulps);
 
@@ -122,7 +122,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
                                          {{1, 13, 5, 9}, 1, 19}, {{0, 4, 4, 8}, 8, 8}};
   const std::vector<Sizes> bench_sizes = {{{8, 64, 64, 192}, 128, 128}, {{8, 128, 128, 96}, 64, 64}};
   const auto add = [&](const Sizes& s, bool bench) {
-    // Nearest copies, so forward is exact; backward sums at most (Ho/H+1)·(Wo/W+1) slopes, here 21. Bilinear weights
+    // Nearest copies, so forward is exact; backward sums at most (Ho/H+1)·(Wo/W+1) gradients, here 21. Bilinear weights
     // carry three roundings each and sum to one. 16-bit types round once, at the end.
     const auto put = [&](const char* op, auto run) {
       const auto on_size = [=](CaseRun& r) {

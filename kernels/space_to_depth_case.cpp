@@ -26,7 +26,7 @@ void filter(CaseRun& r, int filters) {
 void gradient(CaseRun& r, int filters, GradMode mode) {
   const Shape wide{filters, 7, 7, 3}, narrow = blocks_filter_shape(filters);
   const Tensor dy = r.input(narrow), dw = r.input(wide);
-  const std::vector<double> before = r.values(dw), slopes = r.values(dy);
+  const std::vector<double> before = r.values(dw), gradients = r.values(dy);
   r.op(double(dw.bytes() + dy.bytes()), 0, [&] { blocks_filter_gradient(r.stream, dy, dw, mode); });
   if (!r.is_test()) return;
   std::vector<double> expected;
@@ -35,7 +35,7 @@ void gradient(CaseRun& r, int filters, GradMode mode) {
       for (int column = 1; column < 8; ++column)
         for (int c = 0; c < 3; ++c) {
           const int block = (k * 4 + row / 2) * 4 + column / 2, channel = (row % 2 * 2 + column % 2) * 3 + c;
-          expected.push_back(slopes[size_t(block) * kBlockChannels + size_t(channel)]);
+          expected.push_back(gradients[size_t(block) * kBlockChannels + size_t(channel)]);
         }
   for (size_t i = 0; i < expected.size(); ++i) {
     if (mode == GradMode::ignore) expected[i] = before[i];

@@ -3,7 +3,7 @@
 namespace telltale {
 
 /// weight·|p − t|; a sample is one number, so that images of any shape are a batch of them. DeepFillv2's reconstruction
-/// loss with weight 1/(numbers of the batch). Slope 0 where p = t, as in PyTorch.
+/// loss with weight 1/(numbers of the batch). Gradient 0 where p = t, as in PyTorch.
 struct AbsoluteError {
   static constexpr const char* about = "weight·|p - t| of single numbers: what a generator's image is compared by";
   static constexpr int pred = 1, target = 1;

@@ -3,8 +3,8 @@
 
 namespace telltale {
 
-/// 1 − IoU^α (He 2021, "Alpha-IoU", its basic form). In [0, 1]. α < 1 is refused: its slope grows without bound where
-/// boxes begin to touch.
+/// 1 − IoU^α (He 2021, "Alpha-IoU", its basic form). In [0, 1]. α < 1 is refused: its gradient grows without bound
+/// where boxes begin to touch.
 struct AlphaIou {
   static constexpr const char* about = "1 − IoU^power (He 2021, Alpha-IoU; power is its alpha)";
   static constexpr int pred = 4, target = 4;

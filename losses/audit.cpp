@@ -18,7 +18,7 @@ struct Rows {
 /// What a batch gave, a row each.
 struct Outcome {
   Row value;
-  std::vector<Row> slope;
+  std::vector<Row> gradient;
 };
 
 Row joined(const std::vector<Row>& rows) {
@@ -30,7 +30,7 @@ Row joined(const std::vector<Row>& rows) {
 Outcome run(Stream& s, const Loss& loss, const Rows& rows, DType type = DType::f64) {
   const int n = int(rows.pred.size());
   const DType wide = accumulator_of(type);
-  const OwnedTensor pred(s.place(), {n, 1, 1, loss.pred_width()}, type), slope(s.place(), pred.tensor.shape, type);
+  const OwnedTensor pred(s.place(), {n, 1, 1, loss.pred_width()}, type), gradient(s.place(), pred.tensor.shape, type);
   const OwnedTensor target(s.place(), {n, 1, 1, loss.target_width()}, wide);
   const OwnedTensor terms(s.place(), {n, 1, 1, loss.terms()}, wide),
       state(s.place(), {1, 1, 1, sizeof(StepState)}, DType::u8);
@@ -38,13 +38,13 @@ Outcome run(Stream& s, const Loss& loss, const Rows& rows, DType type = DType::f
   set_values(s, target, joined(rows.target));
   const StepState one;  // one sample, one positive: no mean hides a mistake
   upload(s, state, &one);
-  loss.eval(s, pred, target, terms, slope, state.tensor.as<StepState>());
-  const Row values = values_of(s, terms), slopes = values_of(s, slope);
+  loss.eval(s, pred, target, terms, gradient, state.tensor.as<StepState>());
+  const Row values = values_of(s, terms), gradients = values_of(s, gradient);
   Outcome out;
   for (int i = 0; i < n; ++i) {
     out.value.push_back(values[size_t(i) * loss.terms()]);
-    out.slope.emplace_back(slopes.begin() + int64_t(i) * loss.pred_width(),
-                           slopes.begin() + int64_t(i + 1) * loss.pred_width());
+    out.gradient.emplace_back(gradients.begin() + int64_t(i) * loss.pred_width(),
+                              gradients.begin() + int64_t(i + 1) * loss.pred_width());
   }
   return out;
 }
@@ -55,7 +55,7 @@ Outcome run_apart(Stream& s, const Loss& loss, const Rows& rows) {
   for (size_t i = 0; i < rows.pred.size(); ++i) {
     const Outcome one = run(s, loss, {{rows.pred[i]}, {rows.target[i]}});
     out.value.push_back(one.value[0]);
-    out.slope.push_back(one.slope[0]);
+    out.gradient.push_back(one.gradient[0]);
   }
   return out;
 }
@@ -97,16 +97,16 @@ bool alike(const Row& a, const Row& b, double factor, double tolerance) {
   return true;
 }
 
-Finding find_not_finite(Stream& s, const Loss& loss, const SlopeCheck& check, uint64_t seed) {
+Finding find_not_finite(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed) {
   Finding f{Mistake::not_finite};
   const Rows rows = sampled(loss, check.sample, seed, 512);
   for (const DType type : {DType::f64, DType::f32}) {
     const Outcome got = run(s, loss, rows, type);
     for (size_t i = 0; i < rows.pred.size(); ++i) {
-      if (std::isfinite(got.value[i]) && finite(got.slope[i])) continue;
+      if (std::isfinite(got.value[i]) && finite(got.gradient[i])) continue;
       f.passed = false;
       f.evidence =
-          cat(name_of(type), ": loss ", got.value[i], ", slope ", listed(got.slope[i]), " at ", where(rows, i));
+          cat(name_of(type), ": loss ", got.value[i], ", gradient ", listed(got.gradient[i]), " at ", where(rows, i));
       return f;
     }
   }
@@ -114,16 +114,16 @@ Finding find_not_finite(Stream& s, const Loss& loss, const SlopeCheck& check, ui
   return f;
 }
 
-Finding find_wrong_slope(const SlopeCheck& check, const SlopePoint& worst) {
-  Finding f{Mistake::wrong_slope};
-  f.passed = worst.error <= kSlopeTolerance;
+Finding find_wrong_gradient(const GradientCheck& check, const GradientPoint& worst) {
+  Finding f{Mistake::wrong_gradient};
+  f.passed = worst.error <= kGradientTolerance;
   f.evidence = cat("worst error ", worst.error, " ", worst.describe());
   if (check.pred == 4 && check.target == 4 && worst.sample >= 0) f.evidence += cat(" (sample ", worst.sample, ")");
   return f;
 }
 
 /// Rows together against each alone. Their ratio tells a mean taken inside from a batch met pairwise.
-void find_batch_mistakes(Stream& s, const Loss& loss, const SlopeCheck& check, uint64_t seed, Finding& pairwise,
+void find_batch_mistakes(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed, Finding& pairwise,
                          Finding& reduction) {
   constexpr int kRows = 7;
   constexpr double kSame = 1e-12;
@@ -132,17 +132,17 @@ void find_batch_mistakes(Stream& s, const Loss& loss, const SlopeCheck& check, u
   bool scaled = true;
   std::string first;
   for (size_t i = 0; i < kRows; ++i) {
-    if (!alike(batch.value[i], alone.value[i], kSame) || !alike(batch.slope[i], alone.slope[i], 1, kSame)) {
+    if (!alike(batch.value[i], alone.value[i], kSame) || !alike(batch.gradient[i], alone.gradient[i], 1, kSame)) {
       if (first.empty())
-        first = cat("row ", i, " has loss ", alone.value[i], ", slope ", listed(alone.slope[i]), " alone, and ",
-                    batch.value[i], ", ", listed(batch.slope[i]), " in a batch of ", kRows);
+        first = cat("row ", i, " has loss ", alone.value[i], ", gradient ", listed(alone.gradient[i]), " alone, and ",
+                    batch.value[i], ", ", listed(batch.gradient[i]), " in a batch of ", kRows);
     }
     const bool value_scaled =
         alike(batch.value[i] * kRows, alone.value[i], 1e-9) || alike(batch.value[i], alone.value[i], kSame);
-    const bool slope_scaled = alike(batch.slope[i], alone.slope[i], 1.0 / kRows, 1e-9) ||
-                              alike(batch.slope[i], alone.slope[i], kRows, 1e-9) ||
-                              alike(batch.slope[i], alone.slope[i], 1, kSame);
-    scaled = scaled && value_scaled && slope_scaled;
+    const bool gradient_scaled = alike(batch.gradient[i], alone.gradient[i], 1.0 / kRows, 1e-9) ||
+                                 alike(batch.gradient[i], alone.gradient[i], kRows, 1e-9) ||
+                                 alike(batch.gradient[i], alone.gradient[i], 1, kSame);
+    scaled = scaled && value_scaled && gradient_scaled;
   }
   pairwise.passed = first.empty() || scaled;
   reduction.passed = first.empty() || !scaled;
@@ -211,11 +211,11 @@ Finding find_dead_zone(Stream& s, const Loss& loss, uint64_t seed) {
     add("outside", t, inner);
   }
   const Outcome got = run_apart(s, loss, rows);
-  f.evidence = "a slope wherever boxes overlap, are apart, inside or outside";
+  f.evidence = "a gradient wherever boxes overlap, are apart, inside or outside";
   for (size_t i = 0; i < rows.pred.size() && f.passed; ++i) {
-    if (largest(got.slope[i]) > 1e-6) continue;
+    if (largest(got.gradient[i]) > 1e-6) continue;
     f.passed = false;
-    f.evidence = cat("boxes ", kinds[i], ": loss ", got.value[i], " and no slope, at ", where(rows, i));
+    f.evidence = cat("boxes ", kinds[i], ": loss ", got.value[i], " and no gradient, at ", where(rows, i));
   }
   return f;
 }
@@ -232,26 +232,26 @@ Finding find_pull_on_negatives(Stream& s, const Loss& detection, uint64_t seed) 
     rows.target.push_back(t);
   }
   const Outcome got = run_apart(s, detection, rows);
-  f.evidence = "16 negatives, no slope to any corner";
+  f.evidence = "16 negatives, no gradient to any corner";
   for (size_t i = 0; i < rows.pred.size() && f.passed; ++i) {
-    const Row corners(got.slope[i].begin() + 1, got.slope[i].end());
+    const Row corners(got.gradient[i].begin() + 1, got.gradient[i].end());
     if (largest(corners) == 0) continue;  // NaN, too, is a pull
     f.passed = false;
-    f.evidence = cat("a negative's corners get the slope ", listed(corners), " at ", where(rows, i));
+    f.evidence = cat("a negative's corners get the gradient ", listed(corners), " at ", where(rows, i));
   }
   return f;
 }
 
 Finding without(Mistake m, const char* why) { return {m, false, true, why}; }
 
-std::vector<Finding> audit_with(Stream& s, const Loss& loss, const SlopeCheck& check, const SlopePoint& worst,
+std::vector<Finding> audit_with(Stream& s, const Loss& loss, const GradientCheck& check, const GradientPoint& worst,
                                 const Loss* detection, uint64_t seed) {
   const bool boxes = loss.pred_width() == 4 && loss.target_width() == 4;
   Finding pairwise{Mistake::pairwise}, reduction{Mistake::reduction};
   find_batch_mistakes(s, loss, check, seed, pairwise, reduction);
   return {
       find_not_finite(s, loss, check, seed),
-      find_wrong_slope(check, worst),
+      find_wrong_gradient(check, worst),
       pairwise,
       reduction,
       boxes ? find_scale(s, loss, seed) : without(Mistake::scale, "no boxes"),
@@ -264,7 +264,7 @@ std::vector<Finding> audit_with(Stream& s, const Loss& loss, const SlopeCheck& c
 const char* name_of(Mistake m) {
   switch (m) {
     case Mistake::not_finite: return "not finite";
-    case Mistake::wrong_slope: return "wrong slope";
+    case Mistake::wrong_gradient: return "wrong gradient";
     case Mistake::pairwise: return "pairwise broadcast";
     case Mistake::reduction: return "wrong reduction";
     case Mistake::scale: return "scale dependence";
@@ -274,34 +274,34 @@ const char* name_of(Mistake m) {
   return "";
 }
 
-std::vector<Finding> audit(Stream& s, const Loss& loss, const SlopeCheck& check, uint64_t seed) {
+std::vector<Finding> audit(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed) {
   const bool detection = loss.pred_width() == 5 && loss.target_width() == 5;
-  return audit_with(s, loss, check, worst_slope(check, seed), detection ? &loss : nullptr, seed);
+  return audit_with(s, loss, check, worst_gradient(check, seed), detection ? &loss : nullptr, seed);
 }
 
 std::vector<Finding> audit(Stream& s, const std::string& name, const LossSettings& settings, uint64_t seed) {
   const std::unique_ptr<RowLoss> loss = make_row_loss(name, settings);
   std::unique_ptr<Loss> detection;
   if (loss_info(name).compares_boxes()) detection = make_detection_loss(name, {.box_settings = settings});
-  return audit_with(s, *loss, loss->slope_check(), loss->worst_slope(seed), detection.get(), seed);
+  return audit_with(s, *loss, loss->gradient_check(), loss->worst_gradient(seed), detection.get(), seed);
 }
 
-SlopeCheck black_box_check(Stream& s, const Loss& loss, Sampler sample) {
-  const auto slope = [&s, &loss](const double* p, const double* t, double* dp) {
+GradientCheck black_box_check(Stream& s, const Loss& loss, Sampler sample) {
+  const auto gradient = [&s, &loss](const double* p, const double* t, double* dp) {
     const Outcome got = run(s, loss, {{Row(p, p + loss.pred_width())}, {Row(t, t + loss.target_width())}});
-    std::copy(got.slope[0].begin(), got.slope[0].end(), dp);
+    std::copy(got.gradient[0].begin(), got.gradient[0].end(), dp);
     return got.value[0];
   };
-  const auto value = [slope, width = size_t(loss.pred_width())](const double*, const double* p, const double* t) {
+  const auto value = [gradient, width = size_t(loss.pred_width())](const double*, const double* p, const double* t) {
     Row unused(width);
-    return slope(p, t, unused.data());
+    return gradient(p, t, unused.data());
   };
-  return {loss.pred_width(), loss.target_width(), std::move(sample), value, slope};
+  return {loss.pred_width(), loss.target_width(), std::move(sample), value, gradient};
 }
 
-void require_right_slope(const std::string& name, const LossSettings& settings, uint64_t seed) {
-  const SlopePoint worst = make_row_loss(name, settings)->worst_slope(seed);
-  TT_CHECK(worst.error <= kSlopeTolerance, UsageError, "the loss '", name, "' is refused, its slope is wrong by ",
+void require_right_gradient(const std::string& name, const LossSettings& settings, uint64_t seed) {
+  const GradientPoint worst = make_row_loss(name, settings)->worst_gradient(seed);
+  TT_CHECK(worst.error <= kGradientTolerance, UsageError, "the loss '", name, "' is refused, its gradient is wrong by ",
            worst.error, " ", worst.describe());
 }
 

@@ -9,14 +9,14 @@
 namespace telltale {
 
 enum class Mistake : uint8_t {
-  not_finite,   ///< a value or slope is NaN or infinite somewhere, such as at an empty box
-  wrong_slope,  ///< the slope is not the derivative of the value
-  pairwise,     ///< a row meets other rows' targets: the batch was broadcast against itself
-  reduction,    ///< the batch's size divides or multiplies inside, so that accumulated micro-batches differ from the
-                ///< batch
-  scale,        ///< the same boxes in another unit give another value
-  dead_zone,    ///< boxes that do not match, and no slope that would bring them together
-  negatives     ///< a detection loss pulls on the boxes of negatives
+  not_finite,      ///< a value or gradient is NaN or infinite somewhere, such as at an empty box
+  wrong_gradient,  ///< the gradient is not the derivative of the value
+  pairwise,        ///< a row meets other rows' targets: the batch was broadcast against itself
+  reduction,       ///< the batch's size divides or multiplies inside, so that accumulated micro-batches differ from the
+                   ///< batch
+  scale,           ///< the same boxes in another unit give another value
+  dead_zone,       ///< boxes that do not match, and no gradient that would bring them together
+  negatives        ///< a detection loss pulls on the boxes of negatives
 };
 /// "pairwise broadcast", …
 const char* name_of(Mistake);
@@ -30,17 +30,17 @@ struct Finding {
 };
 
 /// Seven findings, in Mistake's order, about any loss, registered or not. The loss is run on `s` in f64 and (for
-/// not_finite) f32; `check` says where to try it and what its slope should be. A loss of 5 against 5 numbers is taken
-/// for a detection loss.
-std::vector<Finding> audit(Stream& s, const Loss& loss, const SlopeCheck& check, uint64_t seed = 1);
+/// not_finite) f32; `check` says where to try it and what its gradient should be. A loss of 5 against 5 numbers is
+/// taken for a detection loss.
+std::vector<Finding> audit(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed = 1);
 /// A check for a loss of which only Loss is known: differences of its own value, one row at a time. A loss that holds
 /// something constant in backward fails it.
-SlopeCheck black_box_check(Stream& s, const Loss& loss, Sampler sample);
+GradientCheck black_box_check(Stream& s, const Loss& loss, Sampler sample);
 
 /// The same about a registered loss; `negatives` about the detection loss made of it.
 std::vector<Finding> audit(Stream& s, const std::string& name, const LossSettings& settings = {}, uint64_t seed = 1);
 
-/// Throws UsageError with the worst point when the slope of a registered loss is wrong or not finite.
-void require_right_slope(const std::string& name, const LossSettings& settings = {}, uint64_t seed = 1);
+/// Throws UsageError with the worst point when the gradient of a registered loss is wrong or not finite.
+void require_right_gradient(const std::string& name, const LossSettings& settings = {}, uint64_t seed = 1);
 
 }  // namespace telltale

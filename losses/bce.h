@@ -12,7 +12,7 @@ TT_HD V bce_with_logits(const V& x, T t) {
   return max(x, V(0)) - x * t + log1p(exp(-abs(x)));
 }
 
-/// Binary cross-entropy with logits, slope σ(x) − t. p: a logit; t: a probability in [0, 1].
+/// Binary cross-entropy with logits, gradient σ(x) − t. p: a logit; t: a probability in [0, 1].
 struct Bce {
   static constexpr const char* about = "binary cross-entropy of a logit";
   static constexpr int pred = 1, target = 1;

@@ -20,7 +20,7 @@ TT_HD BoxCorners<V> sorted_corners(const V* c) {
   return {min(c[0], c[2]), min(c[1], c[3]), max(c[0], c[2]), max(c[1], c[3])};
 }
 
-/// Two boxes' overlap. p: V, numbers with slopes; t: T, plain ones.
+/// Two boxes' overlap. p: V, numbers with gradients; t: T, plain ones.
 template <class V, class T>
 struct BoxPair {
   BoxCorners<V> pred, hull;  ///< hull: the smallest box that holds both

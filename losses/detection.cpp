@@ -36,28 +36,28 @@ class DetectionLoss final : public Loss {
     classification_->eval_share(s, classification(rows));
     box_->eval_share(s, box(rows));
   }
-  /// Box and logit are checked apart: beside the whole's size, rounding would hide the smaller one's slope.
+  /// Box and logit are checked apart: beside the whole's size, rounding would hide the smaller one's gradient.
   double worst_gradient_error(uint64_t seed) const override {
     const StepState state{.samples = 4, .positives = 2};
-    SlopeCheck box = box_->slope_check(), logit = classification_->slope_check();
+    GradientCheck box = box_->gradient_check(), logit = classification_->gradient_check();
     box.value = [this, &state, value = box.value](const double* base, const double* p, const double* t) {
       const Corners at = scaled(base), pred = scaled(p), target = scaled(t);
       return beta_ / state.positives * value(at.v, base == p ? at.v : pred.v, target.v);
     };
-    box.slope = [this, &state](const double* p, const double* t, double* dp) {
+    box.gradient = [this, &state](const double* p, const double* t, double* dp) {
       const First row = first({0, p[0], p[1], p[2], p[3]}, {1, t[0], t[1], t[2], t[3]}, state);
-      std::copy_n(row.slope + 1, 4, dp);
+      std::copy_n(row.gradient + 1, 4, dp);
       return row.terms[DetectionTerms::box];
     };
     logit.value = [this, &state, value = logit.value](const double* base, const double* p, const double* t) {
       return alpha_ / state.samples * value(base, p, t);
     };
-    logit.slope = [this, &state](const double* p, const double* t, double* dp) {
+    logit.gradient = [this, &state](const double* p, const double* t, double* dp) {
       const First row = first({p[0], 0, 0, 1, 1}, {t[0], 0, 0, 1, 2}, state);
-      *dp = row.slope[0];
+      *dp = row.gradient[0];
       return row.terms[DetectionTerms::classification];
     };
-    return std::max(worst_slope(box, seed).error, worst_slope(logit, seed).error);
+    return std::max(worst_gradient(box, seed).error, worst_gradient(logit, seed).error);
   }
 
  private:
@@ -68,7 +68,7 @@ class DetectionLoss final : public Loss {
     double v[5];
   };
   struct First {
-    double terms[DetectionTerms::count], slope[5];
+    double terms[DetectionTerms::count], gradient[5];
   };
   Corners scaled(const double* c) const { return {{c[0] * unit_x_, c[1] * unit_y_, c[2] * unit_x_, c[3] * unit_y_}}; }
   Share classification(Share rows) const {
@@ -90,7 +90,7 @@ class DetectionLoss final : public Loss {
     const Share rows{{p.v, five, DType::f64},
                      {t.v, five, DType::f64},
                      {out.terms, {1, 1, 1, DetectionTerms::count}, DType::f64},
-                     {out.slope, five, DType::f64},
+                     {out.gradient, five, DType::f64},
                      &state};
     classification_->eval_first_row(classification(rows));
     box_->eval_first_row(box(rows));

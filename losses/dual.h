@@ -1,5 +1,5 @@
 #pragma once
-// Forward-mode differentiation: a formula written once gives its value and its slopes.
+// Forward-mode differentiation: a formula written once gives its value and its gradients.
 #include <cmath>
 
 #include "kernels/parts/math.h"
@@ -18,7 +18,7 @@ TT_HD T max(T a, T b) {
   return a > b ? a : b > a ? b : (a + b) / 2;
 }
 
-/// What stop_gradient keeps of a value: all of it. Checks of slopes keep another one (losses/gradient_check.h).
+/// What stop_gradient keeps of a value: all of it. Checks of gradients keep another one (losses/gradient_check.h).
 struct KeepValue {
   template <class T>
   static TT_HD T constant(T x) {
@@ -27,21 +27,21 @@ struct KeepValue {
 };
 
 /// A number and its N partial derivatives (Clifford 1873). Plain numbers are constants. At a kink of min, max or abs
-/// the two branches' slopes are averaged, as in PyTorch. Where a function's slope is infinite (sqrt, pow and atan2 at
-/// 0) it counts as 0, so that the distance of two equal points has a slope; if the whole formula's is infinite, the
-/// gradient check says so.
+/// the two branches' gradients are averaged, as in PyTorch. Where a function's gradient is infinite (sqrt, pow and
+/// atan2 at 0) it counts as 0, so that the distance of two equal points has a gradient; if the whole formula's is
+/// infinite, the gradient check says so.
 template <class T, int N, class Constants = KeepValue>
 struct Dual {
   T value;
-  T slope[N];
+  T gradient[N];
 
   TT_HD Dual(T constant = 0) : value(constant) {
-    for (T& s : slope) s = 0;
+    for (T& s : gradient) s = 0;
   }
   /// The i-th variable.
   static TT_HD Dual variable(T value, int i) {
     Dual x(value);
-    x.slope[i] = 1;
+    x.gradient[i] = 1;
     return x;
   }
 
@@ -52,7 +52,7 @@ struct Dual {
     const T q = a.value / b.value, r = 1 / b.value;
     return chain(q, a, r, b, -q * r);
   }
-  // Constants apart: their zero slopes would cost time, and times infinity be NaN.
+  // Constants apart: their zero gradients would cost time, and times infinity be NaN.
   friend TT_HD Dual operator+(const Dual& a, T b) { return chain(a.value + b, a, 1); }
   friend TT_HD Dual operator+(T a, const Dual& b) { return chain(a + b.value, b, 1); }
   friend TT_HD Dual operator-(const Dual& a, T b) { return chain(a.value - b, a, 1); }
@@ -119,12 +119,12 @@ struct Dual {
   /// f(a) or f(a, b) with the partial derivatives of f.
   static TT_HD Dual chain(T f, const Dual& a, T f_a) {
     Dual y(f);
-    for (int i = 0; i < N; ++i) y.slope[i] = f_a * a.slope[i];
+    for (int i = 0; i < N; ++i) y.gradient[i] = f_a * a.gradient[i];
     return y;
   }
   static TT_HD Dual chain(T f, const Dual& a, T f_a, const Dual& b, T f_b) {
     Dual y(f);
-    for (int i = 0; i < N; ++i) y.slope[i] = f_a * a.slope[i] + f_b * b.slope[i];
+    for (int i = 0; i < N; ++i) y.gradient[i] = f_a * a.gradient[i] + f_b * b.gradient[i];
     return y;
   }
   /// Equal values, or a NaN, which must not be lost.

@@ -4,9 +4,10 @@
 namespace telltale {
 
 /// IoU^γ · EIoU (Zhang 2021, "Focal and efficient IOU loss"). IoU^γ is a weight, so backward holds it: through it boxes
-/// apart would be the best ones, and its slope is infinite at IoU = 0. Boxes apart weigh nothing.
+/// apart would be the best ones, and its gradient is infinite at IoU = 0. Boxes apart weigh nothing.
 struct FocalEiou {
-  static constexpr const char* about = "IoU^gamma · EIoU, the weight held (Zhang 2021); no slope where boxes are apart";
+  static constexpr const char* about =
+      "IoU^gamma · EIoU, the weight held (Zhang 2021); no gradient where boxes are apart";
   static constexpr int pred = 4, target = 4;
   double gamma = 0.5;
   static constexpr Setting<FocalEiou> settings[] = {{"gamma", &FocalEiou::gamma, 0, 16}};

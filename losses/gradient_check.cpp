@@ -11,16 +11,16 @@
 namespace telltale {
 namespace {
 
-struct Slope {
+struct Gradient {
   double value, step;  ///< step: the one the value was found with
 };
 
-/// The slope of f to one side of 0, from steps of `widest` (signed) downwards. Each is halved and extrapolated
+/// The gradient of f to one side of 0, from steps of `widest` (signed) downwards. Each is halved and extrapolated
 /// (Richardson). Curvature differs between samples by orders of magnitude, so that step is taken whose halving changes
 /// the result least, f's own rounding counted in.
-Slope one_sided(const std::function<std::pair<double, double>(double)>& f, double widest) {
+Gradient one_sided(const std::function<std::pair<double, double>(double)>& f, double widest) {
   const double at_zero = f(0).first;
-  Slope best{std::numeric_limits<double>::quiet_NaN(), 0};
+  Gradient best{std::numeric_limits<double>::quiet_NaN(), 0};
   double least = std::numeric_limits<double>::infinity(), difference = 0, extrapolated = 0;
   for (int halvings = 0; halvings < 40; ++halvings) {
     const auto [value, step] = f(std::ldexp(widest, -halvings));
@@ -38,11 +38,11 @@ Slope one_sided(const std::function<std::pair<double, double>(double)>& f, doubl
   return best;
 }
 
-/// Bounds of a slope: the backward and the forward difference at p, and wherever else it was looked for.
+/// Bounds of a gradient: the backward and the forward difference at p, and wherever else it was looked for.
 struct Bounds {
   double low, high, step;
-  double error(double slope) const {
-    return std::max({low - slope, slope - high, 0.0}) / std::max(1.0, std::abs(slope));
+  double error(double gradient) const {
+    return std::max({low - gradient, gradient - high, 0.0}) / std::max(1.0, std::abs(gradient));
   }
   void include(const Bounds& o) {
     low = std::min(low, o.low);
@@ -53,27 +53,27 @@ struct Bounds {
 
 using Row = std::vector<double>;
 
-/// Of the k-th number's slope at p.
-Bounds bounds_at(const SlopeCheck& check, const Row& base, const Row& p, const Row& t, int k, double widest) {
+/// Of the k-th number's gradient at p.
+Bounds bounds_at(const GradientCheck& check, const Row& base, const Row& p, const Row& t, int k, double widest) {
   Row moved = p;
   const auto f = [&](double h) {
     moved[k] = p[k] + h;
     return std::pair(check.value(base.data(), moved.data(), t.data()), moved[k] - p[k]);
   };
-  const Slope left = one_sided(f, -widest), right = one_sided(f, widest);
+  const Gradient left = one_sided(f, -widest), right = one_sided(f, widest);
   return {std::min(left.value, right.value), std::max(left.value, right.value), std::min(left.step, right.step)};
 }
 
-/// Finds the worst of one sample's slopes.
-SlopePoint worst_at(const SlopeCheck& check, Random& random, const SlopePoint& sample) {
+/// Finds the worst of one sample's gradients.
+GradientPoint worst_at(const GradientCheck& check, Random& random, const GradientPoint& sample) {
   constexpr double kInfinite = std::numeric_limits<double>::infinity();
   const Row &p = sample.pred, &t = sample.target;
   Row dp(check.pred);
-  SlopePoint worst = sample;
+  GradientPoint worst = sample;
   const double value = check.value(p.data(), p.data(), t.data());
-  worst.value = check.slope(p.data(), t.data(), dp.data());
+  worst.value = check.gradient(p.data(), t.data(), dp.data());
   if (!std::isfinite(worst.value) || !std::isfinite(value) ||
-      std::abs(worst.value - value) > kSlopeTolerance * std::max(1.0, std::abs(value))) {
+      std::abs(worst.value - value) > kGradientTolerance * std::max(1.0, std::abs(value))) {
     worst.error = kInfinite;
     worst.number = -1;
     worst.low = worst.high = value;
@@ -85,8 +85,9 @@ SlopePoint worst_at(const SlopeCheck& check, Random& random, const SlopePoint& s
   }
   for (int k = 0; k < check.pred; ++k) {
     Bounds bounds = bounds_at(check, p, p, t, k, widest);
-    const bool kink = bounds.high - bounds.low > kSlopeTolerance * std::max(1.0, std::abs(dp[k]));
-    for (int nearby = 0; kink && nearby < 1024 && bounds.finite() && bounds.error(dp[k]) > kSlopeTolerance; ++nearby) {
+    const bool kink = bounds.high - bounds.low > kGradientTolerance * std::max(1.0, std::abs(dp[k]));
+    for (int nearby = 0; kink && nearby < 1024 && bounds.finite() && bounds.error(dp[k]) > kGradientTolerance;
+         ++nearby) {
       Row q = p;
       for (double& x : q) x += bounds.step * random.uniform(-1, 1);
       bounds.include(bounds_at(check, p, q, t, k, bounds.step / 8));
@@ -95,7 +96,7 @@ SlopePoint worst_at(const SlopeCheck& check, Random& random, const SlopePoint& s
     if (k == 0 || error > worst.error) {
       worst.error = error;
       worst.number = k;
-      worst.slope = dp[k];
+      worst.gradient = dp[k];
       worst.low = bounds.low;
       worst.high = bounds.high;
     }
@@ -134,29 +135,29 @@ void RepeatConstants::repeat() {
   constants.repeating = true;
 }
 
-std::string SlopePoint::describe() const {
+std::string GradientPoint::describe() const {
   if (sample < 0) return "nothing was checked";
   const std::string where = cat("at pred ", listed(pred), ", target ", listed(target), " ");
   if (!std::isfinite(value)) return where + (std::isnan(value) ? "the loss is nan" : "the loss is infinite");
   if (number < 0) return where + cat("the hand-written loss is ", value, ", the formula gives ", low);
-  if (std::isnan(slope)) return where + cat("the slope to pred[", number, "] is nan");
-  std::string slopes = where + cat("the slope to pred[", number, "] is ", std::setprecision(9), slope);
-  if (!std::isfinite(slope)) return slopes;
-  if (high - low <= kSlopeTolerance * std::max(1.0, std::abs(slope)))
-    return slopes + cat(", differences say ", std::setprecision(9), (low + high) / 2);
-  return slopes + cat(", differences say ", std::setprecision(9), low, " to ", high);
+  if (std::isnan(gradient)) return where + cat("the gradient to pred[", number, "] is nan");
+  std::string gradients = where + cat("the gradient to pred[", number, "] is ", std::setprecision(9), gradient);
+  if (!std::isfinite(gradient)) return gradients;
+  if (high - low <= kGradientTolerance * std::max(1.0, std::abs(gradient)))
+    return gradients + cat(", differences say ", std::setprecision(9), (low + high) / 2);
+  return gradients + cat(", differences say ", std::setprecision(9), low, " to ", high);
 }
 
-SlopePoint worst_slope(const SlopeCheck& check, uint64_t seed, int samples) {
+GradientPoint worst_gradient(const GradientCheck& check, uint64_t seed, int samples) {
   Random random(seed);
-  SlopePoint worst;
+  GradientPoint worst;
   for (int i = 0; i < samples && std::isfinite(worst.error); ++i) {
-    SlopePoint sample;
+    GradientPoint sample;
     sample.sample = i;
     sample.pred.resize(check.pred);
     sample.target.resize(check.target);
     check.sample(random, sample.pred.data(), sample.target.data(), i);
-    const SlopePoint found = worst_at(check, random, sample);
+    const GradientPoint found = worst_at(check, random, sample);
     if (i == 0 || found.error > worst.error) worst = found;
   }
   return worst;

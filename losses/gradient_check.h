@@ -1,5 +1,5 @@
 #pragma once
-// The check of a loss's slope in double, on the host.
+// The check of a loss's gradient in double, on the host.
 #include <functional>
 #include <string>
 #include <vector>
@@ -13,35 +13,35 @@ namespace telltale {
 using Sampler = std::function<void(Random&, double* p, double* t, int i)>;
 
 /// What is checked: a loss of one sample and where to try it.
-struct SlopeCheck {
+struct GradientCheck {
   int pred, target;  ///< numbers per sample
   Sampler sample;
   /// The loss at p. What backward holds constant is taken at `base`.
   std::function<double(const double* base, const double* p, const double* t)> value;
-  /// The loss at p, its slope written to dp: what is used in training.
-  std::function<double(const double* p, const double* t, double* dp)> slope;
+  /// The loss at p, its gradient written to dp: what is used in training.
+  std::function<double(const double* p, const double* t, double* dp)> gradient;
 };
 
-/// Where a slope was found, and how wrong it is there.
-struct SlopePoint {
-  double error = 0;  ///< |slope − difference| / max(1, |slope|); infinite where anything is not finite
+/// Where a gradient was found, and how wrong it is there.
+struct GradientPoint {
+  double error = 0;  ///< |gradient − difference| / max(1, |gradient|); infinite where anything is not finite
   int sample = -1;   ///< the sampler's i; −1: nothing was checked
   std::vector<double> pred, target;
-  int number = 0;  ///< which of pred's numbers the slope belongs to
-  double value = 0, slope = 0;
+  int number = 0;  ///< which of pred's numbers the gradient belongs to
+  double value = 0, gradient = 0;
   double low = 0, high = 0;  ///< of the differences: equal but for kinks
-  /// "at pred (…), target (…): the slope to pred[2] is 0.5, differences say 0.25"
+  /// "at pred (…), target (…): the gradient to pred[2] is 0.5, differences say 0.25"
   std::string describe() const;
 };
 
-/// The sample with the worst slope. At a kink, where backward and forward difference disagree, the slope may lie
+/// The sample with the worst gradient. At a kink, where backward and forward difference disagree, the gradient may lie
 /// anywhere between them, and where several kinks meet, between those of points nearby (Clarke's generalised gradient).
-/// Stops at the first sample where a loss, a slope or a difference is not finite, or where slope() returns another
-/// value than value().
-SlopePoint worst_slope(const SlopeCheck& check, uint64_t seed, int samples = 512);
+/// Stops at the first sample where a loss, a gradient or a difference is not finite, or where gradient() returns
+/// another value than value().
+GradientPoint worst_gradient(const GradientCheck& check, uint64_t seed, int samples = 512);
 
-/// A slope is wrong when worst_slope's error is above this.
-constexpr double kSlopeTolerance = 1e-6;
+/// A gradient is wrong when worst_gradient's error is above this.
+constexpr double kGradientTolerance = 1e-6;
 
 /// What stop_gradient keeps while differences are taken: at the base it records, elsewhere it repeats.
 struct RepeatConstants {
@@ -75,10 +75,10 @@ Sampler sampler_of() {
   }
 }
 template <class F>
-SlopeCheck slope_check(const F& f) {
+GradientCheck gradient_check(const F& f) {
   return {F::pred, F::target, sampler_of<F>(),
           [f](const double* base, const double* p, const double* t) { return value_holding(f, base, p, t); },
-          [f](const double* p, const double* t, double* dp) { return value_and_slope(f, p, t, dp); }};
+          [f](const double* p, const double* t, double* dp) { return value_and_gradient(f, p, t, dp); }};
 }
 
 }  // namespace telltale

@@ -3,7 +3,7 @@
 namespace telltale {
 
 /// weight·max(0, 1 − t·p): what a discriminator minimises (Lim & Ye 2017, "Geometric GAN"). p: its score of one patch;
-/// t: +1 real, −1 generated. Slope 0 where t·p = 1, as in PyTorch.
+/// t: +1 real, −1 generated. Gradient 0 where t·p = 1, as in PyTorch.
 struct Hinge {
   static constexpr const char* about = "weight·max(0, 1 - t·p): a discriminator's (Lim & Ye 2017, Geometric GAN)";
   static constexpr int pred = 1, target = 1;

@@ -4,9 +4,9 @@
 namespace telltale {
 
 /// 1 − IoU (the linear form; Yu 2016, "UnitBox", takes −ln IoU, which has no value where boxes are apart). In [0, 1];
-/// without a slope where boxes are apart.
+/// without a gradient where boxes are apart.
 struct Iou {
-  static constexpr const char* about = "1 − IoU (after Yu 2016, UnitBox); no slope where boxes are apart";
+  static constexpr const char* about = "1 − IoU (after Yu 2016, UnitBox); no gradient where boxes are apart";
   static constexpr int pred = 4, target = 4;
   template <class V, class T>
   TT_HD V value(const V* p, const T* t) const {

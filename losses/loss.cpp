@@ -114,8 +114,9 @@ void RowLoss::eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dp
   eval_share(s, {pred, target, loss, dpred, state});
 }
 
-SlopePoint RowLoss::worst_slope(uint64_t seed) const {
-  const SlopePoint used = telltale::worst_slope(slope_check(), seed), dual = telltale::worst_slope(dual_check(), seed);
+GradientPoint RowLoss::worst_gradient(uint64_t seed) const {
+  const GradientPoint used = telltale::worst_gradient(gradient_check(), seed),
+                      dual = telltale::worst_gradient(dual_check(), seed);
   return used.error >= dual.error ? used : dual;
 }
 

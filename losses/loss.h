@@ -59,7 +59,7 @@ struct DetectionSettings {
 
 /// The detectors' composite: pred {N,1,1,5} = logit, x_min, y_min, x_max, y_max; target {N,1,1,5} =
 /// label 0 or 1, corners. terms() = DetectionTerms: total = classification + box; classification =
-/// alpha·class_loss/state->samples; box = beta·box_loss/state->positives where the label is 1, else 0 with no slope,
+/// alpha·class_loss/state->samples; box = beta·box_loss/state->positives where the label is 1, else 0 with no gradient,
 /// and 0 when positives is 0; correct and iou besides. One launch where class_loss is bce, else two. Throws UsageError
 /// as make_loss, and when pixel lacks a size.
 std::unique_ptr<Loss> make_detection_loss(const std::string& box_loss, const DetectionSettings& settings);

@@ -22,14 +22,14 @@ class RowLoss : public Loss {
   virtual void eval_after_bce(Stream&, const Share& classification, const Share& box) const = 0;
   /// The first row only, in f64, on the host: the very code that eval_share runs.
   virtual void eval_first_row(const Share&) const = 0;
-  /// How to check the slope used in training, and by dual numbers the formula's own.
-  virtual SlopeCheck slope_check() const = 0;
-  virtual SlopeCheck dual_check() const = 0;
+  /// How to check the gradient used in training, and by dual numbers the formula's own.
+  virtual GradientCheck gradient_check() const = 0;
+  virtual GradientCheck dual_check() const = 0;
 
   void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override;
   /// The worse of both checks.
-  SlopePoint worst_slope(uint64_t seed) const;
-  double worst_gradient_error(uint64_t seed) const override { return worst_slope(seed).error; }
+  GradientPoint worst_gradient(uint64_t seed) const;
+  double worst_gradient_error(uint64_t seed) const override { return worst_gradient(seed).error; }
 };
 
 struct LossEntry {

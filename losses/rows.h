@@ -22,29 +22,29 @@ struct Setting {
   double low = 0, high = std::numeric_limits<double>::max();
 };
 
-/// True where F writes its slope by hand.
+/// True where F writes its gradient by hand.
 template <class F>
 concept HandWritten = requires(const F f, const double* x, double* dp) {
   f.eval(x, x, dp);
 };
 
-/// The formula's slope by dual numbers: returns the loss, writes d loss / d p to dp.
+/// The formula's gradient by dual numbers: returns the loss, writes d loss / d p to dp.
 template <class F, class T>
-TT_HD T dual_slope(const F& f, const T* p, const T* t, T* dp) {
+TT_HD T dual_gradient(const F& f, const T* p, const T* t, T* dp) {
   using V = Dual<T, F::pred>;
   V x[F::pred];
   for (int k = 0; k < F::pred; ++k) x[k] = V::variable(p[k], k);
   const V y = f.value(x, t);
-  for (int k = 0; k < F::pred; ++k) dp[k] = y.slope[k];
+  for (int k = 0; k < F::pred; ++k) dp[k] = y.gradient[k];
   return y.value;
 }
-/// What training uses: the slope by hand where F has one.
+/// What training uses: the gradient by hand where F has one.
 template <class F, class T>
-TT_HD T value_and_slope(const F& f, const T* p, const T* t, T* dp) {
+TT_HD T value_and_gradient(const F& f, const T* p, const T* t, T* dp) {
   if constexpr (HandWritten<F>) {
     return f.eval(p, t, dp);
   } else {
-    return dual_slope(f, p, t, dp);
+    return dual_gradient(f, p, t, dp);
   }
 }
 
@@ -71,7 +71,7 @@ struct EvalRow {
     const bool alone = role == Role::alone, box = role == Role::box;
     const T* label = target + i * (alone ? F::target : 5);
     const S* row = pred + i * (alone ? F::pred : 5) + box;
-    S* slope = dpred + i * (alone ? F::pred : 5) + box;
+    S* gradient = dpred + i * (alone ? F::pred : 5) + box;
     // A branch, not a factor 0: what a negative predicts must not matter, infinite or not.
     const bool counts = !box || (label[0] > 0 && state->positives > 0);
     T share = 1;
@@ -83,8 +83,8 @@ struct EvalRow {
       dp[k] = 0;
     }
     for (int k = 0; k < F::target; ++k) t[k] = label[box + k] * unit(k);
-    if (counts) value = share * value_and_slope(f, p, t, dp);
-    for (int k = 0; k < F::pred; ++k) slope[k] = store<S>(dp[k] * (share * unit(k)) * T(state->loss_scale));
+    if (counts) value = share * value_and_gradient(f, p, t, dp);
+    for (int k = 0; k < F::pred; ++k) gradient[k] = store<S>(dp[k] * (share * unit(k)) * T(state->loss_scale));
     if (alone) {
       loss[i] = value;
       return;

@@ -35,7 +35,8 @@ namespace telltale {
 /// Turns a per-sample functor into a Loss. F is small and trivially copyable, its settings are members of type double,
 /// and it has
 ///   static constexpr int pred, target;                                      // numbers per sample
-///   template <class V, class T> TT_HD V value(const V* p, const T* t) const;  // the formula; V: a number with slopes
+///   template <class V, class T> TT_HD V value(const V* p, const T* t) const;  // the formula; V: a number with
+///   gradients
 /// and if it likes
 ///   static constexpr const char* about;                                     // one line: what it is, and its paper
 ///   static constexpr Setting<F> settings[];
@@ -43,8 +44,8 @@ namespace telltale {
 ///   without
 ///                                                              // it 4 against 4 numbers are boxes, 1 against 1 a
 ///                                                              logit and a label
-///   template <class T> TT_HD T eval(const T* p, const T* t, T* dp) const;   // value and slope, by hand
-/// A hand-written eval is what trains; it must agree with the formula's own slope, and both with differences.
+///   template <class T> TT_HD T eval(const T* p, const T* t, T* dp) const;   // value and gradient, by hand
+/// A hand-written eval is what trains; it must agree with the formula's own gradient, and both with differences.
 template <class F>
 class SampleLoss final : public RowLoss {
  public:
@@ -65,10 +66,10 @@ class SampleLoss final : public RowLoss {
     });
   }
   void eval_first_row(const Share& share) const override { row_of<double>(f_, share)(0); }
-  SlopeCheck slope_check() const override { return telltale::slope_check(f_); }
-  SlopeCheck dual_check() const override {
-    SlopeCheck check = telltale::slope_check(f_);
-    check.slope = [f = f_](const double* p, const double* t, double* dp) { return dual_slope(f, p, t, dp); };
+  GradientCheck gradient_check() const override { return telltale::gradient_check(f_); }
+  GradientCheck dual_check() const override {
+    GradientCheck check = telltale::gradient_check(f_);
+    check.gradient = [f = f_](const double* p, const double* t, double* dp) { return dual_gradient(f, p, t, dp); };
     return check;
   }
 

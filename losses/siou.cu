@@ -5,8 +5,8 @@ namespace telltale {
 
 /// 1 − IoU + (Δ + Ω)/2 (Gevorgyan 2022, "SIoU loss"). Distance cost Δ = Σ over x, y of 1 − exp(−(2 − Λ)·(d/D)²), d the
 /// centres' distance along the axis, D the hull's side. Shape cost Ω = Σ over sides of (1 − exp(−|w − w*|/max(w,
-/// w*)))^θ. Angle cost Λ = 1 − 2·sin²(asin(|dy|/ρ) − π/4), which is sin 2α = 2·|dx|·|dy|/ρ²: no arcsine, whose slope is
-/// infinite.
+/// w*)))^θ. Angle cost Λ = 1 − 2·sin²(asin(|dy|/ρ) − π/4), which is sin 2α = 2·|dx|·|dy|/ρ²: no arcsine, whose gradient
+/// is infinite.
 struct Siou {
   static constexpr const char* about = "1 − IoU + (distance cost + shape cost)/2 (Gevorgyan 2022, SIoU)";
   static constexpr int pred = 4, target = 4;

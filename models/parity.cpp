@@ -232,9 +232,9 @@ ParityReport replay_inpaint(Stream& s, const Case& c, const ParityOptions& optio
   if (!training) return report;
   // Half the summed squares of both outputs' distances from the image.
   for (const Value v : {out.coarse, out.refined}) {
-    std::vector<double> slope = values_of(s, program.tensor(v));
-    for (size_t i = 0; i < slope.size(); ++i) slope[i] -= 2 * picture[i] - 1;
-    set_values(s, program.gradient(v), slope);
+    std::vector<double> gradient = values_of(s, program.tensor(v));
+    for (size_t i = 0; i < gradient.size(); ++i) gradient[i] -= 2 * picture[i] - 1;
+    set_values(s, program.gradient(v), gradient);
   }
   program.backward(false);
   s.sync();
@@ -255,18 +255,18 @@ ParityReport replay_loss(Stream& s, const Case& c, const ParityOptions& options)
   const int n = int(pred_shape[0]);
   const DType type = accumulator_of(options.compute);
   const OwnedTensor pred(s.place(), {n, 1, 1, loss->pred_width()}, options.compute);
-  const OwnedTensor slope(s.place(), {n, 1, 1, loss->pred_width()}, options.compute);
+  const OwnedTensor gradient(s.place(), {n, 1, 1, loss->pred_width()}, options.compute);
   const OwnedTensor target(s.place(), {n, 1, 1, loss->target_width()}, type), value(s.place(), {n, 1, 1, 1}, type);
   const OwnedTensor state(s.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
   const StepState one;
   upload(s, state, &one);
   set_values(s, pred, c.values("pred"));
   set_values(s, target, c.values("target"));
-  loss->eval(s, pred, target, value, slope, state.tensor.as<StepState>());
+  loss->eval(s, pred, target, value, gradient, state.tensor.as<StepState>());
   s.sync();
   ParityReport report{"loss " + name, {}, {}};
   c.compare(report, "expect.loss", values_of(s, value), c.values("expect.loss"), kForwardTolerance);
-  c.compare(report, "expect.grad", values_of(s, slope), c.values("expect.grad"), kTrainingTolerance);
+  c.compare(report, "expect.grad", values_of(s, gradient), c.values("expect.grad"), kTrainingTolerance);
   return report;
 }
 

@@ -1,4 +1,6 @@
 // mask_sheet: a picture of what each mask law draws.
+#include <CLI/CLI.hpp>
+
 #include "base/args.h"
 #include "data/codec.h"
 #include "data/draw.h"

@@ -2,8 +2,8 @@
 
 #include "engine/layers/parts.h"
 #include "engine/layers/pool.h"
-#include "kernels/device/buffer.h"
 #include "kernels/concat.h"
+#include "kernels/device/buffer.h"
 #include "kernels/dropout.h"
 #include "kernels/pointwise.h"
 
@@ -13,7 +13,7 @@ void check_mask(const std::string& name, const Shape& x, const Shape& m) {
   TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
            to_string(Shape{x.n, x.h, x.w, 1}));
 }
-/// A mask's slope is 0: no layer here learns where the hole is.
+/// A mask's gradient is 0: no layer here learns where the hole is.
 void no_gradient(Stream& s, const Io& io, size_t k) {
   if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
 }
@@ -36,8 +36,8 @@ void Activation::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] != GradMode::ignore) activation_backward(s, io.y, io.dy, io.dx[0], act, io.dx_mode[0]);
 }
 
-/// The maximum of relus is relu of the maximum, exactly, and of fewer numbers: backward then spreads slopes that have
-/// passed relu, and nobody reads what lies before the pool again.
+/// The maximum of relus is relu of the maximum, exactly, and of fewer numbers: backward then spreads gradients that
+/// have passed relu, and nobody reads what lies before the pool again.
 std::unique_ptr<Layer> Activation::absorb(const Layer& next, int, bool) const {
   const auto* pool = dynamic_cast<const MaxPool*>(&next);
   if (!pool || act != Act::relu || pool->settings().act != Act::none) return nullptr;

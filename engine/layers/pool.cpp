@@ -120,7 +120,7 @@ Spec ConvPool::plan(const PlanContext& c, std::span<const Shape> x) const {
   return spec;
 }
 
-/// The convolution's output, or its slopes: scratch of either pass.
+/// The convolution's output, or its gradients: scratch of either pass.
 Tensor ConvPool::between(const Io& io) const {
   const Conv::Settings& s = conv_.settings();
   const Shape w{s.channels, s.size, s.size, io.x[0].shape.c};
@@ -144,7 +144,7 @@ void ConvPool::forward(Stream& s, const Io& io) const {
 }
 
 void ConvPool::backward(Stream& s, const Io& io) const {
-  // Each slope of y goes to one place before the pool, or none: their sums are the same.
+  // Each gradient of y goes to one place before the pool, or none: their sums are the same.
   if (conv_.settings().bias && io.dw_mode[1] != GradMode::ignore) {
     if (pool_.settings().act == Act::none) {
       column_sums(s, io.dy, io.dw[1], io.dw_mode[1]);
@@ -152,14 +152,14 @@ void ConvPool::backward(Stream& s, const Io& io) const {
       relu_bias_backward(s, {.y = io.y, .dy = io.dy, .dbias = io.dw[1], .mode = io.dw_mode[1]});
     }
   }
-  const Tensor slopes[] = {between(io)};
+  const Tensor gradients[] = {between(io)};
   const GradMode assigned[] = {GradMode::overwrite};
   Io inner = io;
-  inner.dx = slopes;
+  inner.dx = gradients;
   inner.dx_mode = assigned;
   pool_.backward(s, inner);
   inner = io;
-  inner.dy = slopes[0];
+  inner.dy = gradients[0];
   conv_.backward_products(s, inner, false);
 }
 

@@ -12,9 +12,9 @@ class Backward : AttentionOnHost<T> {
   Backward(Stream& s, const AttentionGradArgs& a, const AttentionPlan& plan)
       : AttentionOnHost<T>(s, a.scratch, plan, a.scale, a.form),
         args_(a),
-        slope_(this->part(plan.slope)),
-        phase_slopes_(this->part(plan.phase_slopes)),
-        norm_slopes_(this->part(plan.norm_slopes)) {}
+        gradient_(this->part(plan.gradient)),
+        phase_gradients_(this->part(plan.phase_gradients)),
+        norm_gradients_(this->part(plan.norm_gradients)) {}
 
   void run(int sample) {
     this->split(args_.x, sample, this->phases_);
@@ -27,15 +27,15 @@ class Backward : AttentionOnHost<T> {
     if (this->form_.fused) through_fuses();
     through_norm();
     through_match();
-    this->merge(phase_slopes_, args_.dx, sample, args_.dx_mode == GradMode::accumulate);
+    this->merge(phase_gradients_, args_.dx, sample, args_.dx_mode == GradMode::accumulate);
   }
 
  private:
-  /// y_p = ¼ B_p·x_p with B_p the attention summed along diagonals: gives all of x the pasted patches' share, and slope
-  /// that of the attention.
+  /// y_p = ¼ B_p·x_p with B_p the attention summed along diagonals: gives all of x the pasted patches' share, and
+  /// gradient that of the attention.
   void through_paste() {
     const AttentionPlan& plan = this->plan_;
-    std::fill_n(slope_, plan.matrix, A(0));
+    std::fill_n(gradient_, plan.matrix, A(0));
     for (int p = 0; p < kPhases; ++p) {
       const A *x = this->phase(this->phases_, p), *dy = this->phase(this->painted_, p);
       this->each_row(plan.places, [&](int64_t q) {
@@ -43,7 +43,7 @@ class Backward : AttentionOnHost<T> {
       });
       this->multiply({.a = this->fused_,
                       .b = dy,
-                      .c = this->phase(phase_slopes_, p),
+                      .c = this->phase(phase_gradients_, p),
                       .n = plan.channels,
                       .k = plan.places,
                       .transpose_a = true,
@@ -56,17 +56,17 @@ class Backward : AttentionOnHost<T> {
                       .transpose_b = true,
                       .alpha = 0.25});
       this->each_row(plan.places, [&](int64_t q) {
-        this->add_diagonals(this->fused_, slope_ + q * plan.places, q, mirrored(paste_window(p)));
+        this->add_diagonals(this->fused_, gradient_ + q * plan.places, q, mirrored(paste_window(p)));
       });
     }
   }
 
-  /// g = scale · a · (g − Σ_l a·g): where a source is invalid a is 0, and so is its slope.
+  /// g = scale · a · (g − Σ_l a·g): where a source is invalid a is 0, and so is its gradient.
   void through_softmax() {
     const int64_t places = this->plan_.places;
     this->each_row(places, [&](int64_t q) {
       const A* a = this->attention_ + q * places;
-      A *g = slope_ + q * places, sum = 0;
+      A *g = gradient_ + q * places, sum = 0;
 #pragma omp simd reduction(+ : sum)
       for (int64_t l = 0; l < places; ++l) sum += a[l] * g[l];
       for (int64_t l = 0; l < places; ++l) g[l] = this->scale_ * a[l] * (g[l] - sum);
@@ -75,57 +75,57 @@ class Backward : AttentionOnHost<T> {
 
   void through_fuses() {
     const int64_t places = this->plan_.places;
-    this->each_row(places, [&](int64_t q) { this->fuse_columns(slope_, q, this->fused_ + q * places); });
-    this->each_row(places, [&](int64_t q) { this->fuse_rows(this->fused_, q, slope_ + q * places); });
+    this->each_row(places, [&](int64_t q) { this->fuse_columns(gradient_, q, this->fused_ + q * places); });
+    this->each_row(places, [&](int64_t q) { this->fuse_rows(this->fused_, q, gradient_ + q * places); });
   }
 
-  /// s = r·inverse_norm[l]: norm_slopes = d/d |p_l|² = −½ inverse_norm² Σ_q g·s, and slope that of r.
+  /// s = r·inverse_norm[l]: norm_gradients = d/d |p_l|² = −½ inverse_norm² Σ_q g·s, and gradient that of r.
   void through_norm() {
     const int64_t places = this->plan_.places, block = 64;
     this->each_row(ceil_div(places, block), [&](int64_t b) {
       const int64_t first = b * block, last = std::min(first + block, places);
-      std::fill(norm_slopes_ + first, norm_slopes_ + last, A(0));
+      std::fill(norm_gradients_ + first, norm_gradients_ + last, A(0));
       for (int64_t q = 0; q < places; ++q) {
-        A* g = slope_ + q * places;
+        A* g = gradient_ + q * places;
         const A* s = this->scores_ + q * places;
         for (int64_t l = first; l < last; ++l) {
-          norm_slopes_[l] += g[l] * s[l];
+          norm_gradients_[l] += g[l] * s[l];
           g[l] *= this->inverse_norm_[l];
         }
       }
       for (int64_t l = first; l < last; ++l)
-        norm_slopes_[l] *= inverse_norm_slope(this->inverse_norm_[l], this->form_.clamped);
+        norm_gradients_[l] *= inverse_norm_gradient(this->inverse_norm_[l], this->form_.clamped);
     });
   }
 
-  /// r and |p|² are sums of the products of shrunk x with itself: its slope grows by (g + gᵀ)·x.
+  /// r and |p|² are sums of the products of shrunk x with itself: its gradient grows by (g + gᵀ)·x.
   void through_match() {
     const AttentionPlan& plan = this->plan_;
     this->each_row(plan.places, [&](int64_t q) {
       A* row = this->fused_ + q * plan.places;
-      this->sum_diagonals(slope_, row, q, kPatchWindow);
-      this->each_neighbour(q, [&](int64_t l) { row[q] += norm_slopes_[l]; });
+      this->sum_diagonals(gradient_, row, q, kPatchWindow);
+      this->each_neighbour(q, [&](int64_t l) { row[q] += norm_gradients_[l]; });
     });
     const bool aligned = this->form_.aligned;
-    A* slopes = aligned ? this->phase(this->painted_, 1) : phase_slopes_;  // phase 0 of painted holds shrunk x
+    A* gradients = aligned ? this->phase(this->painted_, 1) : phase_gradients_;  // phase 0 of painted holds shrunk x
     const A* matched = this->matched();
     for (const bool transpose : {false, true}) {
       this->multiply({.a = this->fused_,
                       .b = matched,
-                      .c = slopes,
+                      .c = gradients,
                       .n = plan.channels,
                       .k = plan.places,
                       .transpose_a = transpose,
                       .add = transpose || !aligned});
     }
     if (!aligned) return;
-    this->each_matched(phase_slopes_, slopes, [&](A* to, const A* from) {
+    this->each_matched(phase_gradients_, gradients, [&](A* to, const A* from) {
       for (int c = 0; c < plan.channels; ++c) to[c] += from[c];
     });
   }
 
   const AttentionGradArgs& args_;
-  A *slope_, *phase_slopes_, *norm_slopes_;
+  A *gradient_, *phase_gradients_, *norm_gradients_;
 };
 
 }  // namespace

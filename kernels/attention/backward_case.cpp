@@ -23,9 +23,9 @@ void check(CaseRun& r, const AttentionSizes& s) {
   std::vector<double> expected =
       by_definition(s, r.values(a.x), r.values(a.mask), a.scale,
                     [&](const AttentionDefinition& d, int64_t first) { return d.backward(dy.data() + first); });
-  // Forward's score is off by about sqrt(9·C/12)·3 half ulps, and the softmax multiplies that by its scale; its slope,
-  // which carries that error, is multiplied by the scale once more and summed over nine neighbours in both fuses. An
-  // error of 16-bit types is their one rounding.
+  // Forward's score is off by about sqrt(9·C/12)·3 half ulps, and the softmax multiplies that by its scale; its
+  // gradient, which carries that error, is multiplied by the scale once more and summed over nine neighbours in both
+  // fuses. An error of 16-bit types is their one rounding.
   double largest = 0;
   for (double e : expected) largest = std::max(largest, std::abs(e));
   const double score = 3 * std::sqrt(0.75 * s.x.c);

@@ -71,15 +71,15 @@ class AttentionDefinition {
   std::vector<double> backward(const double* dy) const {
     std::vector<double> dx(size_t(shape_.numel() / shape_.n), 0.0);
     const Matrix a = attention();
-    Matrix slope = paste_backward(a, dy, dx);
+    Matrix gradient = paste_backward(a, dy, dx);
     for (int q = 0; q < places_; ++q) {
       double mean = 0;
-      for (int l = 0; l < places_; ++l) mean += a[l][q] * slope[l][q];
-      for (int l = 0; l < places_; ++l) slope[l][q] = scale_ * a[l][q] * (slope[l][q] - mean);
+      for (int l = 0; l < places_; ++l) mean += a[l][q] * gradient[l][q];
+      for (int l = 0; l < places_; ++l) gradient[l][q] = scale_ * a[l][q] * (gradient[l][q] - mean);
     }
-    if (form_.fused) slope = fuse_backward(by_columns(fuse_backward(by_columns(slope, h_, w_)), w_, h_));
+    if (form_.fused) gradient = fuse_backward(by_columns(fuse_backward(by_columns(gradient, h_, w_)), w_, h_));
     for (int l = 0; l < places_; ++l) {
-      for (int q = 0; q < places_; ++q) match_backward(l, q, slope[l][q], dx);
+      for (int q = 0; q < places_; ++q) match_backward(l, q, gradient[l][q], dx);
     }
     return dx;
   }
@@ -131,8 +131,8 @@ class AttentionDefinition {
     return dot / norm(square);
   }
 
-  /// Adds slope · d match(l, q) / dx to dx.
-  void match_backward(int l, int q, double slope, std::vector<double>& dx) const {
+  /// Adds gradient · d match(l, q) / dx to dx.
+  void match_backward(int l, int q, double gradient, std::vector<double>& dx) const {
     double dot = 0, square = 0;
     const auto each = [&](auto f) {
       for (int di = -1; di <= 1; ++di)
@@ -146,7 +146,7 @@ class AttentionDefinition {
     });
     const double length = norm(square), curb = form_.clamped && length <= 1e-4 ? 0 : dot / (length * length * length);
     const auto add = [&](int i, int j, int c, double v) {
-      if (i >= 0 && i < h_ && j >= 0 && j < w_) dx[size_t(at(source(i, h_), source(j, w_), c))] += slope * v;
+      if (i >= 0 && i < h_ && j >= 0 && j < w_) dx[size_t(at(source(i, h_), source(j, w_), c))] += gradient * v;
     };
     each([&](int li, int lj, int qi, int qj, int c) {
       const double v = shrunk(li, lj, c);
@@ -166,13 +166,13 @@ class AttentionDefinition {
     return out;
   }
 
-  Matrix fuse_backward(const Matrix& slope) const {
+  Matrix fuse_backward(const Matrix& gradient) const {
     Matrix out = matrix();
     for (int l = 0; l < places_; ++l)
       for (int q = 0; q < places_; ++q)
         for (int d = -1; d <= 1; ++d) {
           if (l + d >= 0 && l + d < places_ && q + d >= 0 && q + d < places_)
-            out[size_t(l + d)][size_t(q + d)] += slope[size_t(l)][size_t(q)];
+            out[size_t(l + d)][size_t(q + d)] += gradient[size_t(l)][size_t(q)];
         }
     return out;
   }
@@ -214,14 +214,14 @@ class AttentionDefinition {
     return y;
   }
 
-  /// The slope of a; adds the raw patches' to dx.
+  /// The gradient of a; adds the raw patches' to dx.
   Matrix paste_backward(const Matrix& a, const double* dy, std::vector<double>& dx) const {
-    Matrix slope = matrix();
+    Matrix gradient = matrix();
     each_pasted([&](size_t l, size_t q, size_t to, int i, int j, int c) {
-      slope[l][q] += dy[to] * pixel(i, j, c) / 4;
+      gradient[l][q] += dy[to] * pixel(i, j, c) / 4;
       if (inside(i, j)) dx[size_t(at(i, j, c))] += a[l][q] * dy[to] / 4;
     });
-    return slope;
+    return gradient;
   }
 
   Shape shape_;

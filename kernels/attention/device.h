@@ -33,7 +33,7 @@ struct Phases {
 
 enum class Match : uint8_t { gather, scatter };
 
-/// Shrunk x {N,L,C} taken from the phases, or its slopes added to theirs; one index is one number of it.
+/// Shrunk x {N,L,C} taken from the phases, or its gradients added to theirs; one index is one number of it.
 template <class A, Match kMatch>
 struct Matched {
   A *phases, *matched;

@@ -41,9 +41,9 @@ TT_HD A inverse_norm(A sum, int channels, bool clamped) {
   if (!clamped) return 1 / A(sqrt(sum + A(9e-4) * A(channels)));
   return 1 / (A(sqrt(sum)) > A(1e-4) ? A(sqrt(sum)) : A(1e-4));
 }
-/// Its slope by the sum, divided by itself: −½ /norm², or 0 where the clamp holds it.
+/// Its gradient by the sum, divided by itself: −½ /norm², or 0 where the clamp holds it.
 template <class A>
-TT_HD A inverse_norm_slope(A inverse_norm, bool clamped) {
+TT_HD A inverse_norm_gradient(A inverse_norm, bool clamped) {
   return clamped && inverse_norm >= 1 / A(1e-4) ? A(0) : A(-0.5) * inverse_norm * inverse_norm;
 }
 
@@ -56,7 +56,7 @@ struct AttentionPlan {
   int64_t places;  ///< L = h·w
   int64_t matrix, pixels;
   int64_t phases, painted, scores, fused, inverse_norm, valid, elements;
-  int64_t attention, slope, phase_slopes, norm_slopes;  ///< backward only
+  int64_t attention, gradient, phase_gradients, norm_gradients;  ///< backward only
 
   AttentionPlan(const Shape& x, int samples, Pass pass = Pass::forward)
       : samples(samples), h(x.h / 2), w(x.w / 2), channels(x.c), places(int64_t(h) * w) {
@@ -75,12 +75,12 @@ struct AttentionPlan {
     inverse_norm = take(places);
     valid = take(places);
     attention = scores;  // forward needs no scores once it has this
-    slope = phase_slopes = norm_slopes = elements;
+    gradient = phase_gradients = norm_gradients = elements;
     if (pass == Pass::forward) return;
     attention = take(matrix);
-    slope = take(matrix);         // of the attention, then of what led to it
-    phase_slopes = take(pixels);  // dx, a phase after the other
-    norm_slopes = take(places);   // of each patch's squared length
+    gradient = take(matrix);         // of the attention, then of what led to it
+    phase_gradients = take(pixels);  // dx, a phase after the other
+    norm_gradients = take(places);   // of each patch's squared length
   }
   size_t bytes(DType dtype) const { return size_t(elements) * size_of(accumulator_of(dtype)); }
 };

@@ -203,7 +203,7 @@ void CaseRun::expect(const std::string& name, Tensor got, const std::vector<doub
 void CaseRun::gradient(const std::string& name, Tensor x, Tensor dx, Tensor y, Tensor dy,
                        const std::function<void()>& forward, double tolerance, int samples) {
   if (!is_test() || !is_f64()) return;
-  const std::vector<double> slope = values(dx), weight = values(dy), start = values(x);
+  const std::vector<double> gradient = values(dx), weight = values(dy), start = values(x);
   const auto objective = [&] {
     forward();
     stream.sync();
@@ -213,7 +213,7 @@ void CaseRun::gradient(const std::string& name, Tensor x, Tensor dx, Tensor y, T
     return sum;
   };
   double scale = 1e-3;  // gradients are compared relative to the largest among those looked at
-  for (double g : slope) scale = std::max(scale, std::abs(g));
+  for (double g : gradient) scale = std::max(scale, std::abs(g));
   const double h = 1e-6;
   std::vector<double> moved = start;
   for (int k = 0; k < samples && !start.empty(); ++k) {
@@ -228,8 +228,8 @@ void CaseRun::gradient(const std::string& name, Tensor x, Tensor dx, Tensor y, T
     const double down = objective();
     moved[i] = start[i];
     const double numeric = (up - down) / (2 * h);
-    report(std::abs(numeric - slope[i]) / (tolerance * scale),
-           cat(name, position(x.shape, int64_t(i)), ": backward says ", slope[i], ", central difference ", numeric));
+    report(std::abs(numeric - gradient[i]) / (tolerance * scale),
+           cat(name, position(x.shape, int64_t(i)), ": backward says ", gradient[i], ", central difference ", numeric));
   }
   assign(x, start);
   forward();

@@ -87,12 +87,12 @@ struct InputGradient {
     const int c = groups.chunks.c;
     const auto vector = [&](const A* v) { return load_chunk(v + at.c, size, kAligned); };
     const Chunk<A> m = vector(mean), r = vector(rstd);
-    Chunk<A> slope = vector(gamma), linear = vector(sums), constant = vector(sums + c);
+    Chunk<A> factor = vector(gamma), linear = vector(sums), constant = vector(sums + c);
     const A share = A(1) / A(groups.rows);
     each_in_chunk([&](int k) {
-      slope[k] *= r[k];
-      constant[k] *= slope[k] * share;
-      linear[k] *= slope[k] * r[k] * share;
+      factor[k] *= r[k];
+      constant[k] *= factor[k] * share;
+      linear[k] *= factor[k] * r[k] * share;
     });
     constexpr int kAhead = kRowsAhead<T, 64, kAligned>;
     RawChunk<T> of_x[kAhead], of_dx[kAhead];
@@ -105,7 +105,7 @@ struct InputGradient {
         [&](int j, int64_t row) {
           const Chunk<A> v = of_x[j].numbers();
           Chunk<A> g = of_dx[j].numbers();
-          each_in_chunk([&](int k) { g[k] = slope[k] * g[k] - constant[k] - linear[k] * (v[k] - m[k]); });
+          each_in_chunk([&](int k) { g[k] = factor[k] * g[k] - constant[k] - linear[k] * (v[k] - m[k]); });
           store_chunk(dx + row * c + at.c, g, size, kAligned);
         });
   }

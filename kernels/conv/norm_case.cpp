@@ -151,22 +151,22 @@ void backward(CaseRun& run, const Setting& z) {
 
   const Vec x = run.values(g.x), w = run.values(g.w), dy = run.values(g.dy), between = normalised(run, z, x, g.norm);
   const Vec mean = run.values(n.mean), rstd = run.values(n.rstd), gamma = run.values(n.gamma);
-  Vec slope(x.size(), 0), dw(w.size(), 0), dgamma(gamma.size(), 0), dbeta(gamma.size(), 0), dx(x.size());
+  Vec dbetween(x.size(), 0), dw(w.size(), 0), dgamma(gamma.size(), 0), dbeta(gamma.size(), 0), dx(x.size());
   for_each_product(z, [&](size_t i, size_t j, size_t o) {
-    slope[i] += dy[o] * w[j];
+    dbetween[i] += dy[o] * w[j];
     dw[j] += dy[o] * between[i];
   });
-  slope = rounded(run, z.x, slope);
+  dbetween = rounded(run, z.x, dbetween);
   const double rows = double(z.x.rows());
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = i % gamma.size();
-    if (!(between[i] > 0)) slope[i] = 0;
-    dbeta[c] += slope[i];
-    dgamma[c] += slope[i] * (x[i] - mean[c]) * rstd[c];
+    if (!(between[i] > 0)) dbetween[i] = 0;
+    dbeta[c] += dbetween[i];
+    dgamma[c] += dbetween[i] * (x[i] - mean[c]) * rstd[c];
   }
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = i % gamma.size();
-    dx[i] = gamma[c] * rstd[c] * (slope[i] - (dbeta[c] + (x[i] - mean[c]) * rstd[c] * dgamma[c]) / rows);
+    dx[i] = gamma[c] * rstd[c] * (dbetween[i] - (dbeta[c] + (x[i] - mean[c]) * rstd[c] * dgamma[c]) / rows);
   }
   const auto expect = [&](const char* name, const Tensor& got, Vec want, const Vec& before, double ulps) {
     for (size_t i = 0; i < before.size(); ++i) want[i] += before[i];

@@ -187,13 +187,13 @@ void apply(Stream& s, const BatchNormArgs& a) {
   }
 }
 
-/// What backward reads of a layer to know which slopes relu lets through.
+/// What backward reads of a layer to know which gradients ReLU lets through.
 template <class T>
 struct Incoming {
   using A = acc_t<T>;
   const T *x, *dy;
   const uint8_t* passed;
-  const A *mean, *slope, *beta;  ///< for a whole group of rows
+  const A *mean, *factor, *beta;  ///< for a whole group of rows
   int c;
   bool relu;
 
@@ -204,7 +204,7 @@ struct Incoming {
     for (int64_t i = 0; i < n; ++i) g[i] = load(dy[offset + i]);
     if (!relu) return;
     if (passed) return unpack_mask(passed, offset, n, c, g);
-    const A *m = mean + at, *k = slope + at, *b = beta + at;
+    const A *m = mean + at, *k = factor + at, *b = beta + at;
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) {
       const A y = (load(x[offset + i]) - m[i]) * k[i] + b[i];
@@ -246,7 +246,7 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
           .data);
   A* partial = pieces.take<A>(g.count * stride);
   double *sum_g = pieces.take<double>(g.c), *sum_gx = pieces.take<double>(g.c);
-  A *mean = pieces.take<A>(width), *slope = pieces.take<A>(width), *constant = pieces.take<A>(width),
+  A *mean = pieces.take<A>(width), *factor = pieces.take<A>(width), *constant = pieces.take<A>(width),
     *linear = pieces.take<A>(width), *beta = pieces.take<A>(width);
   const T* x = a.x.as<T>();
   const bool recompute = relu && !a.passed;
@@ -255,11 +255,11 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
   };
   for (int c = 0; c < g.c; ++c) {
     mean[c] = (trained ? a.mean : a.running_mean).template as<A>()[c];
-    slope[c] = A(double(a.gamma.as<A>()[c]) * rstd_of(c));
+    factor[c] = A(double(a.gamma.as<A>()[c]) * rstd_of(c));
     beta[c] = recompute ? a.beta.as<A>()[c] : A(0);
   }
-  for (A* v : {mean, slope, beta}) g.spread(v);
-  const Incoming<T> in{x, a.dy.as<T>(), a.passed.as<uint8_t>(), mean, slope, beta, g.c, relu};
+  for (A* v : {mean, factor, beta}) g.spread(v);
+  const Incoming<T> in{x, a.dy.as<T>(), a.passed.as<uint8_t>(), mean, factor, beta, g.c, relu};
 
   std::fill(sum_g, sum_g + g.c, 0.0);
   std::fill(sum_gx, sum_gx + g.c, 0.0);
@@ -307,7 +307,7 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
         in.masked(o, at, n, v);
         if (wants_dresidual) write(a.dresidual.as<T>() + o, a.dresidual_mode, n, [&](int64_t i) { return v[i]; });
         if (!wants_dx) continue;
-        const A *k = slope + at, *k0 = constant + at, *k1 = linear + at, *m = mean + at;
+        const A *k = factor + at, *k0 = constant + at, *k1 = linear + at, *m = mean + at;
         T* dx = a.dx.as<T>() + o;
         if (trained) {
           write(dx, a.dx_mode, n, [&](int64_t i) { return k[i] * v[i] - k0[i] - k1[i] * (load(x[o + i]) - m[i]); });

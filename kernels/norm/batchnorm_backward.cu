@@ -95,9 +95,9 @@ struct WriteChannelGradients {
   A rows;
   bool accumulate;
   TT_HD void operator()(int c, const A (&sum)[2]) const {
-    const A rstd = in.rstd_of(c), slope = in.gamma[c] * rstd;
-    constant[c] = slope * sum[0] / rows;
-    linear[c] = slope * rstd * rstd * sum[1] / rows;
+    const A rstd = in.rstd_of(c), gradient = in.gamma[c] * rstd;
+    constant[c] = gradient * sum[0] / rows;
+    linear[c] = gradient * rstd * rstd * sum[1] / rows;
     const A dg = sum[1] * rstd;
     if (dgamma) dgamma[c] = accumulate ? dgamma[c] + dg : dg;
     if (dbeta) dbeta[c] = accumulate ? dbeta[c] + sum[0] : sum[0];

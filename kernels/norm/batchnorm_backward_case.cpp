@@ -82,9 +82,9 @@ void backward(CaseRun& run, const Setting& z) {
                                                          : plus(before, fresh);
     run.expect(name, got, expected, z.mode == GradMode::ignore ? 0 : allowed, floor);
   };
-  const double slope = 2 * 1.5 * largest(rstd);  // dx cancels from terms of this size
+  const double steepest = 2 * 1.5 * largest(rstd);  // dx cancels from terms of this size
   const double terms = 4 + 2 * std::sqrt(double(z.x.rows()));
-  expect("dx", g.dx, dx0, want.dx, ulps(run.dtype), size_of(run.dtype) == 2 ? 1 : slope);
+  expect("dx", g.dx, dx0, want.dx, ulps(run.dtype), size_of(run.dtype) == 2 ? 1 : steepest);
   if (z.residual) expect("dresidual", g.dresidual, dresidual0, want.dresidual, 1, 1);
   expect("dgamma", g.dgamma, dgamma0, want.dgamma, terms, std::max(1.0, largest(want.dgamma)));
   expect("dbeta", g.dbeta, dbeta0, want.dbeta, terms, std::max(1.0, largest(want.dbeta)));
@@ -99,7 +99,7 @@ void backward(CaseRun& run, const Setting& z) {
   g.dx = g.dy;
   g.dw_mode = g.dresidual_mode = GradMode::ignore;
   batchnorm_backward(run.stream, g);
-  expect("dx in the place of dy", g.dx, dx0, want.dx, ulps(run.dtype), size_of(run.dtype) == 2 ? 1 : slope);
+  expect("dx in the place of dy", g.dx, dx0, want.dx, ulps(run.dtype), size_of(run.dtype) == 2 ? 1 : steepest);
 }
 
 const RegisterCases cases([](std::vector<OpCase>& to) {

@@ -102,8 +102,8 @@ void backward(Stream& s, const SpectralNormGradArgs& a) {
     const int64_t first = k * m.columns;
 #pragma omp simd
     for (int64_t j = 0; j < m.columns; ++j) {
-      const A slope = (dy[first + j] - scale * v[j]) / sigma;
-      dw[first + j] = accumulate ? dw[first + j] + slope : slope;
+      const A gradient = (dy[first + j] - scale * v[j]) / sigma;
+      dw[first + j] = accumulate ? dw[first + j] + gradient : gradient;
     }
   }
 }

@@ -25,10 +25,10 @@ TT_HD inline T activate(Act act, T x) {
   }
 }
 
-/// d act / d x, written in the output y = act(x): backward needs no second copy of x. At relu's kink the slope is 0, as
-/// in PyTorch.
+/// d act / d x, written in the output y = act(x): backward needs no second copy of x. At relu's kink the gradient is 0,
+/// as in PyTorch.
 template <class T>
-TT_HD inline T activation_slope(Act act, T y) {
+TT_HD inline T activation_gradient(Act act, T y) {
   switch (act) {
     case Act::relu: return y > 0 ? T(1) : T(0);
     case Act::elu: return y > 0 ? T(1) : y + T(1);

@@ -101,8 +101,8 @@ int fitting_batch(const TrainSettings& settings, Stream& stream, const Dataset& 
   TT_CHECK(one <= free, DeviceError, "not even one image of ", r.size, " pixels fits: ", one >> 20, " MiB planned, ",
            free >> 20, " MiB may be used");
   // Memory is close to linear in the batch: step to the estimate, then down until it holds.
-  const size_t slope = std::max<size_t>(1, need(2) - one);
-  int batch = int(std::min<size_t>(size_t(most), 1 + (free - one) / slope));
+  const size_t gradient = std::max<size_t>(1, need(2) - one);
+  int batch = int(std::min<size_t>(size_t(most), 1 + (free - one) / gradient));
   if (batch >= 8) batch -= batch % 8;
   while (batch > 1 && need(batch) > free) batch -= batch > 8 ? 8 : 1;
   return batch;

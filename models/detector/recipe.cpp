@@ -74,7 +74,7 @@ void read_into(Recipe& r, const std::string& recipe_file, nlohmann::json command
   }
   apply(hyperparameters(r), recipe, recipe_file);
   apply(hyperparameters(r), command_line, "command line");
-  if (!r.loss_file.empty()) require_right_slope(r.loss, r.loss_settings);
+  if (!r.loss_file.empty()) require_right_gradient(r.loss, r.loss_settings);
 }
 
 DetectionSettings detection_settings(const Recipe& r, int size) {

@@ -37,7 +37,8 @@ struct Recipe {
 /// Where each field lies, its name and its range.
 std::vector<Hyperparameter> hyperparameters(Recipe&);
 /// Reads a recipe file (empty: none) and the command line's values over it; both are checked. A loss file is compiled,
-/// becomes the loss, and its slope is checked at the recipe's settings: UsageError with the worst point if it is wrong.
+/// becomes the loss, and its gradient is checked at the recipe's settings: UsageError with the worst point if it is
+/// wrong.
 void read_into(Recipe&, const std::string& recipe_file, nlohmann::json command_line);
 /// What must hold between fields: a net is named, the micro-batch divides the batch, the losses have their settings.
 /// Throws UsageError.

@@ -99,7 +99,7 @@ void Trainer::build_programs() {
   const int samples = std::max(micro_batch_, detector_->batch());
   target_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, DType::f32);
   losses_ = OwnedTensor(stream_->place(), {samples, 1, 1, loss_->terms()}, DType::f32);
-  slopes_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute);
+  gradients_ = OwnedTensor(stream_->place(), {samples, 1, 1, 5}, compute);
   pixels_upload_.emplace(*stream_, program_->tensor(net_.pixels).bytes());
   flip_upload_.emplace(*stream_, program_->tensor(net_.flip).bytes());
   target_upload_.emplace(*stream_, size_t(micro_batch_) * 5 * sizeof(float));

@@ -185,7 +185,7 @@ Trainer::Validation Trainer::validate() {
     const Tensor target = first_rows(target_, batch.count), losses = first_rows(losses_, batch.count);
     upload(*stream_, target, batch.targets.data());
     loss_->eval(*stream_, first_rows(net.tensor(detector_->logits()), batch.count), target, losses,
-                first_rows(slopes_, batch.count), static_cast<const StepState*>(state.data()));
+                first_rows(gradients_, batch.count), static_cast<const StepState*>(state.data()));
     sums.add(download_f32(*stream_, losses).data(), batch.count);
   };
   Validation v;

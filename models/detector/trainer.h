@@ -92,7 +92,7 @@ class Trainer {
   std::optional<Uploader> pixels_upload_, flip_upload_, target_upload_;
   std::array<std::vector<Downloader>, 2> readback_;  ///< of odd and even steps: losses, one for each pass
   std::optional<Enqueued> enqueued_;
-  OwnedTensor target_, losses_, slopes_;  ///< slopes_: what validation throws away
+  OwnedTensor target_, losses_, gradients_;  ///< gradients_: what validation throws away
   std::unique_ptr<Loader> loader_;
   std::unique_ptr<Progress> bar_;
   Schedule schedule_;

@@ -1,5 +1,6 @@
 #include "models/detector/trials.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <set>
 
@@ -124,7 +125,7 @@ std::vector<Trial> trials_of(const TrainSettings& base, const StudyOptions& o) {
     TT_CHECK(names.insert(t.name).second, UsageError, "the study has ", t.name, " twice");
     check_recipe(t.settings.recipe);
     if (!t.settings.recipe.loss_file.empty())
-      require_right_slope(t.settings.recipe.loss, t.settings.recipe.loss_settings);
+      require_right_gradient(t.settings.recipe.loss, t.settings.recipe.loss_settings);
   }
   return trials;
 }

@@ -114,11 +114,12 @@ void InpaintModel::build_discriminator(uint64_t seed) {
   set_values(*stream_, signs_, signs);
 }
 
-void InpaintModel::loss(const Loss& loss, Tensor pred, Tensor target, Tensor slope, Sum sum, const StepState* state) {
+void InpaintModel::loss(const Loss& loss, Tensor pred, Tensor target, Tensor gradient, Sum sum,
+                        const StepState* state) {
   const int n = int(pred.shape.numel());
   Tensor each = losses_.tensor;
   each.shape.n = n;
-  loss.eval(*stream_, numbers(pred), numbers(target), each, numbers(slope), state);
+  loss.eval(*stream_, numbers(pred), numbers(target), each, numbers(gradient), state);
   column_sums(*stream_, each, sum_of(sum));
 }
 
@@ -178,7 +179,7 @@ void InpaintModel::train_discriminator(int64_t step, double lr_share) {
   Stream& s = *stream_;
   Program &g = *generator_, &d = *discriminator_;
   const Tensor input = d.tensor(trained_input_), scores = d.tensor(trained_scores_);
-  const Tensor slopes = d.gradient(trained_scores_);
+  const Tensor gradients = d.gradient(trained_scores_);
   const std::array<Tensor, 2> real = {g.tensor(image_), g.tensor(mask_)};
   concat_forward(s, real, half(input, 0));
   copy(s, half(input, 1), g.tensor(judged_));
@@ -186,8 +187,8 @@ void InpaintModel::train_discriminator(int64_t step, double lr_share) {
   d.forward();
   const auto* state = state_.tensor.as<const StepState>();
   const Tensor signs = signs_.tensor;
-  loss(*hinge_, half(scores, 0), half(signs, 0), half(slopes, 0), kReal, state);
-  loss(*hinge_, half(scores, 1), half(signs, 1), half(slopes, 1), kFake, state);
+  loss(*hinge_, half(scores, 0), half(signs, 0), half(gradients, 0), kReal, state);
+  loss(*hinge_, half(scores, 1), half(signs, 1), half(gradients, 1), kFake, state);
   d.backward(/*accumulate=*/false);
   d.update(kAdam);
   judge_->params().copy_from(s, d.params());

@@ -44,9 +44,9 @@ class InpaintModel {
   void scale_filters();
   void build_discriminator(uint64_t seed);
   void train_discriminator(int64_t step, double lr_share);
-  /// Evaluates a registered loss of single numbers between two tensors, its slope into `slope`, its sum into a place of
-  /// sums_.
-  void loss(const Loss&, Tensor pred, Tensor target, Tensor slope, Sum sum, const StepState* state);
+  /// Evaluates a registered loss of single numbers between two tensors, its gradient into `gradient`, its sum into a
+  /// place of sums_.
+  void loss(const Loss&, Tensor pred, Tensor target, Tensor gradient, Sum sum, const StepState* state);
 
   Tensor sum_of(Sum) const;
 
@@ -56,7 +56,7 @@ class InpaintModel {
   Inpainted net_;
   Value trained_input_, trained_scores_, judge_input_, judge_scores_;
   std::unique_ptr<Program> generator_, discriminator_;
-  std::unique_ptr<Program> judge_;              ///< the discriminator frozen, with slopes of its input
+  std::unique_ptr<Program> judge_;              ///< the discriminator frozen, with gradients of its input
   std::unique_ptr<PerceptualLoss> perceptual_;  ///< null when the recipe gives it no weight
   std::unique_ptr<Loss> l1_, hole_l1_, hinge_, critic_;
   OwnedTensor target_;  ///< the images in accumulator type

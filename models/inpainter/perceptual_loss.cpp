@@ -81,7 +81,7 @@ PerceptualLoss::PerceptualLoss(Stream& stream, const std::string& weights, const
   each_ = OwnedTensor(place, {most, 1, 1, 1}, wide);
 }
 
-void PerceptualLoss::eval(Tensor painted, Tensor original, Tensor slope, Tensor sum, const StepState* state) {
+void PerceptualLoss::eval(Tensor painted, Tensor original, Tensor gradient, Tensor sum, const StepState* state) {
   Stream& s = *stream_;
   const Tensor input = net_->tensor(input_);
   cast(s, original, input);
@@ -97,7 +97,7 @@ void PerceptualLoss::eval(Tensor painted, Tensor original, Tensor slope, Tensor 
     column_sums(s, each, sum, k ? GradMode::accumulate : GradMode::overwrite);
   }
   net_->backward(/*accumulate=*/false);
-  add_gradient(s, net_->gradient(input_), slope, GradMode::accumulate);
+  add_gradient(s, net_->gradient(input_), gradient, GradMode::accumulate);
 }
 
 size_t PerceptualLoss::bytes() const {

@@ -18,16 +18,16 @@ class PerceptualLoss {
   /// `compute` type. The stream must outlive it.
   PerceptualLoss(Stream&, const std::string& weights, const Shape& image, float black, DType compute, double weight);
 
-  /// Assigns weight · difference to `sum` ({1,1,1,1}, accumulator type) and adds its slope by `painted` to `slope`
-  /// (compute type, times the state's loss scale). Enqueues only.
-  void eval(Tensor painted, Tensor original, Tensor slope, Tensor sum, const StepState*);
+  /// Assigns weight · difference to `sum` ({1,1,1,1}, accumulator type) and adds its gradient by `painted` to
+  /// `gradient` (compute type, times the state's loss scale). Enqueues only.
+  void eval(Tensor painted, Tensor original, Tensor gradient, Tensor sum, const StepState*);
   size_t bytes() const;
 
  private:
   Stream* stream_;
   Value input_;
   std::vector<Value> features_;
-  std::unique_ptr<Program> net_;               ///< constant, with slopes of its input
+  std::unique_ptr<Program> net_;               ///< constant, with gradients of its input
   std::vector<OwnedTensor> wanted_;            ///< the original's features, in accumulator type
   std::vector<std::unique_ptr<Loss>> losses_;  ///< one a feature
   OwnedTensor each_;

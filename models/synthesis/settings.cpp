@@ -1,5 +1,6 @@
 #include "models/synthesis/settings.h"
 
+#include <CLI/CLI.hpp>
 #include <charconv>
 
 #include "base/sha256.h"

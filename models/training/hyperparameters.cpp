@@ -1,5 +1,6 @@
 #include "models/training/hyperparameters.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
 

@@ -1,12 +1,15 @@
 #pragma once
 // Hyper-parameters by name: one table serves recipe files, command-line flags and config.json.
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "losses/loss.h"
+
+namespace CLI {
+class App;
+}
 
 namespace telltale {
 

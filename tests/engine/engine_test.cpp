@@ -30,7 +30,7 @@ std::vector<T> read(Stream& s, Tensor t) {
   return v;
 }
 
-/// Σ pred·target per sample: a loss whose slope is the target itself, so that whole-net gradients can be checked.
+/// Σ pred·target per sample: a loss whose gradient is the target itself, so that whole-net gradients can be checked.
 class WeightedSum : public Loss {
  public:
   explicit WeightedSum(int width) : width_(width) {}
@@ -96,7 +96,7 @@ TEST(Fusion, ChangesNoResult) {
 }
 
 /// A relu before a maximum moves behind it, and the convolution's output is not kept: the same bits but for the bias,
-/// whose slopes are summed over fewer numbers.
+/// whose gradients are summed over fewer numbers.
 TEST(Fusion, PoolsBeforeRelu) {
   Graph g;
   const Value x = g.input({2, 9, 7, 3});
@@ -183,7 +183,7 @@ double check_whole_net(const DetectorNet& net, int size, int batch) {
   struct Probe {
     Tensor value;
     size_t index;
-    double slope;
+    double gradient;
   };
   std::vector<Probe> probes;
   Random random(4);
@@ -198,7 +198,7 @@ double check_whole_net(const DetectorNet& net, int size, int batch) {
     const Probe& q = probes[k];
     double& w = q.value.as<double>()[q.index];
     const double start = w;
-    // A step may cross a relu's kink, or be too coarse for a batch norm over few pixels: a wrong slope is wrong at
+    // A step may cross a relu's kink, or be too coarse for a batch norm over few pixels: a wrong gradient is wrong at
     // every step width.
     double best = 1e9;
     for (double h : {1e-6, 1e-7, 1e-5}) {
@@ -207,7 +207,7 @@ double check_whole_net(const DetectorNet& net, int size, int batch) {
       w = start - h;
       const double down = objective();
       w = start;
-      best = std::min(best, std::abs((up - down) / (2 * h) - q.slope) / std::max(1.0, std::abs(q.slope)));
+      best = std::min(best, std::abs((up - down) / (2 * h) - q.gradient) / std::max(1.0, std::abs(q.gradient)));
       if (best < 1e-6) break;
     }
     worst = std::max(worst, best);

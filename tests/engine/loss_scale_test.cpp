@@ -1,5 +1,5 @@
-// Training in f16: slopes that f16 alone would lose reach the optimiser, and a step that overflows changes nothing but
-// the scale.
+// Training in f16: gradients that f16 alone would lose reach the optimiser, and a step that overflows changes nothing
+// but the scale.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -12,22 +12,22 @@
 namespace telltale {
 namespace {
 
-/// A loss of constant slope: slope·Σ pred.
+/// A loss of constant gradient: gradient·Σ pred.
 class Incline : public Loss {
  public:
-  explicit Incline(float slope) : slope_(slope) {}
+  explicit Incline(float gradient) : gradient_(gradient) {}
   std::string name() const override { return "incline"; }
   int pred_width() const override { return 3; }
   int target_width() const override { return 3; }
   void eval(Stream& s, Tensor, Tensor, Tensor, Tensor dpred, const StepState* state) const override {
     StepState now;
     download(s, &now, {const_cast<StepState*>(state), {1, 1, 1, int(sizeof now)}, DType::u8});
-    set_values(s, dpred, std::vector<double>(size_t(dpred.shape.numel()), double(slope_) * double(now.loss_scale)));
+    set_values(s, dpred, std::vector<double>(size_t(dpred.shape.numel()), double(gradient_) * double(now.loss_scale)));
   }
   double worst_gradient_error(uint64_t) const override { return 0; }
 
  private:
-  float slope_;
+  float gradient_;
 };
 
 /// A net of two layers and what it needs to take steps.
@@ -60,7 +60,7 @@ struct Training {
 
 class LossScaling : public OnDevice {};
 
-TEST_P(LossScaling, KeepsSlopesThatF16AloneLoses) {
+TEST_P(LossScaling, KeepsGradientsThatF16AloneLoses) {
   const Incline faint(1e-8f);  // below half of f16's smallest number
   Stream s = stream();
   Training reference(s, DType::f32, false), bare(s, DType::f16, false), scaled(s, DType::f16, true);

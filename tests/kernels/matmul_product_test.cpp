@@ -41,7 +41,7 @@ void run(const Product& p) {
 TEST(Product, OfALinearLayerBothWays) {
   Stream s = Stream::cpu(1);
   const Shape x{5, 2, 3, 4}, w{7, 2, 3, 4}, y{5, 1, 1, 7};
-  const OwnedTensor in = whole_numbers(s, x, 1), weight = whole_numbers(s, w, 2), slope = whole_numbers(s, y, 3);
+  const OwnedTensor in = whole_numbers(s, x, 1), weight = whole_numbers(s, w, 2), gradient = whole_numbers(s, y, 3);
   const OwnedTensor got(Place::host, y, DType::f32), expected(Place::host, y, DType::f32);
   LinearArgs forward{.x = in, .w = weight, .y = expected};
   ref::linear_forward(s, forward);
@@ -52,7 +52,7 @@ TEST(Product, OfALinearLayerBothWays) {
   for (GradMode mode : {GradMode::overwrite, GradMode::accumulate}) {
     const OwnedTensor dx = whole_numbers(s, x, 4), dw = whole_numbers(s, w, 5);
     const OwnedTensor want_dx = whole_numbers(s, x, 4), want_dw = whole_numbers(s, w, 5);
-    LinearGradArgs backward{.x = in, .w = weight, .dy = slope, .dx = want_dx, .dw = want_dw};
+    LinearGradArgs backward{.x = in, .w = weight, .dy = gradient, .dx = want_dx, .dw = want_dw};
     backward.dx_mode = backward.dw_mode = mode;
     ref::linear_backward(s, backward);
     backward.dx = dx;

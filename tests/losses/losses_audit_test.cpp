@@ -12,9 +12,9 @@
 namespace telltale {
 namespace {
 
-enum class Fault { none, slope, rounding_slope, sort, empty_box };
+enum class Fault { none, gradient, rounding_gradient, sort, empty_box };
 
-/// GIoU with a hand-written slope, and one thing wrong.
+/// GIoU with a hand-written gradient, and one thing wrong.
 template <Fault fault>
 struct FaultyGiou {
   static constexpr int pred = 4, target = 4;
@@ -27,23 +27,23 @@ struct FaultyGiou {
   }
   template <class T>
   T eval(const T* p, const T* t, T* dp) const {
-    const T loss = dual_slope(*this, p, t, dp);
-    if (fault == Fault::slope && p[3] > t[3]) dp[3] = -dp[3];
-    if (fault == Fault::rounding_slope) dp[3] *= 1.00001;
+    const T loss = dual_gradient(*this, p, t, dp);
+    if (fault == Fault::gradient && p[3] > t[3]) dp[3] = -dp[3];
+    if (fault == Fault::rounding_gradient) dp[3] *= 1.00001;
     if (fault == Fault::sort && p[0] > p[2]) std::swap(dp[0], dp[2]);
     return loss;
   }
 };
 
 template <Fault fault>
-SlopePoint worst_of() {
-  return worst_slope(slope_check(FaultyGiou<fault>{}), 1);
+GradientPoint worst_of() {
+  return worst_gradient(gradient_check(FaultyGiou<fault>{}), 1);
 }
 
 /// A loss over a batch in f64 and f32, as someone might write it.
 class PlantedLoss final : public Loss {
  public:
-  /// Fills loss (a row each, terms wide) and slope of n rows.
+  /// Fills loss (a row each, terms wide) and gradient of n rows.
   using Batch = std::function<void(int n, const double* p, const double* t, double* loss, double* dp)>;
   PlantedLoss(int width, Batch batch) : width_(width), batch_(std::move(batch)) {}
   std::string name() const override { return "planted"; }
@@ -94,7 +94,7 @@ TEST(Audit, TheRightLossPasses) {
   EXPECT_EQ(audited(PlantedLoss(4,
                                 [](int n, const double* p, const double* t, double* loss, double* dp) {
                                   for (int i = 0; i < n; ++i)
-                                    loss[i] = value_and_slope(kGiou, p + 4 * i, t + 4 * i, dp + 4 * i);
+                                    loss[i] = value_and_gradient(kGiou, p + 4 * i, t + 4 * i, dp + 4 * i);
                                 })),
             Mistakes{});
 }
@@ -108,7 +108,7 @@ TEST(Audit, FindsGiouTakenPairwise) {
                                     std::fill_n(dp + 4 * i, 4, 0.0);
                                     for (int j = 0; j < n; ++j) {
                                       double d[4];
-                                      loss[i] += value_and_slope(kGiou, p + 4 * i, t + 4 * j, d);
+                                      loss[i] += value_and_gradient(kGiou, p + 4 * i, t + 4 * j, d);
                                       for (int k = 0; k < 4; ++k) dp[4 * i + k] += d[k];
                                     }
                                   }
@@ -120,30 +120,31 @@ TEST(Audit, FindsABatchMeanTakenInside) {
   EXPECT_EQ(audited(PlantedLoss(4,
                                 [](int n, const double* p, const double* t, double* loss, double* dp) {
                                   for (int i = 0; i < n; ++i) {
-                                    loss[i] = value_and_slope(kGiou, p + 4 * i, t + 4 * i, dp + 4 * i) / n;
+                                    loss[i] = value_and_gradient(kGiou, p + 4 * i, t + 4 * i, dp + 4 * i) / n;
                                     for (int k = 0; k < 4; ++k) dp[4 * i + k] /= n;
                                   }
                                 })),
             Mistakes{Mistake::reduction});
 }
 
-TEST(Audit, FindsAWrongSlope) {
+TEST(Audit, FindsAWrongGradient) {
   EXPECT_EQ(audited(PlantedLoss(4,
                                 [](int n, const double* p, const double* t, double* loss, double* dp) {
                                   for (int i = 0; i < n; ++i) {
-                                    loss[i] =
-                                        value_and_slope(FaultyGiou<Fault::slope>{}, p + 4 * i, t + 4 * i, dp + 4 * i);
+                                    loss[i] = value_and_gradient(FaultyGiou<Fault::gradient>{}, p + 4 * i, t + 4 * i,
+                                                                 dp + 4 * i);
                                   }
                                 })),
-            Mistakes{Mistake::wrong_slope});
+            Mistakes{Mistake::wrong_gradient});
 }
 
 TEST(Audit, FindsNanAtAnEmptyBox) {
   const Mistakes found = audited(PlantedLoss(4, [](int n, const double* p, const double* t, double* loss, double* dp) {
     for (int i = 0; i < n; ++i)
-      loss[i] = value_and_slope(FaultyGiou<Fault::empty_box>{}, p + 4 * i, t + 4 * i, dp + 4 * i);
+      loss[i] = value_and_gradient(FaultyGiou<Fault::empty_box>{}, p + 4 * i, t + 4 * i, dp + 4 * i);
   }));
-  EXPECT_EQ(found, (Mistakes{Mistake::not_finite, Mistake::wrong_slope}));  // there is no slope where there is no value
+  EXPECT_EQ(found,
+            (Mistakes{Mistake::not_finite, Mistake::wrong_gradient}));  // there is no gradient where there is no value
 }
 
 TEST(Audit, FindsAPullOnNegatives) {
@@ -181,16 +182,16 @@ TEST(Audit, SaysOfRegisteredLossesWhatIsKnownOfThem) {
   }
 }
 
-TEST(SlopeCheck, SeesEachFaultAndSaysWhere) {
-  EXPECT_LE(worst_of<Fault::none>().error, kSlopeTolerance);
-  EXPECT_GT(worst_of<Fault::rounding_slope>().error, kSlopeTolerance);
+TEST(GradientCheck, SeesEachFaultAndSaysWhere) {
+  EXPECT_LE(worst_of<Fault::none>().error, kGradientTolerance);
+  EXPECT_GT(worst_of<Fault::rounding_gradient>().error, kGradientTolerance);
   EXPECT_GT(worst_of<Fault::sort>().error, 1e-3);
-  const SlopePoint wrong = worst_of<Fault::slope>();
+  const GradientPoint wrong = worst_of<Fault::gradient>();
   EXPECT_GT(wrong.error, 1e-3);
   EXPECT_EQ(wrong.number, 3);
-  EXPECT_NEAR(wrong.slope, -wrong.high, 1e-6);
-  EXPECT_NE(wrong.describe().find("the slope to pred[3] is "), std::string::npos) << wrong.describe();
-  const SlopePoint empty = worst_of<Fault::empty_box>();
+  EXPECT_NEAR(wrong.gradient, -wrong.high, 1e-6);
+  EXPECT_NE(wrong.describe().find("the gradient to pred[3] is "), std::string::npos) << wrong.describe();
+  const GradientPoint empty = worst_of<Fault::empty_box>();
   EXPECT_EQ(empty.error, std::numeric_limits<double>::infinity());
   EXPECT_NE(empty.describe().find("the loss is nan"), std::string::npos) << empty.describe();
 }
@@ -209,8 +210,8 @@ struct OtherValue {
   }
 };
 
-TEST(SlopeCheck, SeesAHandWrittenValueThatDiffersFromTheFormula) {
-  const SlopePoint worst = worst_slope(slope_check(OtherValue{}), 1);
+TEST(GradientCheck, SeesAHandWrittenValueThatDiffersFromTheFormula) {
+  const GradientPoint worst = worst_gradient(gradient_check(OtherValue{}), 1);
   EXPECT_GT(worst.error, 1);
   EXPECT_NE(worst.describe().find("the formula gives"), std::string::npos) << worst.describe();
 }
@@ -232,9 +233,9 @@ struct EveryFunction {
   }
 };
 
-TEST(SlopeCheck, AgreesWithEveryFunctionOfADual) {
-  const SlopePoint worst = worst_slope(slope_check(EveryFunction{}), 1);
-  EXPECT_LE(worst.error, kSlopeTolerance) << worst.describe();
+TEST(GradientCheck, AgreesWithEveryFunctionOfADual) {
+  const GradientPoint worst = worst_gradient(gradient_check(EveryFunction{}), 1);
+  EXPECT_LE(worst.error, kGradientTolerance) << worst.describe();
   EXPECT_GE(worst.sample, 0);
 }
 

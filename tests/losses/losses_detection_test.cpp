@@ -59,9 +59,9 @@ TEST(DetectionLoss, IsTheWeightedSumOfItsParts) {
   const double c = 2 * bce.loss[0] / 8, b = 3 * box.loss[0] / 5;
   // Boxes .5 by .5 and .5 by .4 share .3 by .3; a logit of 1.5 says fake, and so does the label.
   expect_near(got.loss, {c + b, c, b, 1, .09 / (.25 + .2 - .09 + 1e-7)}, 1e-15);
-  Numbers slope = {4 * 2 * bce.slope[0] / 8};
-  for (double d : box.slope) slope.push_back(4 * 3 * d / 5);
-  expect_near(got.slope, slope, 1e-15);
+  Numbers gradient = {4 * 2 * bce.gradient[0] / 8};
+  for (double d : box.gradient) gradient.push_back(4 * 3 * d / 5);
+  expect_near(got.gradient, gradient, 1e-15);
 
   const LossSettings sharp = {{"gamma", 1}, {"balance", .75}};
   const Outcome focal = evaluate(*make_loss("focal_bce", sharp), {1.5}, {1});
@@ -69,7 +69,7 @@ TEST(DetectionLoss, IsTheWeightedSumOfItsParts) {
   const Outcome other =
       evaluate(*make_detection_loss("giou", with_focal), {1.5, .1, .2, .6, .7}, {1, .3, .1, .8, .5}, state);
   EXPECT_NEAR(other.loss[1], 2 * focal.loss[0] / 8, 1e-15);
-  EXPECT_NEAR(other.slope[0], 4 * 2 * focal.slope[0] / 8, 1e-15);
+  EXPECT_NEAR(other.gradient[0], 4 * 2 * focal.gradient[0] / 8, 1e-15);
 }
 
 TEST(DetectionLoss, PixelUnitMeasuresPixels) {
@@ -82,7 +82,7 @@ TEST(DetectionLoss, PixelUnitMeasuresPixels) {
     const Outcome got = evaluate(*make_detection_loss(name, pixels()), {0, .1, .2, .6, .7}, {1, .3, .1, .8, .5}, state);
     EXPECT_NEAR(got.loss[2], .8 * box.loss[0], 1e-12 * (1 + box.loss[0])) << name;
     for (int k = 0; k < 4; ++k)
-      EXPECT_NEAR(got.slope[k + 1], .8 * box.slope[k] * scale[k], 1e-12 * (1 + box.loss[0]) * 320) << name;
+      EXPECT_NEAR(got.gradient[k + 1], .8 * box.gradient[k] * scale[k], 1e-12 * (1 + box.loss[0]) * 320) << name;
   }
 }
 
@@ -93,12 +93,12 @@ TEST(DetectionLoss, NegativesPullNoBox) {
     const Outcome got = evaluate(*make_detection_loss(name, pixels()), {1, .1, .2, .6, .7, -1, infinity, 0, 3, 4},
                                  {0, .3, .1, .8, .5, 0, 0, 0, 0, 0}, state);
     for (int i : {0, 1}) {
-      EXPECT_GT(got.slope[5 * i], 0) << name;
+      EXPECT_GT(got.gradient[5 * i], 0) << name;
       EXPECT_EQ(got.loss[5 * i + DetectionTerms::box], 0) << name;
       EXPECT_EQ(got.loss[5 * i], got.loss[5 * i + 1]) << name;
       EXPECT_EQ(got.loss[5 * i + DetectionTerms::correct], i) << name << ": a logit of 1 and one of -1";
       EXPECT_EQ(got.loss[5 * i + DetectionTerms::iou], 0) << name;
-      for (int k = 1; k < 5; ++k) EXPECT_EQ(got.slope[5 * i + k], 0) << name;
+      for (int k = 1; k < 5; ++k) EXPECT_EQ(got.gradient[5 * i + k], 0) << name;
     }
   }
 }
@@ -114,7 +114,7 @@ TEST(DetectionLoss, NoPositivesGivesZeroNotNan) {
       for (size_t i = 0; i < 14; ++i) {
         EXPECT_TRUE(std::isfinite(got.loss[5 * i])) << name;
         EXPECT_EQ(got.loss[5 * i + 2], 0) << name;
-        for (int k = 1; k < 5; ++k) EXPECT_EQ(got.slope[5 * i + k], 0) << name;
+        for (int k = 1; k < 5; ++k) EXPECT_EQ(got.gradient[5 * i + k], 0) << name;
       }
     }
   }
@@ -154,7 +154,7 @@ TEST_P(OneLaunch, GivesTheBitsOfTwo) {
       const Outcome got = evaluate(*one, s, type, pred, target, state),
                     expected = evaluate(InTwoLaunches(name, pixels()), s, type, pred, target, state);
       EXPECT_EQ(bits(got.loss), bits(expected.loss));  // not the numbers: f16 overflows at some of these
-      EXPECT_EQ(bits(got.slope), bits(expected.slope));
+      EXPECT_EQ(bits(got.gradient), bits(expected.gradient));
     }
   }
 }

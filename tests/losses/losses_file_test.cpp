@@ -72,15 +72,15 @@ TEST_F(LossFile, TheExampleOfTheDocsIsALossLikeAnyOther) {
   EXPECT_NE(std::find(names.begin(), names.end(), "my_loss"), names.end());
   EXPECT_EQ(default_settings("my_loss"), (LossSettings{{"gamma", 1.5}}));
   EXPECT_NE(error_of([] { make_loss("my_loss", {{"gamma", .5}}); }), "no error");
-  require_right_slope("my_loss", {{"gamma", 2}});
+  require_right_gradient("my_loss", {{"gamma", 2}});
 
   const Numbers p = {.1, .2, .6, .7, 0, 0, .2, .2}, t = {.3, .1, .8, .5, .5, .6, .9, .7};
   const Outcome diou = evaluate(*make_loss("diou"), p, t), mine = evaluate(*make_loss("my_loss", {{"gamma", 2}}), p, t);
   for (size_t i = 0; i < p.size(); ++i) {
     EXPECT_NEAR(mine.loss[i / 4], diou.loss[i / 4] * diou.loss[i / 4], 1e-14);
-    EXPECT_NEAR(mine.slope[i], 2 * diou.loss[i / 4] * diou.slope[i], 1e-13);
+    EXPECT_NEAR(mine.gradient[i], 2 * diou.loss[i / 4] * diou.gradient[i], 1e-13);
   }
-  EXPECT_LE(make_detection_loss("my_loss", {.beta = 3})->worst_gradient_error(1), kSlopeTolerance);
+  EXPECT_LE(make_detection_loss("my_loss", {.beta = 3})->worst_gradient_error(1), kGradientTolerance);
   compare_devices(*make_loss("my_loss"), p, t, {});
 
   // What was compiled is kept, and nothing else but the headers.
@@ -92,19 +92,19 @@ TEST_F(LossFile, TheExampleOfTheDocsIsALossLikeAnyOther) {
   EXPECT_EQ(objects, 1);
 }
 
-TEST_F(LossFile, AWrongSlopeIsRefusedWithTheWorstPoint) {
+TEST_F(LossFile, AWrongGradientIsRefusedWithTheWorstPoint) {
   const std::string path = write("wrong.h", variant("wrong", "};\nTT_REGISTER",
                                                     "  template <class T>\n"
                                                     "  TT_HD T eval(const T* p, const T* t, T* dp) const {\n"
-                                                    "    const T y = dual_slope(*this, p, t, dp);\n"
+                                                    "    const T y = dual_gradient(*this, p, t, dp);\n"
                                                     "    dp[2] *= T(1.01);\n"
                                                     "    return y;\n"
                                                     "  }\n"
                                                     "};\nTT_REGISTER"));
   const std::string name = load_loss_file(path, cache());
-  const std::string error = error_of([&] { require_right_slope(name); });
-  EXPECT_EQ(error.find("the loss 'wrong' is refused, its slope is wrong by "), 0u) << error;
-  EXPECT_NE(error.find("the slope to pred[2] is "), std::string::npos) << error;
+  const std::string error = error_of([&] { require_right_gradient(name); });
+  EXPECT_EQ(error.find("the loss 'wrong' is refused, its gradient is wrong by "), 0u) << error;
+  EXPECT_NE(error.find("the gradient to pred[2] is "), std::string::npos) << error;
   EXPECT_NE(error.find(", differences say "), std::string::npos) << error;
 }
 

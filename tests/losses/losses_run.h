@@ -20,7 +20,7 @@ namespace telltale {
 using Numbers = std::vector<double>;
 
 struct Outcome {
-  Numbers loss, slope;
+  Numbers loss, gradient;
   bool operator==(const Outcome&) const = default;
 };
 
@@ -70,7 +70,7 @@ inline bool rows_are_independent(const Loss& loss, const Numbers& pred, const Nu
     const Outcome one = evaluate(loss, Numbers(pred.begin() + i * p, pred.begin() + (i + 1) * p),
                                  Numbers(target.begin() + i * t, target.begin() + (i + 1) * t), state);
     pieces.loss.insert(pieces.loss.end(), one.loss.begin(), one.loss.end());
-    pieces.slope.insert(pieces.slope.end(), one.slope.begin(), one.slope.end());
+    pieces.gradient.insert(pieces.gradient.end(), one.gradient.begin(), one.gradient.end());
   }
   return all == pieces;
 }
@@ -101,7 +101,8 @@ inline void compare_devices(const Loss& loss, const Numbers& pred, const Numbers
         EXPECT_EQ(got, host);
       } else {  // log, exp and atan differ by an ulp or two, and IoU's 1 − x can cancel four bits of them
         expect_near(got.loss, host.loss, 64 * epsilon_of(accumulator_of(type)));
-        expect_near(got.slope, host.slope, std::max(2 * epsilon_of(type), 512 * epsilon_of(accumulator_of(type))));
+        expect_near(got.gradient, host.gradient,
+                    std::max(2 * epsilon_of(type), 512 * epsilon_of(accumulator_of(type))));
       }
     }
     // The formula in this type against double, on the same rounded inputs: 16-bit storage must not compute in 16 bits.
@@ -112,7 +113,7 @@ inline void compare_devices(const Loss& loss, const Numbers& pred, const Numbers
     const Outcome exact = evaluate(loss, s, DType::f64, rounded, rounded_target, state);
     SCOPED_TRACE(cat(loss.name(), " ", name_of(type), " against double"));
     expect_near(host.loss, exact.loss, 64 * epsilon_of(accumulator_of(type)));
-    expect_near(host.slope, exact.slope, std::max(2 * epsilon_of(type), 512 * epsilon_of(accumulator_of(type))));
+    expect_near(host.gradient, exact.gradient, std::max(2 * epsilon_of(type), 512 * epsilon_of(accumulator_of(type))));
   }
 }
 

@@ -1,5 +1,5 @@
-// Losses: slopes against differences, values and slopes against torchvision's, masks and weights of the composite,
-// every device and type.
+// Losses: gradients against differences, values and gradients against torchvision's, masks and weights of the
+// composite, every device and type.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -28,11 +28,11 @@ TEST(Losses, OneFileIsOneLoss) {
   for (const std::string& name : loss_names()) EXPECT_FALSE(loss_info(name).about.empty()) << name;
 }
 
-TEST(Losses, SlopesEqualDifferences) {
+TEST(Losses, GradientsEqualDifferences) {
   for (const std::string& name : loss_names()) {
     for (uint64_t seed : {1, 2, 3}) {
-      const SlopePoint worst = make_row_loss(name)->worst_slope(seed);
-      EXPECT_LE(worst.error, kSlopeTolerance) << name << " " << worst.describe();
+      const GradientPoint worst = make_row_loss(name)->worst_gradient(seed);
+      EXPECT_LE(worst.error, kGradientTolerance) << name << " " << worst.describe();
     }
   }
   for (const auto& [name, settings] :
@@ -46,8 +46,8 @@ TEST(Losses, SlopesEqualDifferences) {
                                                          {"focal_eiou", {{"gamma", 2}}},
                                                          {"focal_bce", {{"gamma", 0}, {"balance", 1}}},
                                                          {"focal_bce", {{"gamma", .5}}}}) {
-    const SlopePoint worst = make_row_loss(name, settings)->worst_slope(4);
-    EXPECT_LE(worst.error, kSlopeTolerance) << name << " " << worst.describe();
+    const GradientPoint worst = make_row_loss(name, settings)->worst_gradient(4);
+    EXPECT_LE(worst.error, kGradientTolerance) << name << " " << worst.describe();
   }
   for (const std::string& name : box_loss_names()) {
     EXPECT_LE(make_detection_loss(name, {})->worst_gradient_error(5), 1e-6) << name;
@@ -116,11 +116,11 @@ TEST(Losses, EqualTorchvision) {
     SCOPED_TRACE(l.loss);
     const Outcome got = evaluate(*make_loss(l.loss, l.settings), kBoxes, kTargets);
     expect_near(got.loss, l.expected.loss, 1e-12);
-    expect_near(got.slope, l.expected.slope, 1e-12);
+    expect_near(got.gradient, l.expected.gradient, 1e-12);
   }
   const Outcome bce = evaluate(*make_loss("bce"), {-3, 0, .5, 40}, {1, 0, .25, 0});
   expect_near(bce.loss, {3.048587351573742, 0.6931471805599453, 0.8490769841801067, 40}, 1e-14);
-  expect_near(bce.slope, {-0.9525741268224333, 0.5, 0.3724593312018546, 1}, 1e-14);
+  expect_near(bce.gradient, {-0.9525741268224333, 0.5, 0.3724593312018546, 1}, 1e-14);
 }
 
 TEST(Losses, DegenerateBoxes) {
@@ -141,7 +141,7 @@ TEST(Losses, DegenerateBoxes) {
       Stream s = Stream::cpu();
       const Outcome got = evaluate(*make_loss(name), s, type, pred, target);
       for (double x : got.loss) EXPECT_TRUE(std::isfinite(x)) << name;
-      for (double x : got.slope) EXPECT_TRUE(std::isfinite(x)) << name;
+      for (double x : got.gradient) EXPECT_TRUE(std::isfinite(x)) << name;
     }
   }
 }

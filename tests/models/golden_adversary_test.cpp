@@ -17,7 +17,7 @@ double half_loss(Program& p, Value scores, int which, double sign) {
     const int n = int(t.shape.numel() / 2);
     return Tensor{static_cast<char*>(t.data) + size_t(which * n) * size_of(t.dtype), {n, 1, 1, 1}, t.dtype};
   };
-  const Tensor pred = half(p.tensor(scores)), slope = half(p.gradient(scores));
+  const Tensor pred = half(p.tensor(scores)), gradient = half(p.gradient(scores));
   const DType wide = accumulator_of(pred.dtype);
   OwnedTensor target(s.place(), pred.shape, wide), loss(s.place(), pred.shape, wide);
   set_values(s, target, std::vector<double>(size_t(pred.shape.n), sign));
@@ -25,7 +25,7 @@ double half_loss(Program& p, Value scores, int which, double sign) {
   const StepState neutral;
   upload(s, state, &neutral);
   make_loss("hinge", {{"weight", 1.0 / pred.shape.n}})
-      ->eval(s, pred, target, loss, slope, state.tensor.as<const StepState>());
+      ->eval(s, pred, target, loss, gradient, state.tensor.as<const StepState>());
   double sum = 0;
   for (double v : values_of(s, loss)) sum += v;
   return sum;

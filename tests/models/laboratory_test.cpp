@@ -36,7 +36,7 @@ class Laboratory : public testing::Test {
   static double number(const std::map<std::string, std::string>& row, const std::string& column) {
     return std::stod(row.at(column));
   }
-  /// A loss file like GIoU's whose value or slope is as given.
+  /// A loss file like GIoU's whose value or gradient is as given.
   std::string planted(const std::string& name, const std::string& value, const std::string& more = "") const {
     put(folder_ / (name + ".h"),
         "#include \"losses/box_geometry.h\"\n#include \"losses/sample_loss.h\"\n"
@@ -54,10 +54,10 @@ TEST_F(Laboratory, FieldsAndSimulationSayWhatThePapersSay) {
   const Outcome o = bench("--losses iou,giou,smooth_l1:smooth_l1_beta=0.5,bce --out " + (folder_ / "out"));
   ASSERT_EQ(o.code, 0) << o.err;
   // Boxes of 1 × 1 side by side, half, one and two sides apart: worked by hand.
-  std::map<double, std::pair<double, double>> along_x;  // offset → loss, slope
+  std::map<double, std::pair<double, double>> along_x;  // offset → loss, gradient
   for (const auto& row : read_csv(folder_ / "out/fields_giou.csv")) {
     if (row.at("field") != "offset" || number(row, "y") != 0) continue;
-    along_x[number(row, "x")] = {number(row, "loss"), number(row, "slope_x")};
+    along_x[number(row, "x")] = {number(row, "loss"), number(row, "gradient_x")};
   }
   EXPECT_NEAR(along_x.at(0).first, 0, 1e-6);
   EXPECT_NEAR(along_x.at(0.5).first, 1 - 0.5 / 1.5, 1e-6);
@@ -66,7 +66,7 @@ TEST_F(Laboratory, FieldsAndSimulationSayWhatThePapersSay) {
   for (const auto& row : read_csv(folder_ / "out/fields_giou.csv")) {
     if (row.at("field") == "size" && number(row, "x") == 3 && number(row, "y") == 3) {
       EXPECT_NEAR(number(row, "loss"), 1 - 1.0 / 9, 1e-6);
-      EXPECT_NEAR(number(row, "slope_x"), 1.0 / 27, 1e-6) << "of 1 − 1/(w·h)";
+      EXPECT_NEAR(number(row, "gradient_x"), 1.0 / 27, 1e-6) << "of 1 − 1/(w·h)";
     }
   }
   // IoU moves no box that is apart from its target; GIoU and smooth L1 do.
@@ -111,18 +111,18 @@ TEST_F(Laboratory, PlantedFaultsAreCaughtByName) {
   const Outcome wrong = bench("--out " + (folder_ / "wrong") + " --losses giou --loss-file " +
                               planted("wrong", giou,
                                       "  template <class T>\n  TT_HD T eval(const T* p, const T* t, T* dp) const {\n"
-                                      "    const T y = dual_slope(*this, p, t, dp);\n"
+                                      "    const T y = dual_gradient(*this, p, t, dp);\n"
                                       "    if (p[3] > t[3]) dp[3] = -dp[3];\n    return y;\n  }\n"));
   EXPECT_EQ(wrong.code, 1) << wrong.err;
-  EXPECT_NE(wrong.out.find("wrong: wrong slope: worst error "), std::string::npos) << wrong.out;
-  EXPECT_EQ(wrong.out.find("giou: wrong slope"), std::string::npos) << "the others are not blamed";
+  EXPECT_NE(wrong.out.find("wrong: wrong gradient: worst error "), std::string::npos) << wrong.out;
+  EXPECT_EQ(wrong.out.find("giou: wrong gradient"), std::string::npos) << "the others are not blamed";
 
   const Outcome empty = bench("--out " + (folder_ / "empty") + " --losses giou --loss-file " +
                               planted("empty", "1 - b.intersection / b.joint + (hull - b.joint) / hull"));
   EXPECT_EQ(empty.code, 1) << empty.err;
   EXPECT_NE(empty.out.find("empty: not finite: "), std::string::npos) << empty.out;
   const json report = json::parse(content(folder_ / "empty/report.json")).at("losses").at("empty");
-  EXPECT_EQ(report.at("worst_slope").at("kind"), "both empty");
+  EXPECT_EQ(report.at("worst_gradient").at("kind"), "both empty");
 }
 
 TEST_F(Laboratory, MistakesEndInOneLine) {

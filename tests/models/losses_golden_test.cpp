@@ -30,7 +30,7 @@ TEST(LossGolden, EqualPyTorch) {
     const auto loss = make_loss(name, settings);
     const Outcome got = evaluate(*loss, file.read_f64("pred"), file.read_f64("target"));
     expect_near(got.loss, file.read_f64("expect.loss"), 1e-5);
-    expect_near(got.slope, file.read_f64("expect.grad"), 1e-5);
+    expect_near(got.gradient, file.read_f64("expect.grad"), 1e-5);
     replayed.insert(name);
   }
   const std::vector<std::string> all = loss_names();

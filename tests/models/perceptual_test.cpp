@@ -1,4 +1,4 @@
-// The perceptual loss against itself in double: zero for equal images, its slope by central differences.
+// The perceptual loss against itself in double: zero for equal images, its gradient by central differences.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -27,7 +27,7 @@ void write_net(const std::string& path, Value (*build)(Graph&, Value, const Dete
   write_safetensors(path, params_dict(s, net.params()), {});
 }
 
-TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
+TEST(PerceptualLoss, IsZeroForEqualImagesAndItsGradientIsItsOwn) {
   Folder dir;
   const std::string path = dir / "vgg11.safetensors";
   write_net(path, vgg11);
@@ -36,11 +36,11 @@ TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
   constexpr double kWeight = 3;
   PerceptualLoss loss(s, path, shape, 0, DType::f64, kWeight);
   const OwnedTensor painted(s.place(), shape, DType::f64), original(s.place(), shape, DType::f64);
-  const OwnedTensor slope(s.place(), shape, DType::f64), sum(s.place(), {1, 1, 1, 1}, DType::f64);
+  const OwnedTensor gradient(s.place(), shape, DType::f64), sum(s.place(), {1, 1, 1, 1}, DType::f64);
   const StepState neutral;
   const auto value = [&] {
-    fill_zero(s, slope);
-    loss.eval(painted, original, slope, sum, &neutral);
+    fill_zero(s, gradient);
+    loss.eval(painted, original, gradient, sum, &neutral);
     return values_of(s, sum)[0];
   };
   const std::vector<double> x = uniform_values(shape.numel(), 1, 0, 1);
@@ -51,7 +51,7 @@ TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
   set_values(s, original, uniform_values(shape.numel(), 2, 0, 1));
   const double here = value();
   EXPECT_GT(here, 0);
-  const std::vector<double> got = values_of(s, slope);
+  const std::vector<double> got = values_of(s, gradient);
   double largest = 0;
   for (double v : got) largest = std::max(largest, std::abs(v));
   Random random(3);
@@ -67,11 +67,11 @@ TEST(PerceptualLoss, IsZeroForEqualImagesAndItsSlopeIsItsOwn) {
     EXPECT_NEAR((above - value()) / (2 * h), got[at], 1e-5 * largest) << "number " << at;
   }
 
-  // Added to what the slope holds already.
+  // Added to what the gradient holds already.
   set_values(s, painted, x);
-  set_values(s, slope, std::vector<double>(x.size(), 7.0));
-  loss.eval(painted, original, slope, sum, &neutral);
-  const std::vector<double> more = values_of(s, slope);
+  set_values(s, gradient, std::vector<double>(x.size(), 7.0));
+  loss.eval(painted, original, gradient, sum, &neutral);
+  const std::vector<double> more = values_of(s, gradient);
   for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(more[i], 7 + got[i], 1e-12);
 }
 
@@ -82,7 +82,7 @@ TEST(PerceptualLoss, BlackMayBeMinusOne) {
   Stream s = Stream::cpu();
   const Shape shape{1, 16, 16, 3};
   const OwnedTensor painted(s.place(), shape, DType::f64), original(s.place(), shape, DType::f64);
-  const OwnedTensor slope(s.place(), shape, DType::f64), sum(s.place(), {1, 1, 1, 1}, DType::f64);
+  const OwnedTensor gradient(s.place(), shape, DType::f64), sum(s.place(), {1, 1, 1, 1}, DType::f64);
   const StepState neutral;
   std::vector<double> of;
   for (const float black : {0.0f, -1.0f}) {  // the same images in either range are the same to the net
@@ -92,7 +92,7 @@ TEST(PerceptualLoss, BlackMayBeMinusOne) {
       for (double& e : v) e = double(black) + (1 - double(black)) * e;
       set_values(s, tensor, v);
     }
-    loss.eval(painted, original, slope, sum, &neutral);
+    loss.eval(painted, original, gradient, sum, &neutral);
     of.push_back(values_of(s, sum)[0]);
   }
   EXPECT_NEAR(of[0], of[1], 1e-6 * of[0]);  // ImageNet's statistics are kept in f32

@@ -42,8 +42,8 @@ TEST(PatchGan, PublishedShapesAndParameters) {
   EXPECT_EQ(trained, 5946816);
 }
 
-/// Runs every filter's power iteration to its end, where the slope with u and v held is the slope: σ is at its maximum
-/// over them.
+/// Runs every filter's power iteration to its end, where the gradient with u and v held is the gradient: σ is at its
+/// maximum over them.
 void converge(Program& p) {
   Stream& s = p.stream();
   for (const Param& filter : p.params().all()) {
@@ -71,7 +71,7 @@ void converge(Program& p) {
   }
 }
 
-/// Σ scores·weights, whose slope in the scores is the weights.
+/// Σ scores·weights, whose gradient in the scores is the weights.
 struct Objective {
   Program& program;
   Net& net;
@@ -91,21 +91,21 @@ struct Objective {
   }
 };
 
-double worst_slope_error(const Objective& objective, Tensor x, const Numbers& slopes, int probes) {
+double worst_gradient_error(const Objective& objective, Tensor x, const Numbers& gradients, int probes) {
   double worst = 0;
   Random random(9);
   for (int k = 0; k < probes; ++k) {
     const size_t i = size_t(random.integer(0, x.shape.numel() - 1));
     double& at = x.as<double>()[i];
     const double start = at;
-    double best = 1e9;  // a step may cross a leaky ReLU's kink: a wrong slope is wrong at every step width
+    double best = 1e9;  // a step may cross a leaky ReLU's kink: a wrong gradient is wrong at every step width
     for (const double h : {1e-6, 1e-7, 1e-5}) {
       at = start + h;
       const double up = objective();
       at = start - h;
       const double down = objective();
       at = start;
-      best = std::min(best, std::abs((up - down) / (2 * h) - slopes[i]) / std::max(1.0, std::abs(slopes[i])));
+      best = std::min(best, std::abs((up - down) / (2 * h) - gradients[i]) / std::max(1.0, std::abs(gradients[i])));
     }
     worst = std::max(worst, best);
   }
@@ -120,14 +120,14 @@ TEST(PatchGan, GradientsInDouble) {
   const Objective objective{p, net, random_numbers(p.tensor(net.scores), 2)};
   converge(p);
   objective.backward();
-  EXPECT_LT(worst_slope_error(objective, p.tensor(net.x), values_of(s, p.gradient(net.x)), 12), 1e-6);
+  EXPECT_LT(worst_gradient_error(objective, p.tensor(net.x), values_of(s, p.gradient(net.x)), 12), 1e-6);
   for (const Param& q : p.params().all()) {
     if (!q.trainable) continue;
-    EXPECT_LT(worst_slope_error(objective, q.value, values_of(s, q.grad), 3), 1e-6) << q.spec.names[0];
+    EXPECT_LT(worst_gradient_error(objective, q.value, values_of(s, q.grad), 3), 1e-6) << q.spec.names[0];
   }
 }
 
-TEST(PatchGan, AFrozenOneGivesSlopesOfItsInputAndStaysAsItIs) {
+TEST(PatchGan, AFrozenOneGivesGradientsOfItsInputAndStaysAsItIs) {
   Net trained = discriminator(2, 16, 2), frozen = discriminator(2, 16, 2);
   frozen.graph.freeze("");
   Stream s = Stream::cpu();

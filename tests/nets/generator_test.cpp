@@ -83,8 +83,8 @@ class TinyGenerator {
   Stream& stream_;
 };
 
-/// How far a slope is from the central difference, at best over step widths: a step may cross a relu's kink.
-double slope_error(TinyGenerator& net, double& at, double slope) {
+/// How far a gradient is from the central difference, at best over step widths: a step may cross a relu's kink.
+double gradient_error(TinyGenerator& net, double& at, double gradient) {
   const double start = at;
   double best = INFINITY;
   for (const double h : {1e-5, 1e-6, 1e-4}) {
@@ -95,7 +95,7 @@ double slope_error(TinyGenerator& net, double& at, double slope) {
     net.program.params_changed();
     const double down = net.objective();
     at = start;
-    best = std::min(best, std::abs((up - down) / (2 * h) - slope) / std::max(1e-2, std::abs(slope)));
+    best = std::min(best, std::abs((up - down) / (2 * h) - gradient) / std::max(1e-2, std::abs(gradient)));
     if (best < 1e-6) break;
   }
   net.program.params_changed();
@@ -114,16 +114,16 @@ TEST_P(Generator, GradientsInDouble) {
   struct Probe {
     std::string name;
     double* at;
-    double slope;
+    double gradient;
   };
   std::vector<Probe> probes;
-  const auto probe = [&](const std::string& name, Tensor value, Tensor gradient) {
-    // The largest of a few: a slope that nearly vanishes proves little.
+  const auto probe = [&](const std::string& name, Tensor value, Tensor gradients) {
+    // The largest of a few: a gradient that nearly vanishes proves little.
     Probe best{name, nullptr, 0};
     for (int k = 0; k < 8; ++k) {
       const int64_t i = random.integer(0, value.shape.numel() - 1);
-      const double slope = gradient.as<double>()[i];
-      if (!best.at || std::abs(slope) > std::abs(best.slope)) best = {name, value.as<double>() + i, slope};
+      const double gradient = gradients.as<double>()[i];
+      if (!best.at || std::abs(gradient) > std::abs(best.gradient)) best = {name, value.as<double>() + i, gradient};
     }
     probes.push_back(best);
   };
@@ -133,10 +133,10 @@ TEST_P(Generator, GradientsInDouble) {
   }
   int alive = 0;
   for (const Probe& p : probes) {
-    alive += std::abs(p.slope) > 1e-3;
-    EXPECT_LT(slope_error(net, *p.at, p.slope), 1e-6) << p.name << ", slope " << p.slope;
+    alive += std::abs(p.gradient) > 1e-3;
+    EXPECT_LT(gradient_error(net, *p.at, p.gradient), 1e-6) << p.name << ", gradient " << p.gradient;
   }
-  EXPECT_GT(alive, int(probes.size()) / 2) << "the check needs slopes worth comparing";
+  EXPECT_GT(alive, int(probes.size()) / 2) << "the check needs gradients worth comparing";
 }
 
 class GeneratorBodies : public OnDevice {};

@@ -34,8 +34,8 @@ std::vector<double> numbers(const std::string& csv_row) {
 /// A smooth gradient; a fake has a square of noise.
 Image draw(Random& random, const Box& box) {
   Image image(kSize, kSize);
-  double slope[3][3];
-  for (auto& channel : slope) {
+  double gradient[3][3];
+  for (auto& channel : gradient) {
     channel[0] = random.uniform(60, 190);
     channel[1] = random.uniform(-0.9, 0.9);
     channel[2] = random.uniform(-0.9, 0.9);
@@ -44,7 +44,7 @@ Image draw(Random& random, const Box& box) {
     for (int x = 0; x < kSize; ++x) {
       const bool inside = x >= box.x_min && x < box.x_max && y >= box.y_min && y < box.y_max;
       for (int c = 0; c < 3; ++c) {
-        const double smooth = slope[c][0] + slope[c][1] * (x - kSize / 2) + slope[c][2] * (y - kSize / 2);
+        const double smooth = gradient[c][0] + gradient[c][1] * (x - kSize / 2) + gradient[c][2] * (y - kSize / 2);
         image.at(x, y)[c] = uint8_t(inside ? random.integer(0, 255) : std::clamp(smooth, 0.0, 255.0));
       }
     }

@@ -81,7 +81,7 @@ def focal_eiou(pred, target, gamma=0.5):
 
 
 def siou(pred, target, theta=4.0):
-    """The angle cost as the paper writes it, by an arcsine; at equal centres, where it has no slope, it is 0."""
+    """The angle cost as the paper writes it, by an arcsine; at equal centres, where it has no gradient, it is 0."""
     p, t, _, _, hull = _geometry(pred, target)
     apart = (sum(p) - sum(t)) / 2
     square = apart.square().sum(1)
@@ -128,7 +128,7 @@ LOSSES = {f.__name__: f for f in (bce, mse, smooth_l1, giou, diou, ciou, iou, al
 
 
 def check_against_torchvision():
-    """Values and slopes of the IoU family on random boxes, in double."""
+    """Values and gradients of the IoU family on random boxes, in double."""
     torch.manual_seed(0)
     theirs = {
         "giou": torchvision.ops.generalized_box_iou_loss,
@@ -145,6 +145,6 @@ def check_against_torchvision():
             value.sum().backward()
             if function is not loss:
                 ours = value, p.grad
-        for a, b, what in ((ours[0], value, "value"), (ours[1], p.grad, "slope")):
+        for a, b, what in ((ours[0], value, "value"), (ours[1], p.grad, "gradient")):
             error = (a - b).abs().max().item()
             assert error < 1e-9, f"{name}: the {what} differs from torchvision's by {error}"

@@ -115,7 +115,7 @@ def pools(cases):
                                            ("max_2_2_odd", (1, 4, 5, 7), 2, 2, 0)):
         cases.differentiate(case, "max_pool", dict(size=size, stride=stride, pad=pad), {"x": normal(*shape)},
                             lambda x: F.max_pool2d(x, size, stride, pad))
-    # Equal elements: the slope goes to the first one in row order.
+    # Equal elements: the gradient goes to the first one in row order.
     ties = torch.randint(0, 2, (1, 3, 7, 7)).double()
     cases.differentiate("max_ties", "max_pool", dict(size=3, stride=2, pad=1), {"x": ties},
                         lambda x: F.max_pool2d(x, 3, 2, 1))

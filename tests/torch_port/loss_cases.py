@@ -1,4 +1,4 @@
-"""Golden cases of the losses (kind: loss): one file per loss, values and slopes by PyTorch in double."""
+"""Golden cases of the losses (kind: loss): one file per loss, values and gradients by PyTorch in double."""
 
 import torch
 
@@ -54,7 +54,7 @@ def logits():
 
 def few_boxes():
     """A pair of every kind, without ties of three numbers at once: cases of losses that share this geometry are small.
-    The centres never share a row or a column, where the arcsine of SIoU's paper has no slope."""
+    The centres never share a row or a column, where the arcsine of SIoU's paper has no gradient."""
     unit = [0.25, 0.25, 0.75, 0.5]
     pairs = [([0.3, 0.2, 0.8, 0.6], unit), ([0.7, 0.6, 0.3, 0.3], unit), ([0.8, 0.6, 0.9, 0.9], unit),
              ([0.75, 0.5, 0.9, 0.9], unit), ([0.3, 0.3, 0.6, 0.4], unit), ([0.1, 0.05, 0.95, 0.9], unit),

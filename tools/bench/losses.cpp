@@ -21,12 +21,12 @@ using nlohmann::ordered_json;
 
 /// What was found out about one loss.
 struct Study {
-  std::vector<KindError> slopes;
+  std::vector<KindError> gradients;
   std::vector<Finding> findings;
   double agreement = 0;
   std::vector<LossSpeed> speeds;
   const KindError& worst() const {
-    return *std::max_element(slopes.begin(), slopes.end(),
+    return *std::max_element(gradients.begin(), gradients.end(),
                              [](const KindError& a, const KindError& b) { return a.worst.error < b.worst.error; });
   }
 };
@@ -71,7 +71,7 @@ std::vector<StudiedLoss> chosen(const LossBenchOptions& o) {
 void stop_if_interrupted() { TT_CHECK(!interrupted(), Error, "stopped; the report was not written"); }
 
 Table check_table(const std::vector<StudiedLoss>& losses, const std::vector<Study>& studies) {
-  Table table{{"loss", "worst slope error", "where"}};
+  Table table{{"loss", "worst gradient error", "where"}};
   for (const Finding& f : studies[0].findings) table.header.push_back(name_of(f.mistake));
   for (size_t i = 0; i < losses.size(); ++i) {
     const KindError& worst = studies[i].worst();
@@ -83,11 +83,12 @@ Table check_table(const std::vector<StudiedLoss>& losses, const std::vector<Stud
 }
 
 Table gradient_table(const std::vector<StudiedLoss>& losses, const std::vector<Study>& studies) {
-  Table table{{"loss", "kind", "error", "sample", "number", "value", "slope", "difference_low", "difference_high"}};
+  Table table{{"loss", "kind", "error", "sample", "number", "value", "gradient", "difference_low", "difference_high"}};
   for (size_t i = 0; i < losses.size(); ++i) {
-    for (const auto& [kind, w] : studies[i].slopes) {
+    for (const auto& [kind, w] : studies[i].gradients) {
       table.rows.push_back({losses[i].label, kind, exact_number(w.error), cat(w.sample), cat(w.number),
-                            exact_number(w.value), exact_number(w.slope), exact_number(w.low), exact_number(w.high)});
+                            exact_number(w.value), exact_number(w.gradient), exact_number(w.low),
+                            exact_number(w.high)});
     }
   }
   return table;
@@ -121,8 +122,8 @@ ordered_json to_json(const StudiedLoss& l, const Study& study) {
   j["loss"] = l.name;
   j["settings"] = l.settings;
   const KindError& worst = study.worst();
-  j["worst_slope"] = {{"kind", worst.kind}, {"point", worst.worst.describe()}};
-  j["worst_slope"]["error"] = std::isfinite(worst.worst.error) ? ordered_json(worst.worst.error) : "not finite";
+  j["worst_gradient"] = {{"kind", worst.kind}, {"point", worst.worst.describe()}};
+  j["worst_gradient"]["error"] = std::isfinite(worst.worst.error) ? ordered_json(worst.worst.error) : "not finite";
   for (const Finding& f : study.findings) {
     j["audit"][name_of(f.mistake)] = {{"applies", f.applies}, {"passed", f.passed}, {"evidence", f.evidence}};
   }
@@ -134,20 +135,20 @@ ordered_json to_json(const StudiedLoss& l, const Study& study) {
 
 }  // namespace
 
-std::vector<KindError> slope_errors_by_kind(const RowLoss& loss, uint64_t seed) {
+std::vector<KindError> gradient_errors_by_kind(const RowLoss& loss, uint64_t seed) {
   constexpr int kPerKind = 40;
   using Function = void (*)(Random&, double*, double*, int);
-  const SlopeCheck used = loss.slope_check(), formula = loss.dual_check();
+  const GradientCheck used = loss.gradient_check(), formula = loss.dual_check();
   const Function* sampler = used.sample.target<Function>();
-  if (!sampler || *sampler != sample_boxes) return {{"own samples", loss.worst_slope(seed)}};
+  if (!sampler || *sampler != sample_boxes) return {{"own samples", loss.worst_gradient(seed)}};
   int kinds = 1;
   while (std::strcmp(box_kind(kinds), box_kind(0)) != 0) ++kinds;
   std::vector<KindError> errors;
   for (int kind = 0; kind < kinds; ++kind) {
     KindError worst{box_kind(kind), {}};
-    for (SlopeCheck check : {used, formula}) {
+    for (GradientCheck check : {used, formula}) {
       check.sample = [&](Random& random, double* p, double* t, int i) { sample_boxes(random, p, t, kind + kinds * i); };
-      const SlopePoint point = worst_slope(check, seed, kPerKind);
+      const GradientPoint point = worst_gradient(check, seed, kPerKind);
       if (worst.worst.sample < 0 || point.error > worst.worst.error) worst.worst = point;
     }
     errors.push_back(worst);
@@ -170,7 +171,7 @@ int bench_losses(const CommonOptions& common, const LossBenchOptions& o) {
     const StudiedLoss& l = losses[i];
     stop_if_interrupted();
     spdlog::info("{} of {}: {}", i + 1, losses.size(), l.label);
-    studies[i].slopes = slope_errors_by_kind(*l.loss, seed);
+    studies[i].gradients = gradient_errors_by_kind(*l.loss, seed);
     studies[i].findings = audit(host, l.name, l.settings, seed);
     drawn = write_field(o.out, l) && drawn;
     if (!l.info().compares_boxes()) continue;

@@ -26,16 +26,16 @@ struct StudiedLoss {
   const LossInfo& info() const { return loss_info(name); }
 };
 
-/// The worst slope among samples of one kind: "touching edges", "own samples".
+/// The worst gradient among samples of one kind: "touching edges", "own samples".
 struct KindError {
   std::string kind;
-  SlopePoint worst;
+  GradientPoint worst;
 };
 /// By the kinds of losses/samplers.h where the loss samples boxes, else its own samples as one kind; the worse of the
-/// slope used in training and the formula's.
-std::vector<KindError> slope_errors_by_kind(const RowLoss&, uint64_t seed);
+/// gradient used in training and the formula's.
+std::vector<KindError> gradient_errors_by_kind(const RowLoss&, uint64_t seed);
 
-/// What is written of a field: fields_LABEL.csv and .png. Boxes: the loss and its slope around a target of 1 × 1 at
+/// What is written of a field: fields_LABEL.csv and .png. Boxes: the loss and its gradient around a target of 1 × 1 at
 /// (0, 0), for a box of the same size at offsets in [−2, 2]², and for one of the same centre with sides in (0, 3]².
 /// Labels: against the logit. Nothing for other losses. Returns whether the picture, if any, was drawn.
 bool write_field(const std::string& out, const StudiedLoss&);
@@ -66,7 +66,7 @@ double agreement_with_iou(const RowLoss&, uint64_t seed);
 /// picture was drawn.
 bool write_simulations(const std::string& out, const std::vector<std::pair<std::string, Simulation>>&);
 
-/// Loss and slope of a batch in f32 on one device.
+/// Loss and gradient of a batch in f32 on one device.
 struct LossSpeed {
   std::string device;
   double seconds = 0;        ///< the best of several, as the bandwidth is

@@ -1,4 +1,4 @@
-// Fields: what a loss says of every place and size of a box, and where its slope pushes it.
+// Fields: what a loss says of every place and size of a box, and where its gradient pushes it.
 #include <algorithm>
 #include <cmath>
 
@@ -13,10 +13,10 @@ namespace {
 constexpr double kTarget[4] = {-0.5, -0.5, 0.5, 0.5};
 constexpr int kArrowEvery = 6;
 
-/// The loss over a grid and its slope in the grid's two directions, row by row.
+/// The loss over a grid and its gradient in the grid's two directions, row by row.
 struct Field {
   const char *name, *x_name, *y_name;
-  std::vector<double> at_x, at_y, loss, slope_x, slope_y;
+  std::vector<double> at_x, at_y, loss, gradient_x, gradient_y;
 };
 
 std::vector<double> grid(double low, double high, int points) {
@@ -26,18 +26,18 @@ std::vector<double> grid(double low, double high, int points) {
   return at;
 }
 
-/// place(x, y, box) writes a box's corners; along(dp) is the slope in x and y.
+/// place(x, y, box) writes a box's corners; along(dp) is the gradient in x and y.
 template <class Place, class Along>
 Field sample_field(const RowLoss& loss, Field f, const Place& place, const Along& along) {
-  const SlopeCheck check = loss.slope_check();
+  const GradientCheck check = loss.gradient_check();
   for (double y : f.at_y) {
     for (double x : f.at_x) {
-      double box[4], slope[4];
+      double box[4], gradient[4];
       place(x, y, box);
-      f.loss.push_back(check.slope(box, kTarget, slope));
-      const auto [dx, dy] = along(slope);
-      f.slope_x.push_back(dx);
-      f.slope_y.push_back(dy);
+      f.loss.push_back(check.gradient(box, kTarget, gradient));
+      const auto [dx, dy] = along(gradient);
+      f.gradient_x.push_back(dx);
+      f.gradient_y.push_back(dy);
     }
   }
   return f;
@@ -64,14 +64,15 @@ Map map_of(const Field& f, const std::string& title, const std::vector<double>& 
   return {title, f.x_name, f.y_name, f.at_x, f.at_y, value, {}};
 }
 
-/// Descent on the loss: arrows of one length, none where there is no slope.
+/// Descent on the loss: arrows of one length, none where there is no gradient.
 Map loss_map(const Field& f) {
   Map map = map_of(f, "loss, and where descent goes", f.loss);
   const double length = 0.8 * kArrowEvery * (f.at_x[1] - f.at_x[0]);
   const size_t columns = f.at_x.size();
   for (size_t iy = kArrowEvery / 2; iy < f.at_y.size(); iy += kArrowEvery) {
     for (size_t ix = kArrowEvery / 2; ix < columns; ix += kArrowEvery) {
-      const double dx = f.slope_x[iy * columns + ix], dy = f.slope_y[iy * columns + ix], norm = std::hypot(dx, dy);
+      const double dx = f.gradient_x[iy * columns + ix], dy = f.gradient_y[iy * columns + ix],
+                   norm = std::hypot(dx, dy);
       if (!(norm > 1e-9)) continue;
       map.arrows.push_back({f.at_x[ix], f.at_y[iy], -dx / norm * length, -dy / norm * length});
     }
@@ -80,41 +81,41 @@ Map loss_map(const Field& f) {
 }
 Map steepness_map(const Field& f) {
   std::vector<double> norm;
-  for (size_t i = 0; i < f.loss.size(); ++i) norm.push_back(std::hypot(f.slope_x[i], f.slope_y[i]));
-  return map_of(f, "size of the slope", norm);
+  for (size_t i = 0; i < f.loss.size(); ++i) norm.push_back(std::hypot(f.gradient_x[i], f.gradient_y[i]));
+  return map_of(f, "size of the gradient", norm);
 }
 
 std::string csv_of(const std::vector<Field>& fields) {
-  std::string csv = "field,x,y,loss,slope_x,slope_y\n";
+  std::string csv = "field,x,y,loss,gradient_x,gradient_y\n";
   for (const Field& f : fields) {
     for (size_t i = 0; i < f.loss.size(); ++i) {
       csv += std::string(f.name) + "," + exact_number(f.at_x[i % f.at_x.size()]) + "," +
              exact_number(f.at_y[i / f.at_x.size()]) + "," + exact_number(f.loss[i]) + "," +
-             exact_number(f.slope_x[i]) + "," + exact_number(f.slope_y[i]) + "\n";
+             exact_number(f.gradient_x[i]) + "," + exact_number(f.gradient_y[i]) + "\n";
     }
   }
   return csv;
 }
 
 bool write_label_field(const std::string& base, const StudiedLoss& l) {
-  const SlopeCheck check = l.loss->slope_check();
-  CurvePanel loss{l.label + ": loss", "logit", "", {}}, slope{l.label + ": slope", "logit", "", {}};
-  std::string csv = "label,logit,loss,slope\n";
+  const GradientCheck check = l.loss->gradient_check();
+  CurvePanel loss{l.label + ": loss", "logit", "", {}}, gradient{l.label + ": gradient", "logit", "", {}};
+  std::string csv = "label,logit,loss,gradient\n";
   for (double label : {0.0, 0.5, 1.0}) {
     const std::string name = "label " + short_number(label);
     Curve value{name, {}, {}}, derivative{name, {}, {}};
     for (double x : grid(-8, 8, 161)) {
       double dp = 0;
-      const double y = check.slope(&x, &label, &dp);
+      const double y = check.gradient(&x, &label, &dp);
       csv += short_number(label) + "," + short_number(x) + "," + exact_number(y) + "," + exact_number(dp) + "\n";
       value.x.push_back(x), value.y.push_back(y);
       derivative.x.push_back(x), derivative.y.push_back(dp);
     }
     loss.curves.push_back(value);
-    slope.curves.push_back(derivative);
+    gradient.curves.push_back(derivative);
   }
   write_atomically(base + ".csv", csv);
-  return plot_curves(base + ".png", {loss, slope});
+  return plot_curves(base + ".png", {loss, gradient});
 }
 
 }  // namespace

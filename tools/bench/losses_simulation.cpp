@@ -43,9 +43,9 @@ struct Sums {
   int64_t boxes = 0, overlapping = 0;
 };
 
-void follow(const SlopeCheck& loss, CentredBox box, const CentredBox& target, Sums& sums) {
+void follow(const GradientCheck& loss, CentredBox box, const CentredBox& target, Sums& sums) {
   const RealBox truth = target.box();
-  double corners[4], goal[4], slope[4];
+  double corners[4], goal[4], gradient[4];
   target.corners(goal);
   bool overlaps = false;
   for (int step = 0; step <= kSimulationSteps; ++step) {
@@ -57,12 +57,12 @@ void follow(const SlopeCheck& loss, CentredBox box, const CentredBox& target, Su
     (overlaps ? sum.iou_overlapping : sum.iou_apart) += overlap;
     sum.share_good += overlap > kGoodIou;
     box.corners(corners);
-    loss.slope(corners, goal, slope);
+    loss.gradient(corners, goal, gradient);
     const double rate = learning_rate(step + 1) * (2 - overlap);
-    box.x -= rate * (slope[0] + slope[2]);
-    box.y -= rate * (slope[1] + slope[3]);
-    box.w -= rate * (slope[2] - slope[0]) / 2;
-    box.h -= rate * (slope[3] - slope[1]) / 2;
+    box.x -= rate * (gradient[0] + gradient[2]);
+    box.y -= rate * (gradient[1] + gradient[3]);
+    box.w -= rate * (gradient[2] - gradient[0]) / 2;
+    box.h -= rate * (gradient[3] - gradient[1]) / 2;
   }
   ++sums.boxes;
   sums.overlapping += overlaps;
@@ -89,7 +89,7 @@ std::vector<double> column(const Simulation& s, double Simulation::Step::*member
 Simulation simulate(const RowLoss& loss, int points, uint64_t seed) {
   const auto places = starting_points(points, seed);
   std::vector<Sums> per_point(places.size());
-  const SlopeCheck check = loss.slope_check();
+  const GradientCheck check = loss.gradient_check();
 #pragma omp parallel for schedule(dynamic)
   for (size_t i = 0; i < places.size(); ++i) {
     for (double target : kAspects) {
@@ -128,7 +128,7 @@ Simulation simulate(const RowLoss& loss, int points, uint64_t seed) {
 }
 
 double agreement_with_iou(const RowLoss& loss, uint64_t seed) {
-  const SlopeCheck check = loss.slope_check();
+  const GradientCheck check = loss.gradient_check();
   Random random(seed);
   const CentredBox target{0, 0, 1, 1};
   double goal[4];
@@ -139,10 +139,10 @@ double agreement_with_iou(const RowLoss& loss, uint64_t seed) {
     for (int k = 0; k < 2; ++k) {
       const CentredBox box{random.uniform(-1.5, 1.5), random.uniform(-1.5, 1.5), random.uniform(0.2, 2.5),
                            random.uniform(0.2, 2.5)};
-      double corners[4], slope[4];
+      double corners[4], gradient[4];
       box.corners(corners);
       overlap[k] = iou(box.box(), target.box());
-      value[k] = check.slope(corners, goal, slope);
+      value[k] = check.gradient(corners, goal, gradient);
     }
     if (overlap[0] == overlap[1]) continue;
     ++pairs;

@@ -22,7 +22,7 @@ LossSpeed time_loss(Stream& s, const Loss& loss, int rows, double bandwidth) {
   const OwnedTensor pred = uniform_rows(s, rows, loss.pred_width(), random),
                     target = uniform_rows(s, rows, loss.target_width(), random);
   const OwnedTensor terms(s.place(), {rows, 1, 1, loss.terms()}, DType::f32),
-      slope(s.place(), pred.tensor.shape, DType::f32), state(s.place(), {1, 1, 1, sizeof(StepState)}, DType::u8);
+      gradient(s.place(), pred.tensor.shape, DType::f32), state(s.place(), {1, 1, 1, sizeof(StepState)}, DType::u8);
   const StepState one;
   upload(s, state, &one);
   std::vector<double> seconds;
@@ -30,12 +30,12 @@ LossSpeed time_loss(Stream& s, const Loss& loss, int rows, double bandwidth) {
   for (int i = 0; i < kWarm + kRuns; ++i) {
     s.sync();
     const double start = now();
-    loss.eval(s, pred, target, terms, slope, state.tensor.as<StepState>());
+    loss.eval(s, pred, target, terms, gradient, state.tensor.as<StepState>());
     s.sync();
     if (i >= kWarm) seconds.push_back(now() - start);
   }
   const double bytes =
-      double(pred.tensor.bytes() + target.tensor.bytes() + terms.tensor.bytes() + slope.tensor.bytes());
+      double(pred.tensor.bytes() + target.tensor.bytes() + terms.tensor.bytes() + gradient.tensor.bytes());
   return {s.description(), timing_of(seconds).low, bytes / bandwidth};
 }
 

@@ -2,6 +2,7 @@
 // like.
 #include <sys/resource.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -92,7 +93,7 @@ int main(int argc, char** argv) {
             ->capture_default_str();
         load_command->add_option("--json", load.json, "also write the figures here");
         losses_command = app.add_subcommand(
-            "losses", "slopes checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
+            "losses", "gradients checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
         losses_command->add_option("--losses", losses.losses, "NAME or NAME:SETTING=VALUE; default: all")
             ->delimiter(',');
         losses_command->add_option("--loss-file", losses.files, "also the loss of this file (docs/losses.md)");

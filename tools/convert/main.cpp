@@ -1,4 +1,5 @@
 // convert: weights from one form into another, and what is in a weights file.
+#include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>

@@ -1,4 +1,5 @@
 // eval: how well a detector does on a split of a dataset.
+#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "base/interrupt.h"

@@ -1,4 +1,5 @@
 // infer: files in, a verdict a line out.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cmath>

@@ -1,4 +1,5 @@
 // parity: replays cases written by PyTorch and says tensor by tensor how far off this engine is.
+#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
 

@@ -1,4 +1,5 @@
 // synth: photographs to a dataset of images, half of which have a region painted by a generator.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <optional>

@@ -1,4 +1,6 @@
 // train --task detect: a detector from a dataset folder.
+#include <CLI/CLI.hpp>
+
 #include "base/log.h"
 #include "losses/loss_file.h"
 #include "models/detector/check.h"

@@ -1,4 +1,6 @@
 // train --task inpaint: a generator that paints holes, from a folder of photographs.
+#include <CLI/CLI.hpp>
+
 #include "models/device.h"
 #include "models/inpainter/trainer.h"
 #include "tools/train/tasks.h"

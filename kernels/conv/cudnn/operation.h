@@ -20,7 +20,7 @@ struct ConvOp {
   bool gate = false;  ///< forward only: then multiplied by the sigmoid of a tensor like y
   bool add = false;   ///< gradients only: to what the result holds
   /// A batch norm with ReLU before the convolution: forward and filter_grad read x as relu(x·scale + shift), input_grad
-  /// goes on through ReLU's slope and gives the norm's weight gradients too. f16 only, forward with `sums` only.
+  /// goes on through ReLU's gradient and gives the norm's weight gradients too. f16 only, forward with `sums` only.
   bool norm = false;
   bool sums = false;   ///< forward only: Σy and Σy² of each channel too; f16 only
   int alignment = 16;  ///< bytes that every pointer is a multiple of
