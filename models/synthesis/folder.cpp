@@ -57,7 +57,7 @@ void remove_temporaries(const std::string& dir) {
 
 }  // namespace
 
-Folder::Folder(const std::string& dir, const json& settings, std::optional<Shard> shard) : dir_(dir) {
+DatasetFolder::DatasetFolder(const std::string& dir, const json& settings, std::optional<Shard> shard) : dir_(dir) {
   std::error_code error;
   fs::create_directories(dir, error);
   TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
@@ -76,12 +76,12 @@ Folder::Folder(const std::string& dir, const json& settings, std::optional<Shard
   read_journals();
 }
 
-Folder::~Folder() {
+DatasetFolder::~DatasetFolder() {
   if (journal_) std::fclose(journal_);
   if (lock_ >= 0) ::close(lock_);
 }
 
-void Folder::claim(const json& settings) {
+void DatasetFolder::claim(const json& settings) {
   const std::string path = dir_ + "/" + kSettings;
   json stored = json::object();
   if (fs::exists(path)) {
@@ -99,7 +99,7 @@ void Folder::claim(const json& settings) {
   ending_ = merged.value("format", "jpg");
 }
 
-void Folder::open_journal(std::optional<Shard> shard) {
+void DatasetFolder::open_journal(std::optional<Shard> shard) {
   journal_path_ = dir_ + "/" + (shard ? cat("psnr-", shard->index, "-of-", shard->count, ".csv") : kJournal);
   journal_ = std::fopen(journal_path_.c_str(), "ae");
   TT_CHECK(journal_, DataError, journal_path_, ": cannot open: ", std::strerror(errno));
@@ -111,7 +111,7 @@ void Folder::open_journal(std::optional<Shard> shard) {
   TT_CHECK(ready, DataError, journal_path_, ": cannot write: ", std::strerror(errno));
 }
 
-std::vector<std::string> Folder::shard_journals() const {
+std::vector<std::string> DatasetFolder::shard_journals() const {
   std::vector<std::string> paths;
   for (const auto& entry : fs::directory_iterator(dir_)) {
     const std::string name = entry.path().filename().string();
@@ -121,7 +121,7 @@ std::vector<std::string> Folder::shard_journals() const {
 }
 
 /// What any run finished, this one need not make again.
-void Folder::read_journals() {
+void DatasetFolder::read_journals() {
   std::vector<std::string> paths = shard_journals();
   paths.push_back(dir_ + "/" + kJournal);
   for (const std::string& path : paths) {
@@ -135,19 +135,19 @@ void Folder::read_journals() {
   }
 }
 
-bool Folder::done(const Row& r) const {
+bool DatasetFolder::done(const Row& r) const {
   const std::lock_guard lock(mutex_);
   return psnr_.contains(r.label.id) && fs::exists(image_path(r.label.id, ending_)) &&
          (!r.label.fake || fs::exists(mask_path(r.label.id)));
 }
 
-std::string Folder::image_path(const std::string& id, const std::string& ending) const {
+std::string DatasetFolder::image_path(const std::string& id, const std::string& ending) const {
   return dir_ + "/images/" + id + "." + ending;
 }
 
-std::string Folder::mask_path(const std::string& id) const { return dir_ + "/masks/" + id + ".png"; }
+std::string DatasetFolder::mask_path(const std::string& id) const { return dir_ + "/masks/" + id + ".png"; }
 
-void Folder::finished(const Row& r, const std::string& psnr) {
+void DatasetFolder::finished(const Row& r, const std::string& psnr) {
   const std::lock_guard lock(mutex_);
   const std::string line = r.label.id + "," + psnr + "\n";
   // One write per line: a kill leaves whole lines but for the last.
@@ -156,14 +156,14 @@ void Folder::finished(const Row& r, const std::string& psnr) {
   psnr_[r.label.id] = psnr;
 }
 
-void Folder::skip(const Row& r, const std::string& reason) {
+void DatasetFolder::skip(const Row& r, const std::string& reason) {
   const std::lock_guard lock(mutex_);
   clear_progress_line();
   spdlog::warn("skipped {}", reason);
   skipped_.push_back({r.label.id, r.photo, reason});
 }
 
-std::vector<Row> Folder::complete(const Plan& plan, const SynthSettings& s, const std::string& weights_sha256) {
+std::vector<Row> DatasetFolder::complete(const Plan& plan, const SynthSettings& s, const std::string& weights_sha256) {
   const std::lock_guard lock(mutex_);
   skipped_.insert(skipped_.end(), plan.skipped.begin(), plan.skipped.end());
   std::sort(skipped_.begin(), skipped_.end(), [](const auto& a, const auto& b) { return a.id < b.id; });

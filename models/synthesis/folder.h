@@ -15,15 +15,15 @@ namespace telltale {
 /// appended once an image is whole on disk, so whatever lacks its line is made again, and a run killed at any moment
 /// can be continued. A shard keeps a journal of its own, psnr-I-of-N.csv, which the run that finishes the dataset
 /// reads and removes. Shards may work in it side by side; a whole run suffers no other.
-class Folder {
+class DatasetFolder {
  public:
   /// Makes the folder, or continues one; claims it with `settings`. A whole run (no shard) removes the temporary files
   /// that killed runs left. DataError when it holds anything that synth did not make, or another synth is at work in
   /// it.
-  Folder(const std::string& dir, const nlohmann::json& settings, std::optional<Shard> = std::nullopt);
-  ~Folder();
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
+  DatasetFolder(const std::string& dir, const nlohmann::json& settings, std::optional<Shard> = std::nullopt);
+  ~DatasetFolder();
+  DatasetFolder(const DatasetFolder&) = delete;
+  DatasetFolder& operator=(const DatasetFolder&) = delete;
 
   /// Adds settings to synth.json. DataError naming the first one that the folder was begun with otherwise.
   void claim(const nlohmann::json& settings);

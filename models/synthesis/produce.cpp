@@ -41,7 +41,7 @@ std::string psnr_in_hole(const Image& before, const Image& after, const Grey& ma
 
 class Producer {
  public:
-  Producer(const Plan& plan, const SynthSettings& s, Folder& folder, Inpainter& inpainter, TaskPool& pool)
+  Producer(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Inpainter& inpainter, TaskPool& pool)
       : plan_(plan), s_(s), folder_(folder), inpainter_(inpainter), pool_(pool) {
     arrange();
   }
@@ -218,7 +218,7 @@ class Producer {
 
   const Plan& plan_;
   const SynthSettings& s_;
-  Folder& folder_;
+  DatasetFolder& folder_;
   Inpainter& inpainter_;
   TaskPool& pool_;
   std::vector<Group> groups_;
@@ -232,7 +232,8 @@ class Producer {
 
 }  // namespace
 
-ProduceReport produce(const Plan& plan, const SynthSettings& s, Folder& folder, Inpainter& inpainter, TaskPool& pool) {
+ProduceReport produce(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Inpainter& inpainter,
+                      TaskPool& pool) {
   return Producer(plan, s, folder, inpainter, pool).run();
 }
 

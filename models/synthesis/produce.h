@@ -19,6 +19,6 @@ struct ProduceReport {
 /// (groups_of), and a group is painted whole if one of it is missing: what stands beside an image never depends on
 /// where an earlier run stopped. Photographs that cannot be used are skipped; a write that fails ends it with a
 /// DataError.
-ProduceReport produce(const Plan&, const SynthSettings&, Folder&, Inpainter&, TaskPool&);
+ProduceReport produce(const Plan&, const SynthSettings&, DatasetFolder&, Inpainter&, TaskPool&);
 
 }  // namespace telltale

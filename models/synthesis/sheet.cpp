@@ -11,7 +11,8 @@ constexpr int kQuality = 90;
 
 }  // namespace
 
-void write_sheet(const std::string& path, const std::vector<Row>& rows, const SynthSettings& s, const Folder& folder) {
+void write_sheet(const std::string& path, const std::vector<Row>& rows, const SynthSettings& s,
+                 const DatasetFolder& folder) {
   std::vector<std::vector<Image>> lines;
   size_t samples = 0;
   for (const Row& row : rows) {

@@ -10,6 +10,6 @@ namespace telltale {
 
 /// Writes the first fakes of a finished dataset, two a line, as `path` (.png, .jpg or .jpeg): photograph, photograph
 /// with its hole, painted. From the files in the folder, so a run that found nothing to do writes the same.
-void write_sheet(const std::string& path, const std::vector<Row>& rows, const SynthSettings&, const Folder&);
+void write_sheet(const std::string& path, const std::vector<Row>& rows, const SynthSettings&, const DatasetFolder&);
 
 }  // namespace telltale

@@ -72,7 +72,9 @@ inline std::string today() {
 /// ledger_test.cpp holds it against what the compiler says.
 inline std::set<std::string> device_sources(const std::string& root, const std::string& kernel) {
   namespace fs = std::filesystem;
-  const auto is_case = [](const std::string& name) { return name.ends_with("_case.cpp"); };
+  const auto is_case = [](const std::string& name) {
+    return name.ends_with("_case.cpp") && !name.starts_with("kernels/case/");
+  };
   const std::set<std::string> shared = {"kernels", "kernels/device", "kernels/parts", "kernels/case", "base"};
   std::set<std::string> found;
   std::vector<std::string> open = {"kernels/" + kernel + "_case.cpp"};

@@ -26,7 +26,7 @@ except ImportError as missing:
     print(f"check_weights.py: {missing}: nothing was checked")
     sys.exit(77)
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 from torch_port import inpaint_cases, safetensors_io  # noqa: E402
 from torch_port.deepfill_v2 import DeepFillV2, SpectralNormed  # noqa: E402
 from torch_port.deepfill_v2_official import DeepFillV2Official  # noqa: E402

@@ -205,7 +205,7 @@ TEST_F(Convert, AgreesWithPyTorchBitForBit) {
   int code = 3;
   for (const char* python : {"python3", "/usr/bin/python3"}) {
     const std::string line =
-        cat(python, " ", TT_SOURCE_DIR, "/tests/check_pth.py ", TT_BIN_DIR, "/convert ", folder_.string());
+        cat(python, " ", TT_SOURCE_DIR, "/tests/programs/check_pth.py ", TT_BIN_DIR, "/convert ", folder_.string());
     if (code == 3) code = WEXITSTATUS(std::system(line.c_str()));
   }
   if (code == 3) GTEST_SKIP() << "NOT CHECKED: no python3 with PyTorch (tools/setup --with-torch)";

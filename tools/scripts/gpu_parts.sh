@@ -42,7 +42,7 @@ part_kernels() {
 
 part_tests() {
   local failed='' n=0 test log filter
-  source "$root/tools/gpu_programs.sh"
+  source "$root/tools/scripts/gpu_programs.sh"
   for test in "${gpu_tests[@]}"; do
     [[ -x $tests/$test && $test != kernels_test && $test != capture_test ]] || continue # these have parts of their own
     n=$((n + 1))

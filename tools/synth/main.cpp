@@ -37,7 +37,7 @@ void say_result(const ProduceReport& r, const std::vector<Row>& rows, const std:
 
 void stop_if_interrupted() { TT_CHECK(!interrupted(), Error, "stopped; run the same command again to continue"); }
 
-int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan& plan, const Folder& folder) {
+int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan& plan, const DatasetFolder& folder) {
   say_painted(report);
   spdlog::info("{}: shard {} has its {} images; when all have, the same command without --shard finishes the dataset",
                s.out, s.shard, report.rows - int64_t(folder.skipped().size()));
@@ -64,7 +64,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);
 
-  Folder folder(s.out, settings, s.part());
+  DatasetFolder folder(s.out, settings, s.part());
   if (!plan) {
     draw_scenes(s.out + "/photos", s, pool);
     stop_if_interrupted();
