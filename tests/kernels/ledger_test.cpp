@@ -32,7 +32,8 @@ class Ledger : public testing::Test {
   }
   ~Ledger() override { fs::remove_all(root_); }
   void write(const std::string& name, const std::string& text) const { std::ofstream(root_ + "/" + name) << text; }
-  const std::string root_ = testing::TempDir() + "ledger_test";
+  const std::string root_ =
+      testing::TempDir() + "ledger_test_" + testing::UnitTest::GetInstance()->current_test_info()->name();
 };
 
 TEST_F(Ledger, SourcesAreAllThatACaseReaches) {
