@@ -1,5 +1,4 @@
-// Fusion as a graph pass: a node that alone feeds another is offered the other to absorb, until nobody absorbs
-// anything.
+// Fusion as a graph pass: rules join a node and the only one that it feeds, in turn, until none joins anything.
 #include <algorithm>
 
 #include "engine/graph.h"
@@ -37,43 +36,42 @@ std::vector<bool> may_train(const Graph& g) {
   return trains;
 }
 
+using Joined = std::unique_ptr<Layer>;
+
+/// How a node and the only one it feeds become one. `constant`: nothing that trains lies upstream of `next`'s value.
+struct Rule {
+  /// Null where they stay two.
+  Joined (*join)(const Graph::Node& a, const Graph::Node& next, int position, bool constant);
+  /// Whether `next` joins what follows it rather than `a`, where it can: a relu goes with the pool behind it, not with
+  /// the convolution before it.
+  bool later_first = false;
+  /// Whether the joined node is frozen as `next` was, and not as `a`: where `a` has nothing to freeze.
+  bool frozen_as_next = false;
+};
+
+constexpr Rule kAbsorb = {.join = [](const Graph::Node& a, const Graph::Node& next, int position,
+                                     bool constant) { return a.layer->absorb(*next.layer, position, constant); },
+                          .later_first = true};
+constexpr Rule kStem = {.join = [](const Graph::Node& a, const Graph::Node& next, int, bool) -> Joined {
+                          return Stem::joined(*a.layer, *next.layer);
+                        },
+                        .frozen_as_next = true};
+constexpr Rule kChain = {.join = [](const Graph::Node& a, const Graph::Node& next, int position, bool) -> Joined {
+  return a.frozen || next.frozen ? nullptr : ConvChain::joined(*a.layer, *next.layer, position);
+}};
+
+/// Joins the first two nodes that a rule joins.
 class Fusion {
  public:
   Fusion(const Graph& g, std::vector<Graph::Node>& nodes, bool training)
       : nodes_(nodes), uses_(uses_of(g)), trains_(may_train(g)), training_(training) {}
 
-  bool fuse_one() {
+  bool apply(const Rule& rule) {
     for (size_t a = 0; a < nodes_.size(); ++a) {
+      Joined joined = join(rule, nodes_[a]);
       const Use use = only_use(nodes_[a]);
-      std::unique_ptr<Layer> fused = absorbed(nodes_[a]);
-      // What follows goes first where it can: a relu with the pool behind it, not with the convolution before it.
-      if (!fused || absorbed(nodes_[size_t(use.node)])) continue;
-      merge(a, use, std::move(fused));
-      return true;
-    }
-    return false;
-  }
-
-  bool chain_one() {
-    for (size_t a = 0; a < nodes_.size(); ++a) {
-      const Use use = only_use(nodes_[a]);
-      if (use.node < 0 || nodes_[a].frozen || nodes_[size_t(use.node)].frozen) continue;
-      std::unique_ptr<Layer> chain = ConvChain::joined(*nodes_[a].layer, *nodes_[size_t(use.node)].layer, use.position);
-      if (!chain) continue;
-      merge(a, use, std::move(chain));
-      return true;
-    }
-    return false;
-  }
-
-  bool stem_one() {
-    for (size_t a = 0; a < nodes_.size(); ++a) {
-      const Use use = only_use(nodes_[a]);
-      if (use.node < 0) continue;
-      std::unique_ptr<Layer> stem = Stem::joined(*nodes_[a].layer, *nodes_[size_t(use.node)].layer);
-      if (!stem) continue;
-      nodes_[a].frozen = nodes_[size_t(use.node)].frozen;  // bytes have nothing to freeze
-      merge(a, use, std::move(stem));
+      if (!joined || (rule.later_first && join(rule, nodes_[size_t(use.node)]))) continue;
+      merge(a, use, std::move(joined), rule.frozen_as_next);
       return true;
     }
     return false;
@@ -85,23 +83,21 @@ class Fusion {
     const Use& use = uses_[size_t(n.y.id)];
     return use.count == 1 ? use : Use{};
   }
-  /// What a node and the only one it feeds would be as one layer; null where nobody absorbs.
-  std::unique_ptr<Layer> absorbed(const Graph::Node& n) const {
+  Joined join(const Rule& rule, const Graph::Node& n) const {
     const Use use = only_use(n);
     if (use.node < 0) return nullptr;
     const Graph::Node& next = nodes_[size_t(use.node)];
-    const bool constant = !training_ || !trains_[size_t(next.y.id)];
-    return n.layer->absorb(*next.layer, use.position, constant);
+    return rule.join(n, next, use.position, !training_ || !trains_[size_t(next.y.id)]);
   }
-  void merge(size_t a, const Use& use, std::unique_ptr<Layer> fused) {
+  void merge(size_t a, const Use& use, Joined joined, bool frozen_as_next) {
     Graph::Node& next = nodes_[size_t(use.node)];
     std::vector<Value> x = nodes_[a].x;
     for (size_t k = 0; k < next.x.size(); ++k) {
       if (int(k) != use.position) x.push_back(next.x[k]);
     }
-    next.layer = std::move(fused);
+    next.layer = std::move(joined);
     next.x = std::move(x);
-    next.frozen = nodes_[a].frozen;
+    if (!frozen_as_next) next.frozen = nodes_[a].frozen;
     nodes_.erase(nodes_.begin() + std::ptrdiff_t(a));
   }
 
@@ -113,13 +109,14 @@ class Fusion {
 
 }  // namespace
 
-Graph Graph::fused(bool training, bool chains, bool stems) const {
+Graph Graph::fused(const Fused& how) const {
+  std::vector<Rule> rules = {kAbsorb};
+  if (how.stems) rules.push_back(kStem);
+  if (how.training && how.chains) rules.push_back(kChain);
   Graph g(*this);
-  while (Fusion(g, g.nodes_, training).fuse_one()) {
-  }
-  while (stems && Fusion(g, g.nodes_, training).stem_one()) {
-  }
-  while (training && chains && Fusion(g, g.nodes_, training).chain_one()) {
+  for (const Rule& rule : rules) {
+    while (Fusion(g, g.nodes_, how.training).apply(rule)) {
+    }
   }
   return g;
 }

@@ -44,10 +44,15 @@ class Graph {
   /// Freezes (or thaws) every layer whose name is `prefix` or starts with `prefix` + "."; "" means all. Frozen layers
   /// take no gradient, and frozen batch norms use their running statistics. Returns how many layers matched.
   int freeze(const std::string& prefix, bool frozen = true);
+  /// What fusion may do.
+  struct Fused {
+    bool training = false;  ///< false: everything is constant, so that batch norms fold into convolutions
+    bool chains = false;    ///< where training: convolutions with the batch norms around them as one ConvChain
+    bool stems = false;     ///< preprocessing and the convolution behind it as one Stem
+  };
   /// The same net with conv+bias+act, bn+add+relu, and (where constant) conv+bn+add+relu each as one layer. Parameter
-  /// names stay. `chains`, where training: convolutions with the batch norms around them as one ConvChain.
-  /// `stems`: preprocessing and the convolution behind it as one Stem.
-  Graph fused(bool training, bool chains = false, bool stems = false) const;
+  /// names stay. Options::fuse turns it off for a program.
+  Graph fused(const Fused&) const;
 
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Input>& inputs() const { return inputs_; }

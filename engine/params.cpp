@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/hash.h"
 #include "engine/graph.h"
 #include "kernels/device/host_values.h"
 #include "kernels/device/philox.h"
@@ -13,16 +14,10 @@ namespace {
 
 constexpr int64_t kAlign = 64;  // elements: every parameter starts on a cache line and a 16-byte vector
 
-uint64_t hash_of(const std::string& text) {  // FNV-1a
-  uint64_t h = 14695981039346656037ull;
-  for (unsigned char c : text) h = (h ^ c) * 1099511628211ull;
-  return h;
-}
-
 std::vector<double> initial(const ParamSpec& p, uint64_t seed) {
   std::vector<double> v(size_t(p.shape.numel()), p.init.kind == Init::Kind::one ? 1.0 : 0.0);
   if (p.init.kind == Init::Kind::zero || p.init.kind == Init::Kind::one) return v;
-  const uint64_t stream = hash_of(p.names.at(0));
+  const uint64_t stream = fnv1a(p.names.at(0));
   const bool normal = p.init.kind == Init::Kind::normal;
   const int64_t count = int64_t(v.size());
   // Counter-based: element i depends on i alone, so any number of threads draws the same net. VGG11 has 129 million to

@@ -14,7 +14,8 @@ Program::Program(const Graph& fused, Stream& stream, const Options& options, std
 
 Graph Program::fused(const Graph& graph, const Stream& stream, const Options& o) {
   const bool chains = o.chains.value_or(o.compute == DType::f16 && stream.is_cuda());
-  return o.fuse ? graph.fused(o.training, chains, o.stems.value_or(stream.is_cuda())) : graph;
+  return o.fuse ? graph.fused({.training = o.training, .chains = chains, .stems = o.stems.value_or(stream.is_cuda())})
+                : graph;
 }
 
 Program::Program(const Graph& graph, Stream& stream, const Options& options)

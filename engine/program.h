@@ -100,7 +100,7 @@ class Program {
   static Graph fused(const Graph&, const Stream&, const Options&);
   struct Layout;  // where each tensor lies in the arena
   void plan();
-  std::vector<Shape> infer(std::vector<std::pair<ParamSpec, bool>>& params);
+  std::vector<Shape> infer_shapes(std::vector<std::pair<ParamSpec, bool>>& params);
   Layout lay_out(const std::vector<Shape>& shapes);
   /// Whether nothing but its lifetime keeps y from lying where this input lies.
   static bool can_replace(const Graph::Node&, int input, const Layout&, const std::vector<Shape>& shapes);

@@ -48,7 +48,7 @@ struct Program::Layout {
 
 void Program::plan() {
   std::vector<std::pair<ParamSpec, bool>> params;
-  const std::vector<Shape> shapes = infer(params);
+  const std::vector<Shape> shapes = infer_shapes(params);
   const Layout layout = lay_out(shapes);
   if (stream_->is_cuda()) {
     const Footprint need{layout.placement.total, packed_bytes(),
@@ -67,12 +67,12 @@ void Program::plan() {
 Footprint Program::footprint(const Graph& graph, Stream& stream, const Options& options) {
   Program p(fused(graph, stream, options), stream, options, nullptr);
   std::vector<std::pair<ParamSpec, bool>> params;
-  const std::vector<Shape> shapes = p.infer(params);
+  const std::vector<Shape> shapes = p.infer_shapes(params);
   return {p.lay_out(shapes).placement.total, p.packed_bytes(),
           Params::bytes_for(params, options.compute, options.training)};
 }
 
-std::vector<Shape> Program::infer(std::vector<std::pair<ParamSpec, bool>>& params) {
+std::vector<Shape> Program::infer_shapes(std::vector<std::pair<ParamSpec, bool>>& params) {
   const auto& nodes = graph_.nodes();
   bound_.resize(nodes.size());
   std::vector<Shape> shapes(size_t(graph_.value_count()));

@@ -127,27 +127,27 @@ TEST_P(Chains, InHalvesAreAsGoodAsTheirLayers) {
 }
 
 TEST(ChainGraphs, HaveTheLayersThatStandInARow) {
-  const Graph small = small_net().graph.fused(true, true);
+  const Graph small = small_net().graph.fused({.training = true, .chains = true});
   EXPECT_EQ(chains_in(small), 5);
   EXPECT_EQ(small.nodes().size(), 7u);  // and pooling, linear
   // The stem, every block and every shortcut's convolution.
-  EXPECT_EQ(chains_in(detector("resnet18").graph.fused(true, true)), 1 + 8 + 3);
-  EXPECT_EQ(chains_in(detector("resnet50").graph.fused(true, true)), 1 + 16 + 4);
-  EXPECT_EQ(chains_in(detector("resnet50").graph.fused(false, true)), 0) << "inference folds";
-  EXPECT_EQ(chains_in(detector("vgg11").graph.fused(true, true)), 0);
+  EXPECT_EQ(chains_in(detector("resnet18").graph.fused({.training = true, .chains = true})), 1 + 8 + 3);
+  EXPECT_EQ(chains_in(detector("resnet50").graph.fused({.training = true, .chains = true})), 1 + 16 + 4);
+  EXPECT_EQ(chains_in(detector("resnet50").graph.fused({.chains = true})), 0) << "inference folds";
+  EXPECT_EQ(chains_in(detector("vgg11").graph.fused({.training = true, .chains = true})), 0);
 }
 
 TEST(ChainGraphs, FrozenLayersStayAsTheyAre) {
   Net net = small_net();
   for (const char* name : {"conv4", "bn4", "bn9"}) ASSERT_EQ(net.graph.freeze(name), 1);
-  const Graph chained = net.graph.fused(true, true);
+  const Graph chained = net.graph.fused({.training = true, .chains = true});
   // conv0 … bn0, conv1 … add3, conv5 … add8, conv7 bn7. conv9's norm is a constant, but conv9 trains.
   EXPECT_EQ(chains_in(chained), 4);
   Stream s = Stream::cpu();
   const Options o{.compute = DType::f64, .input_gradients = true};
   expect_alike(step(net, s, o, false), step(net, s, o, true), 1e-9);
   net.graph.freeze("");
-  EXPECT_EQ(chains_in(net.graph.fused(true, true)), 0);
+  EXPECT_EQ(chains_in(net.graph.fused({.training = true, .chains = true})), 0);
 }
 
 TEST(ChainGraphs, KeepNamesAndTakeLessMemory) {

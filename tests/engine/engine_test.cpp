@@ -75,8 +75,8 @@ SmallNet residual_net() {
 TEST(Fusion, TrainingKeepsConvolutionsInferenceFoldsThem) {
   const SmallNet net = residual_net();
   EXPECT_EQ(net.graph.nodes().size(), 9u);
-  EXPECT_EQ(net.graph.fused(true).nodes().size(), 6u);   // conv, bn+relu, conv, bn+add+relu, pool, fc
-  EXPECT_EQ(net.graph.fused(false).nodes().size(), 4u);  // conv+bn+relu, conv+bn+add+relu, pool, fc
+  EXPECT_EQ(net.graph.fused({.training = true}).nodes().size(), 6u);   // conv, bn+relu, conv, bn+add+relu, pool, fc
+  EXPECT_EQ(net.graph.fused({.training = false}).nodes().size(), 4u);  // conv+bn+relu, conv+bn+add+relu, pool, fc
 }
 
 TEST(Fusion, ChangesNoResult) {
@@ -104,8 +104,8 @@ TEST(Fusion, PoolsBeforeRelu) {
   v = g.add<Activation>("relu", {v}, Act::relu);
   v = g.add<MaxPool>("pool", {v}, 3, 2, 1);
   const Value y = g.add<Linear>("fc", {v}, Linear::Settings{3});
-  EXPECT_EQ(g.fused(true).nodes().size(), 2u);  // conv+pool+relu, fc
-  EXPECT_EQ(g.fused(false).nodes().size(), 3u);
+  EXPECT_EQ(g.fused({.training = true}).nodes().size(), 2u);  // conv+pool+relu, fc
+  EXPECT_EQ(g.fused({.training = false}).nodes().size(), 3u);
   Stream s = Stream::cpu();
   Program plain(g, s, {.training = true, .fuse = false, .input_gradients = true, .seed = 3}),
       fused(g, s, {.training = true, .input_gradients = true, .seed = 3});

@@ -104,7 +104,7 @@ TEST_P(Stems, TrainAndInferAsTheirLayersDo) {
   for (bool training : {true, false}) {
     const Options wide{.compute = DType::f64, .training = training}, o{.compute = DType::f32, .training = training};
     for (const Net& net : {small_net(8, 8, 10), small_net(13, 10, 8), detector("resnet18"), detector("resnet50")}) {
-      ASSERT_EQ(stems_in(net.graph.fused(training, false, true)), 1);
+      ASSERT_EQ(stems_in(net.graph.fused({.training = training, .stems = true})), 1);
       expect_alike(run(net, s, wide, false), run(net, s, wide, true), 1e-9);
     }
     // Elsewhere than in f64 another sum's rounding may turn a relu.
@@ -134,7 +134,7 @@ TEST_P(Stems, MayBeFrozen) {
   expect_alike(run(net, s, o, false), left, 1e-9);
   ASSERT_EQ(net.graph.freeze("bn1"), 1);
   ASSERT_EQ(net.graph.freeze("preprocess"), 1);
-  EXPECT_EQ(stems_in(net.graph.fused(true, false, true)), 1);
+  EXPECT_EQ(stems_in(net.graph.fused({.training = true, .stems = true})), 1);
   expect_alike(run(net, s, o, false), run(net, s, o, true), 1e-9);
 }
 
@@ -142,13 +142,15 @@ TEST(StemGraphs, AreResNetsOfEvenSizeInEveryForm) {
   for (const char* name : {"resnet18", "resnet50"}) {
     const Graph g = detector(name).graph;
     for (bool training : {false, true}) {
-      for (bool chains : {false, true}) EXPECT_EQ(stems_in(g.fused(training, chains, true)), 1) << name;
-      EXPECT_EQ(stems_in(g.fused(training)), 0) << name;
+      for (bool chains : {false, true})
+        EXPECT_EQ(stems_in(g.fused({.training = training, .chains = chains, .stems = true})), 1) << name;
+      EXPECT_EQ(stems_in(g.fused({.training = training})), 0) << name;
     }
-    EXPECT_EQ(g.fused(false, false, true).nodes().size() + 1, g.fused(false).nodes().size()) << "norms fold as before";
-    EXPECT_EQ(stems_in(detector(name, 65).graph.fused(true, false, true)), 0) << name;
+    EXPECT_EQ(g.fused({.stems = true}).nodes().size() + 1, g.fused({}).nodes().size()) << "norms fold as before";
+    EXPECT_EQ(stems_in(detector(name, 65).graph.fused({.training = true, .stems = true})), 0) << name;
   }
-  for (const char* name : {"alexnet", "vgg11"}) EXPECT_EQ(stems_in(detector(name).graph.fused(true, false, true)), 0);
+  for (const char* name : {"alexnet", "vgg11"})
+    EXPECT_EQ(stems_in(detector(name).graph.fused({.training = true, .stems = true})), 0);
 }
 
 class StemsByDefault : public OnDevice {};

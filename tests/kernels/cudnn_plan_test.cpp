@@ -85,7 +85,7 @@ std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool t
     graph.output(detector_net(c.net).build(graph, graph.input({c.batch, size, size, 3}), {}));
   }
   std::map<std::string, ConvOp> ops;
-  collect(graph.fused(c.training), compute, tf32, c.training, ops);
+  collect(graph.fused({.training = c.training}), compute, tf32, c.training, ops);
   return ops;
 }
 
@@ -145,7 +145,7 @@ TEST_P(Chains, BatchNormsRunInsideConvolutionsOnAnH200InF16) {
   graph.output(detector_net(GetParam()).build(graph, graph.input({512, 256, 256, 3}), {}));
   int taken = 0, refused = 0, norms = 0;
   size_t workspace = 0;
-  for (const ConvOp& op : chained_operations(graph.fused(true))) {
+  for (const ConvOp& op : chained_operations(graph.fused({.training = true}))) {
     const ConvGraph built(op, h200());
     const std::vector<Plan> plans = built.candidates(1, kChainLimit, 0);
     EXPECT_EQ(plans.empty(), op.x.c == 3) << op.key();

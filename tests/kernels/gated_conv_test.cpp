@@ -48,7 +48,7 @@ TEST(CudnnPlans, GatedConvolutionsGateInTheirEpilogueOnAnH200) {
   Graph graph;
   const Value image = graph.input({32, 256, 256, 3}), mask = graph.input({32, 256, 256, 1});
   graph.output(deepfill_v2(graph, image, mask, 48, {}).refined);
-  const Graph fused = graph.fused(false);
+  const Graph fused = graph.fused({});
   const bool asks = has_driver_library();
   for (const auto& [type, tf32] : {std::pair{DType::f16, false}, {DType::bf16, false}, {DType::f32, true}}) {
     const char* precision = tf32 ? "tf32" : telltale::name_of(type);

@@ -147,7 +147,7 @@ TEST(UpsamplingConv, IsOnlyFoldedWhereNothingTrainsAndTheShapesFit) {
     Graph g;
     const Value up = g.add<Upsample>("up", {g.input({1, 4, 4, 2})}, factor);
     g.add<GatedConv>("conv", {up}, settings);
-    return g.fused(training).nodes().size() == 1;
+    return g.fused({.training = training}).nodes().size() == 1;
   };
   const GatedConv::Settings fits{4, 3, {1, 1, 1}};
   EXPECT_TRUE(folded(2, fits, false));
