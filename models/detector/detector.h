@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "losses/detection_terms.h"
+#include "losses/detector_row.h"
 #include "models/picture_net.h"
 #include "models/real_box.h"
 #include "weights/family.h"

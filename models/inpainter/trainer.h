@@ -7,8 +7,8 @@
 namespace telltale {
 
 /// Where a run stands; beside the nets' numbers, all that the next step depends on.
-struct InpaintProgress : RunProgress {   // its steps are the generator's
-  int64_t adversary_step = 0;  ///< discriminator steps done
+struct InpaintProgress : RunProgress {  // its steps are the generator's
+  int64_t adversary_step = 0;           ///< discriminator steps done
   int64_t steps_in_sums = 0;
   std::vector<double> loss_sums = std::vector<double>(6);  ///< since the last report, in InpaintLosses' order
   double best_psnr = 0;  ///< highest of this phase: without, or with, the discriminator

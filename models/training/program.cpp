@@ -34,7 +34,8 @@ struct Half {
   Half(Stream& s, const ProgramPlan& plan, const TrainSettings& settings, const Task& task,
        const std::vector<Head>& of_task, const Batch& batch)
       : net(plan.net), program(net.graph, s, plan.options) {
-    if (settings.init != "none") load_initial_weights(settings.init, program, task.weights_name(), task.replaced_layer());
+    if (settings.init != "none")
+      load_initial_weights(settings.init, program, task.weights_name(), task.replaced_layer());
     const auto fakes = std::count(batch.fake.begin(), batch.fake.begin() + batch.count, 1);
     program.set_state(
         {.step = 1, .seed = uint32_t(settings.common.seed), .samples = float(batch.count), .positives = float(fakes)});

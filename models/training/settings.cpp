@@ -1,6 +1,23 @@
 #include "models/training/settings.h"
 
+#include <CLI/CLI.hpp>
+
 namespace telltale {
+namespace {
+constexpr int kAutoBatch = -1;  // what --batch auto becomes: no batch that a user could mean
+}  // namespace
+
+void offer_auto_batch(CLI::App& app) {
+  app.get_option("--batch")->transform(
+      CLI::Transformer(std::map<std::string, std::string>{{"auto", std::to_string(kAutoBatch)}})
+          .description("or auto: what fits the memory"));
+}
+
+bool take_auto_batch(nlohmann::json& overrides) {
+  const bool chosen = overrides.value("batch", 1) == kAutoBatch;
+  if (chosen) overrides.erase("batch");
+  return chosen;
+}
 
 void add_run_flags(CLI::App& app, RunSettings& s) {
   app.add_option("--out", s.out, "run folder: empty, or with --resume a run's")->required();

@@ -1,6 +1,6 @@
 #pragma once
 // What one call of `train` was told besides its recipe.
-#include <optional>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "base/args.h"
@@ -28,5 +28,9 @@ struct TrainSettings : RunSettings {
 };
 /// Those and --data, --check, --cache-mb, --resident and --no-chains.
 void add_train_flags(CLI::App&, TrainSettings&);
+/// Lets --batch, which must be offered already, be "auto".
+void offer_auto_batch(CLI::App&);
+/// Whether it is among the command line's values; then takes it away.
+bool take_auto_batch(nlohmann::json& overrides);
 
 }  // namespace telltale

@@ -186,7 +186,8 @@ ordered_json Trainer::describe() const {
 
 void Trainer::bind(const ordered_json& config, ordered_json& settings) const {
   settings.erase("micro_batch");  // as chosen: check_config
-  for (const auto& [name, value] : task_.bound().items()) {
+  const ordered_json bound = task_.bound();
+  for (const auto& [name, value] : bound.items()) {
     if (config.contains(name)) settings[name] = config.at(name);
   }
   settings["task"] = config.value("task", "detect");  // the only one there was before configs named it

@@ -22,12 +22,9 @@ void describe_on_request(CLI::App& app) {
   });
 }
 
-constexpr int kAutoBatch = -1;  // what --batch auto becomes: no batch that a user could mean
-
 int train(DetectSettings& settings, const StudyOptions& study, const std::string& recipe_file, int accumulate,
           nlohmann::json overrides) {
-  const bool choose_batch = overrides.value("batch", 1) == kAutoBatch;
-  if (choose_batch) overrides.erase("batch");
+  const bool choose_batch = take_auto_batch(overrides);
   read_into(settings.recipe, recipe_file, overrides);
   if (accumulate > 0) {
     const int batch = settings.recipe.batch;
@@ -57,16 +54,14 @@ int train_detector(int argc, char** argv) {
   nlohmann::json overrides = nlohmann::json::object();
   const auto setup = [&](CLI::App& app) {
     app.option_defaults()->take_last();  // so that a script's flags can be overridden behind them
-    app.add_option("--task", task, "detect (this), or inpaint: see train --task inpaint --help");
+    app.add_option("--task", task, "detect (this), or locate, inpaint: see train --task inpaint --help");
     add_train_flags(app, settings);
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
     app.add_option("--accumulate", accumulate, "micro-batches per step: sets --micro-batch")
         ->check(CLI::PositiveNumber);
     add_study_flags(app, study);
     add_flags(app, hyperparameters(settings.recipe), overrides);
-    app.get_option("--batch")->transform(
-        CLI::Transformer(std::map<std::string, std::string>{{"auto", std::to_string(kAutoBatch)}})
-            .description("or auto: what fits the memory"));
+    offer_auto_batch(app);
     describe_on_request(app);
   };
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
