@@ -6,11 +6,13 @@
 #include <span>
 #include <tuple>
 
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "data/codec.h"
+#include "data/painters/painter.h"
 #include "data/photos.h"
 #include "data/scenes.h"
 #include "kernels/device/philox.h"
@@ -108,6 +110,26 @@ void choose_fakes(std::vector<Row>& rows, const SynthSettings& s) {
   }
 }
 
+/// Draws what is done to each, and from where splices come: another photograph of the same split, so that none's
+/// pixels are in two.
+void treat(std::vector<Row>& rows, const SynthSettings& s) {
+  const TreatmentPlan plan = s.treatments();
+  std::map<Split, std::vector<const Row*>> of_split;
+  for (const Row& r : rows) of_split[r.label.split].push_back(&r);
+  for (Row& r : rows) {
+    r.treatment = draw_treatment(plan, s.seed, r.label.id, r.label.fake);
+    r.label.painter = s.is_varied() ? r.treatment.told : "";
+    if (!r.label.fake || r.treatment.painter == kGeneratorPainter ||
+        painter(r.treatment.painter).kind != PainterKind::splice)
+      continue;
+    const std::vector<const Row*>& others = of_split[r.label.split];
+    Random random(s.seed, fnv1a("other " + r.label.id));
+    size_t k = size_t(random.integer(0, int64_t(others.size()) - 1));
+    if (others[k] == &r) k = (k + 1) % others.size();
+    r.treatment.other = others[k]->photo;
+  }
+}
+
 }  // namespace
 
 std::string Plan::sha256() const {
@@ -157,6 +179,7 @@ Plan make_plan(const SynthSettings& s, const std::string& folder, TaskPool& pool
   }
   std::erase_if(plan.rows, [](const Row& r) { return r.label.split == Split::none; });
   if (s.boxes.empty()) choose_fakes(plan.rows, s);
+  treat(plan.rows, s);
   TT_CHECK(!plan.rows.empty(), DataError, folder, ": no photograph to use");
   return plan;
 }

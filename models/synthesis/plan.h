@@ -14,6 +14,7 @@ struct Row {
   Label label;
   std::string photo;   ///< path of its source
   std::string digest;  ///< SHA-256 of the source's bytes
+  Treatment treatment;
 };
 
 /// A photograph that could not become an image.
