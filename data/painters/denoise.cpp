@@ -101,7 +101,7 @@ Picture paint_denoise(const PaintTask& task, Random& random) {
   });
 }
 
-const bool kKnownPainter = register_painter({"denoise", PainterKind::reprocess, paint_denoise});
+const bool kKnown = register_painter({"denoise", PainterKind::reprocess, paint_denoise});
 
 }  // namespace
 }  // namespace telltale

@@ -29,7 +29,7 @@ Picture paint_noise(const PaintTask& task, Random& random) {
   });
 }
 
-const bool kKnownPainter = register_painter({"noise", PainterKind::reprocess, paint_noise});
+const bool kKnown = register_painter({"noise", PainterKind::reprocess, paint_noise});
 
 }  // namespace
 }  // namespace telltale

@@ -292,7 +292,7 @@ Picture paint_patchmatch(const PaintTask& task, Random& random) {
   return std::move(levels.front().picture);
 }
 
-const bool kKnownPainter = register_painter({"patchmatch", PainterKind::inpaint, paint_patchmatch});
+const bool kKnown = register_painter({"patchmatch", PainterKind::inpaint, paint_patchmatch});
 
 }  // namespace
 }  // namespace telltale

@@ -28,7 +28,7 @@ Picture paint_recolour(const PaintTask& task, Random& random) {
   });
 }
 
-const bool kKnownPainter = register_painter({"recolour", PainterKind::reprocess, paint_recolour});
+const bool kKnown = register_painter({"recolour", PainterKind::reprocess, paint_recolour});
 
 }  // namespace
 }  // namespace telltale

@@ -23,7 +23,7 @@ Picture paint_resample(const PaintTask& task, Random& random) {
   });
 }
 
-const bool kKnownPainter = register_painter({"resample", PainterKind::reprocess, paint_resample});
+const bool kKnown = register_painter({"resample", PainterKind::reprocess, paint_resample});
 
 }  // namespace
 }  // namespace telltale

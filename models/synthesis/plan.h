@@ -29,6 +29,12 @@ struct Plan {
   std::string sha256() const;
 };
 
+/// The row's photograph as it is before it is painted: scaled to the images' size or cut out, and with its past.
+/// DataError when it cannot be used.
+Image framed(const Row&, const SynthSettings&);
+/// Where the row is painted: drawn again as it was for the plan; a table gives boxes only. `photo` as framed() has it.
+Grey mask_of(const Row&, const SynthSettings&, const Image& photo);
+
 /// Draws SCENES procedural photographs into `folder`, keeping those already there.
 void draw_scenes(const std::string& folder, const SynthSettings&, TaskPool&);
 

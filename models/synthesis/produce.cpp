@@ -113,17 +113,11 @@ class Producer {
   /// As it is before it is painted.
   std::optional<Image> photograph(const Row& r) {
     try {
-      return with_past(centre_square(read_image(r.photo), s_.size), r.treatment.past);
+      return framed(r, s_);
     } catch (const DataError& e) {
       folder_.skip(r, e.what());
       return std::nullopt;
     }
-  }
-
-  /// Drawn again as it was for the plan; a table gives boxes only.
-  Grey mask_of(const Row& r) const {
-    if (!s_.boxes.empty()) return rasterise(r.label.box, s_.size, s_.size);
-    return draw_mask(mask_law(s_.mask_law), s_.size, s_.size, s_.seed, r.label.id);
   }
 
   Decoded decode(const Group& group) {
@@ -138,7 +132,7 @@ class Producer {
     std::vector<Grey> masks;
     for (size_t i = 0; i < group.rows.size(); ++i) {
       photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
-      masks.push_back(mask_of(*group.rows[i]));
+      masks.push_back(mask_of(*group.rows[i], s_, photos.back()));
     }
     const auto start = Clock::now();
     std::vector<std::vector<float>> fills = generators_.use(group.generator).paint(photos, masks, group.side);
@@ -184,7 +178,7 @@ class Producer {
       other = photograph(donor);
       if (!other) return;
     }
-    const Grey mask = mask_of(row);
+    const Grey mask = mask_of(row, s_, *photo);
     write_fake(row, *photo, paint_image(*photo, mask, row.treatment, other ? &*other : nullptr, s_.seed, row.label.id),
                mask);
   }

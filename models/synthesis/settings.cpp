@@ -25,6 +25,14 @@ std::vector<std::string> SynthSettings::generators() const {
   return telltale::split(weights, ',');
 }
 
+void SynthSettings::read_size() {
+  const std::string digits = !is_native() ? shape : shape == "native" ? "256" : shape.substr(shape.find(':') + 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
+  TT_CHECK(error == std::errc{} && end == digits.data() + digits.size() && size >= 16 && size <= 4096 &&
+               (!is_native() || shape == "native" || shape.starts_with("native:")),
+           UsageError, "--size ", shape, ": expected a side from 16 to 4096, native, or native:SIDE");
+}
+
 bool SynthSettings::is_varied() const {
   const Qualities q = parse_quality(quality, "--quality");
   return !painter.empty() || generators().size() > 1 || blend != "hard" || !past.empty() || !fill_scale.empty() ||
@@ -82,9 +90,10 @@ void add_options(CLI::App& app, SynthSettings& s) {
   app.add_flag("--paper-csv", s.paper_csv, "the CSV is the paper's: its x is the row")->needs(boxes);
   app.add_option("--count", s.count, "take only the first N photographs (or rows of --boxes)")
       ->check(CLI::Range(1, 1'000'000'000));
-  app.add_option("--size", s.size,
-                 "side of the images, a multiple of 8; photographs are scaled and centre-cropped to it")
-      ->check(CLI::Range(16, 4096))
+  app.add_option(
+         "--size", s.shape,
+         "side of the images, a multiple of 8: photographs are scaled and centre-cropped to it; or native[:SIDE], a "
+         "square (of 256) cut out of each at its own resolution, anywhere on its grid of JPEG blocks")
       ->capture_default_str();
   app.add_option(
       "--painter", s.painter,
@@ -101,7 +110,7 @@ void add_options(CLI::App& app, SynthSettings& s) {
       "P[:LOW:HIGH]: with probability P a photograph, real or to be painted, is first saved as a JPEG of quality "
       "LOW to HIGH (50 to 98) and read again");
   app.add_option("--mask-distribution,--mask-law", s.mask_law, "how holes are drawn; a fake's box is its hole's")
-      ->check(CLI::IsMember(mask_law_names()))
+      ->check(CLI::IsMember(mask_law_names(true)))
       ->capture_default_str();
   app.add_option("--negatives", s.negatives, "placebo: re-encoded like the fakes; raw: the photograph's own bytes")
       ->check(CLI::IsMember({"placebo", "raw"}))
@@ -172,6 +181,7 @@ nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sh
                         {"batch", s.batch},
                         {"precision", s.precision},
                         {"device", cuda ? "cuda" : "cpu"}};
+  if (s.is_native()) all["native"] = true;
   if (s.is_varied()) all["treatment"] = treatment_of(s);
   return all;
 }

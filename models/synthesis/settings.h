@@ -32,9 +32,10 @@ struct SynthSettings {
   int width = 48;       ///< channels of a random generator's first convolution
   std::string boxes;    ///< CSV that gives ids, labels, boxes and row order; empty: drawn by law
   bool paper_csv = false;
-  int count = 0;  ///< 0: every photograph
-  int size = 256;
-  std::string painter;  ///< as parse_painters takes it; empty: the generator alone, and labels.csv names none
+  int count = 0;              ///< 0: every photograph
+  std::string shape = "256";  ///< of the images: a side, "native" (then 256) or "native:SIDE"
+  int size = 256;             ///< the side, by read_size()
+  std::string painter;        ///< as parse_painters takes it; empty: the generator alone, and labels.csv names none
   std::string blend = "hard", past, fill_scale;  ///< parse_mixture, parse_chance
   std::string mask_law = "paper";
   std::string negatives = "placebo";
@@ -47,6 +48,10 @@ struct SynthSettings {
   std::string shard;  ///< "i/n"; empty: the whole dataset
   uint64_t seed = 0;
 
+  /// Whether images are cut out of the photographs instead of scaled.
+  bool is_native() const { return shape.starts_with("native"); }
+  /// Sets `size` from `shape`; UsageError when it is none.
+  void read_size();
   /// The weights one by one; none when no generator paints.
   std::vector<std::string> generators() const;
   /// Whether weights are drawn by seed instead of read.

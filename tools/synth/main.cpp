@@ -49,6 +49,7 @@ int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan
 
 int synth(SynthSettings s, const CommonOptions& common) {
   s.seed = common.seed;
+  s.read_size();
   if (s.weights.empty() && !s.generators().empty())
     s.weights = shipped_weights(kShippedGenerator, "--weights FILE or --weights random:SEED");
   const std::vector<std::string> weights = s.generators();
