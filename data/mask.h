@@ -17,7 +17,7 @@ enum class MaskLaw {
   // From here on, the area is drawn first: 0.5 to 40 % of the image, small as often as large.
   rectangle,  ///< anywhere, sides up to three to one
   polygon,    ///< four to nine corners
-  stroke,     ///< a brush drawn over some vertices
+  stroke,     ///< a brush drawn back and forth
   several,    ///< two to four of the three above
   object,     ///< what a person would outline: follows the photograph's colours and edges
   any         ///< one of the five above, or two to four of rectangles, polygons, strokes and objects

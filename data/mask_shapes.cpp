@@ -137,16 +137,19 @@ Grey random_polygon(int width, int height, double area, Random& random) {
 
 Grey random_stroke(int width, int height, double area, Random& random) {
   Grey mask(width, height);
-  const int vertices = int(random.integer(2, 6));
-  // A brush of some width, as long as the area allows.
-  const double pixels = area * width * height, brush = std::max(1.5, std::sqrt(pixels) * random.uniform(.2, .5));
-  const double step = std::max(1.0, pixels / brush / (vertices - 1));
+  const double brush = std::max(1.5, std::sqrt(area * width * height) * random.uniform(.2, .5));
+  const double swing = random.uniform(.3, 1.5);
   Point at{random.uniform(0, width), random.uniform(0, height)};
   double angle = random.uniform(0, 2 * std::numbers::pi);
-  for (int k = 1; k < vertices; ++k) {
-    angle += random.uniform(-1.2, 1.2);
-    const Point next{std::clamp(at.x + step * std::cos(angle), 0.0, double(width)),
-                     std::clamp(at.y + step * std::sin(angle), 0.0, double(height))};
+  constexpr int kMostSegments = 60;  // where it only goes over itself
+  for (int k = 0; k < kMostSegments && area_share(mask) < area; ++k) {
+    angle += random.uniform(-swing, swing);
+    const double step = brush * random.uniform(.3, .9);
+    const Point next{at.x + step * std::cos(angle), at.y + step * std::sin(angle)};
+    if (next.x < 0 || next.y < 0 || next.x > width || next.y > height) {
+      angle += random.uniform(1, 4);  // back from the picture's edge
+      continue;
+    }
     draw_segment(mask, at, next, brush / 2);
     at = next;
   }

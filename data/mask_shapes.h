@@ -16,7 +16,7 @@ void draw_segment(Grey& mask, Point a, Point b, double radius);
 Grey random_rectangle(int width, int height, double area, Random& random);
 /// A polygon of 4 to 9 corners around a point, convex or not.
 Grey random_polygon(int width, int height, double area, Random& random);
-/// A brush drawn over 2 to 6 vertices.
+/// A brush drawn back and forth until the area is covered.
 Grey random_stroke(int width, int height, double area, Random& random);
 /// What a person would outline: grown from a random pixel over what is alike in colour, not over edges, until the area
 /// is reached; smoothed, without holes, up to 3 pixels wider than what it follows.

@@ -13,6 +13,7 @@ constexpr std::array<const char*, 3> kNames = {"hard", "feather", "poisson"};
 /// What must be added to the fill so that it meets the photograph: known at the hole's border, harmonic in it.
 Picture correction(const Picture& photo, const Picture& fill, const Grey& mask, bool goes_on) {
   Picture add(photo.width, photo.height);
+  Grey wanted = mask;
   const auto hole = [&](int x, int y) {
     return x >= 0 && y >= 0 && x < mask.width && y < mask.height &&
            mask.pixels[size_t(y) * size_t(mask.width) + size_t(x)] >= 128;
@@ -27,11 +28,14 @@ Picture correction(const Picture& photo, const Picture& fill, const Grey& mask, 
         ++beside;
         for (int c = 0; c < 3; ++c) beyond[c] += fill.at(x + dx, y + dy)[c];
       }
-      if (beside == 0) continue;  // no neighbour in the hole looks here
+      if (beside == 0) {  // no neighbour in the hole looks here
+        wanted.pixels[size_t(y) * size_t(mask.width) + size_t(x)] = 1;
+        continue;
+      }
       for (int c = 0; c < 3; ++c)
         add.at(x, y)[c] = photo.at(x, y)[c] - (goes_on ? fill.at(x, y)[c] : beyond[c] / float(beside));
     }
-  fill_harmonic(add, mask);
+  fill_harmonic(add, wanted);
   return add;
 }
 

@@ -43,7 +43,7 @@ void halve(const Picture& fine, const Grey& mask, Picture& coarse, Grey& coarse_
       float sum[3] = {0, 0, 0}, known = 0;
       for (int v = 2 * y; v < std::min(2 * y + 2, fine.height); ++v)
         for (int u = 2 * x; u < std::min(2 * x + 2, fine.width); ++u) {
-          if (mask.pixels[size_t(v) * size_t(mask.width) + size_t(u)] >= 128) continue;
+          if (mask.pixels[size_t(v) * size_t(mask.width) + size_t(u)] > 0) continue;
           for (int c = 0; c < 3; ++c) sum[c] += fine.at(u, v)[c];
           ++known;
         }

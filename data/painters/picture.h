@@ -30,7 +30,8 @@ Picture gaussian_blur(const Picture& picture, double sigma);
 std::vector<float> depth_in_hole(const Grey& mask);
 
 /// Replaces the hole (mask ≥ 128) by the harmonic interpolation of what surrounds it: every pixel the mean of its four
-/// neighbours, none flowing over the picture's edge; coarse to fine, to about a level. Mid-grey when all is hole.
+/// neighbours, none flowing over the picture's edge; coarse to fine, to about a level. Mid-grey when all is hole. Mask
+/// values from 1 to 127: neither known nor to be filled, and not beside the hole.
 void fill_harmonic(Picture& picture, const Grey& mask);
 
 }  // namespace telltale

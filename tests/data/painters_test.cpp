@@ -180,7 +180,10 @@ TEST(Painters, ThoseThatInventNothingDoWhatTheyAreCalledAfter) {
     EXPECT_LT(after("denoise"), .9 * before) << seed;
     EXPECT_LT(after("deblock"), before) << seed;
     EXPECT_GT(after("sharpen"), 1.2 * before) << seed;
-    EXPECT_GT(after("noise"), before) << seed;
+    const Image quiet = draw_scene(kSize, 5);
+    EXPECT_GT(energy_of_detail(result(painter("noise"), to_picture(quiet), mask, seed), hole),
+              energy_of_detail(quiet, hole))
+        << seed;
     for (const char* name : {"resample", "recompress", "recolour"})
       EXPECT_NE(result(painter(name), to_picture(noisy), mask, seed), noisy) << name;
   }
@@ -209,7 +212,7 @@ TEST(Blend, OutsideTheHoleTheBitsStay) {
     for (const bool goes_on : {false, true}) {
       const Picture out = blend(photo, fill, mask, blend_named(name), 3, goes_on);
       for (size_t i = 0; i < mask.pixels.size(); ++i)
-        if (!mask.pixels[i]) ASSERT_TRUE(std::equal(&photo.rgb[3 * i], &photo.rgb[3 * i] + 3, &out.rgb[3 * i])) << name;
+        ASSERT_TRUE(mask.pixels[i] || std::equal(&photo.rgb[3 * i], &photo.rgb[3 * i] + 3, &out.rgb[3 * i])) << name;
       EXPECT_EQ(name_of(blend_named(name)), name);
     }
   refusal<UsageError>([] { blend_named("soft"); });
@@ -297,7 +300,7 @@ TEST(MaskShapes, HaveAboutTheAreaAskedFor) {
     }
     EXPECT_NEAR(sums[0] / kTrials / area, 1, .1) << area;
     EXPECT_NEAR(sums[1] / kTrials / area, .95, .2) << area;
-    EXPECT_NEAR(sums[2] / kTrials / area, .9, .4) << area;    // strokes cross themselves and leave the picture
+    EXPECT_NEAR(sums[2] / kTrials / area, 1.2, .3) << area;   // a segment more or less
     EXPECT_NEAR(sums[3] / kTrials / area, 1.2, .45) << area;  // outlined with some pixels to spare
   }
 }
