@@ -1,5 +1,5 @@
 // painter_sheet: what each painter makes of the same photographs, and how fast.
-#include <algorithm>
+#include <CLI/CLI.hpp>
 #include <ctime>
 
 #include "base/args.h"
@@ -9,6 +9,7 @@
 #include "data/painters/blend.h"
 #include "data/painters/painter.h"
 #include "data/photos.h"
+#include "data/scenes.h"
 #include "models/sheet.h"
 
 namespace telltale {
@@ -33,12 +34,14 @@ Image sheet(const Settings& s, uint64_t seed) {
     for (const Painter& p : painters()) names.emplace_back(p.name);
   std::vector<Image> photos;
   std::vector<Grey> masks;
-  for (const Photo& p : list_photos(s.photos)) {
-    if (photos.size() == size_t(s.count) + 1) break;
-    photos.push_back(centre_square(read_image(p.path), s.size));
-    masks.push_back(draw_mask(mask_law(s.mask), s.size, s.size, seed, p.id, {.low = 0, .high = .4}));
+  const std::vector<Photo> listed = s.photos.empty() ? std::vector<Photo>() : list_photos(s.photos);
+  const size_t wanted = size_t(s.count) + 1;  // splices come from the next one
+  TT_CHECK(s.photos.empty() || listed.size() >= wanted, DataError, s.photos, ": ", wanted, " photographs are needed");
+  for (size_t k = 0; k < wanted; ++k) {
+    photos.push_back(s.photos.empty() ? draw_scene(s.size, seed * 1000 + k)
+                                      : centre_square(read_image(listed[k].path), s.size));
+    masks.push_back(draw_mask(mask_law(s.mask), photos.back(), seed, std::to_string(k), {.low = 0, .high = .4}));
   }
-  TT_CHECK(photos.size() > size_t(s.count), DataError, s.photos, ": ", s.count + 1, " photographs are needed");
   // Photographs beside each other, painters below each other.
   std::vector<std::string> titles{"photograph", "masked"};
   std::vector<std::vector<Image>> rows(static_cast<size_t>(s.count));
@@ -68,15 +71,17 @@ int main(int argc, char** argv) {
   using namespace telltale;
   Settings s;
   return run_tool(
-      {"painter_sheet", "Draws what each painter makes of some photographs, and says how fast it was."}, argc, argv,
+      {"painter_sheet", "Draws what each painter makes of some photographs or scenes, and says how fast it was."}, argc,
+      argv,
       [&](CLI::App& app) {
         app.add_option("OUT", s.out, "the PNG or JPEG to write")->required();
-        app.add_option("--photos", s.photos, "folder of photographs; the first are taken")->required();
+        app.add_option("--photos", s.photos,
+                       "folder of photographs, of which the first are taken; default: procedural scenes");
         app.add_option("--count", s.count, "how many")->check(CLI::Range(1, 64))->capture_default_str();
         app.add_option("--size", s.size, "side of the images")->check(CLI::Range(16, 4096))->capture_default_str();
         app.add_option("--painter", s.names, "which, separated by commas; default: all")->delimiter(',');
         app.add_option("--mask-distribution", s.mask, "how holes are drawn")
-            ->check(CLI::IsMember(mask_law_names()))
+            ->check(CLI::IsMember(mask_law_names(true)))
             ->capture_default_str();
         app.add_option("--blend", s.blend, "how paint is set in")
             ->check(CLI::IsMember(blend_names()))
