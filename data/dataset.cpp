@@ -46,14 +46,15 @@ std::unordered_set<std::string> names_in(const std::string& folder) {
 }  // namespace
 
 void write_dataset_info(const std::string& dir, const DatasetInfo& info) {
-  const json text{{"size", info.size},
-                  {"seed", info.seed},
-                  {"mask_law", info.mask_law},
-                  {"negatives", info.negatives},
-                  {"inpainter", {{"family", info.inpainter}, {"weights_sha256", info.weights_sha256}}},
-                  {"codec", {{"name", info.codec}, {"quality", info.quality}}},
-                  {"counts", {{"images", info.images}, {"fakes", info.fakes}}},
-                  {"skipped", info.skipped}};
+  json text{{"size", info.size},
+            {"seed", info.seed},
+            {"mask_law", info.mask_law},
+            {"negatives", info.negatives},
+            {"inpainter", {{"family", info.inpainter}, {"weights_sha256", info.weights_sha256}}},
+            {"codec", {{"name", info.codec}, {"quality", info.quality}}},
+            {"counts", {{"images", info.images}, {"fakes", info.fakes}}},
+            {"skipped", info.skipped}};
+  if (!info.treatment.empty()) text["treatment"] = info.treatment;
   write_atomically(dir + kInfoFile, text.dump(2) + "\n");
 }
 
@@ -83,6 +84,11 @@ DatasetInfo read_dataset_info(const std::string& dir) {
       skipped.is_array() && std::all_of(skipped.begin(), skipped.end(), [](const json& j) { return j.is_string(); }),
       DataError, path, ": field 'skipped' is not a list of lines");
   info.skipped = skipped.get<std::vector<std::string>>();
+  const json treatment = from.value("treatment", json::object());
+  TT_CHECK(treatment.is_object() &&
+               std::all_of(treatment.begin(), treatment.end(), [](const json& j) { return j.is_string(); }),
+           DataError, path, ": field 'treatment' is not a table of texts");
+  info.treatment = treatment.get<std::map<std::string, std::string>>();
   TT_CHECK(info.size >= 1 && info.size <= 16384, DataError, path, ": field 'size' is ", info.size,
            ": expected 1 to 16384");
   return info;

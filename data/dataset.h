@@ -1,6 +1,7 @@
 #pragma once
 // A dataset folder: images/<id>.jpg|png, masks/<id>.png, labels.csv, dataset.json.
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct DatasetInfo {
   int quality = 95;                       ///< of the JPEGs; 0 for png
   int64_t images = 0, fakes = 0;          ///< rows in labels.csv
   std::vector<std::string> skipped = {};  ///< photographs that could not be used: path and reason, one line each
+  /// Options of `synth` beyond a single generator's: painters, blends, JPEG past. Left out of the file when empty.
+  std::map<std::string, std::string> treatment = {};
   bool operator==(const DatasetInfo&) const = default;
 };
 

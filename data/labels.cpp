@@ -1,5 +1,6 @@
 #include "data/labels.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string_view>
@@ -13,7 +14,8 @@ namespace telltale {
 
 namespace {
 
-constexpr std::array<std::string_view, 7> kColumns{"id", "fake_label", "x_min", "y_min", "x_max", "y_max", "split"};
+constexpr std::array<std::string_view, 8> kColumns{"id",    "fake_label", "x_min", "y_min",
+                                                   "x_max", "y_max",      "split", "painter"};
 
 // The line's fields, and the line taken off `text`; a carriage return before the line's end is dropped.
 std::vector<std::string_view> take_line(std::string_view& text) {
@@ -65,7 +67,7 @@ class Parser {
     for (size_t i = 0; i < names.size(); ++i) {
       const auto known = std::find(kColumns.begin(), kColumns.end(), names[i]);
       require(known != kColumns.end(), "unknown column '", names[i],
-              "': expected id,fake_label,x_min,y_min,x_max,y_max[,split]");
+              "': expected id,fake_label,x_min,y_min,x_max,y_max[,split][,painter]");
       int& column = column_[known - kColumns.begin()];
       require(column < 0, "column '", names[i], "' stands twice");
       column = int(i);
@@ -105,12 +107,16 @@ class Parser {
         require(false, error.what());
       }
     }
+    if (column_[7] >= 0) {
+      label.painter = fields[size_t(column_[7])];
+      require(label.fake || label.painter.empty(), "a painter on an image that is not fake");
+    }
     return label;
   }
 
   const std::string& path_;
   const LabelFormat& format_;
-  std::array<int, 7> column_{};  // where each of kColumns stands; -1 = absent
+  std::array<int, 8> column_{};  // where each of kColumns stands; -1 = absent
   size_t columns_ = 0;
   int line_ = 1;
 };
@@ -135,11 +141,15 @@ std::vector<Label> read_labels(const std::string& path, const LabelFormat& forma
 }
 
 void write_labels(const std::string& path, const std::vector<Label>& labels) {
-  std::string text = "id,fake_label,x_min,y_min,x_max,y_max,split\n";
+  const bool painters = std::any_of(labels.begin(), labels.end(), [](const Label& l) { return !l.painter.empty(); });
+  std::string text = cat("id,fake_label,x_min,y_min,x_max,y_max,split", painters ? ",painter" : "", "\n");
   for (const Label& l : labels) {
     TT_CHECK(is_id(l.id), DataError, path, ": '", l.id, "' cannot be an id (a file is named after it)");
+    TT_CHECK(l.painter.find_first_of(",\n\r") == std::string::npos, DataError, path, ": '", l.painter,
+             "' cannot be a painter's name");
     text += l.id + (l.fake ? ",1," : ",0,") + std::to_string(l.box.x_min) + ',' + std::to_string(l.box.y_min) + ',' +
-            std::to_string(l.box.x_max) + ',' + std::to_string(l.box.y_max) + ',' + name_of(l.split) + '\n';
+            std::to_string(l.box.x_max) + ',' + std::to_string(l.box.y_max) + ',' + name_of(l.split) +
+            (painters ? "," + l.painter : "") + '\n';
   }
   write_atomically(path, text);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The dataset's table: id,fake_label,x_min,y_min,x_max,y_max,split.
+// The dataset's table: id,fake_label,x_min,y_min,x_max,y_max,split and, where several painted, painter.
 #include <string>
 #include <vector>
 
@@ -19,6 +19,7 @@ struct Label {
   bool fake = false;
   Box box;  ///< pixels, half-open, x = column; all zero when not fake
   Split split = Split::none;
+  std::string painter = {};  ///< who painted; empty when not said or not fake
   bool operator==(const Label&) const = default;
 };
 
@@ -27,12 +28,13 @@ struct LabelFormat {
   int width = 256, height = 256;  ///< of the images, for refusing boxes outside them
 };
 
-/// Reads a table of 7 columns, or of 6 (no split). The header line is required, columns may stand in any order, quotes
-/// are not understood. DataError "file:line: …" for a missing column, a wrong number of fields, a non-number, a label
-/// not 0 or 1, a box inverted, empty or outside the image, a box on a real image, an unknown split, an id seen before.
+/// Reads a table of 6 to 8 columns (split and painter may be missing). The header line is required, columns may stand
+/// in any order, quotes are not understood. DataError "file:line: …" for a missing column, a wrong number of fields, a
+/// non-number, a label not 0 or 1, a box inverted, empty or outside the image, a box on a real image, an unknown split,
+/// a painter on a real image, an id seen before.
 std::vector<Label> read_labels(const std::string& path, const LabelFormat& format = {});
 
-/// Writes 7 columns with true axes, whole or not at all.
+/// Writes 7 columns with true axes, and `painter` as an eighth if any label has one; whole or not at all.
 void write_labels(const std::string& path, const std::vector<Label>& labels);
 
 }  // namespace telltale

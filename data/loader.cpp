@@ -23,8 +23,30 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Keeps the shuffle's random stream apart from the flips'.
-constexpr uint64_t kShuffleStream = 0x5348'5546'464c'4500u, kFlipStream = 0x464c'4950'0000'0000u;
+// Keep the random streams of shuffle, flips and augmentation apart.
+constexpr uint64_t kShuffleStream = 0x5348'5546'464c'4500u, kFlipStream = 0x464c'4950'0000'0000u,
+                   kAugmentStream = 0x4155'474d'0000'0000u;
+
+// The pixel that lies nearest, centre to centre.
+Grey resized(const Grey& mask, int size) {
+  if (mask.width == size && mask.height == size) return mask;
+  Grey out(size, size);
+  for (int y = 0; y < size; ++y)
+    for (int x = 0; x < size; ++x) {
+      const int from_y = (2 * y + 1) * mask.height / (2 * size), from_x = (2 * x + 1) * mask.width / (2 * size);
+      out.pixels[size_t(y) * size + x] = mask.pixels[size_t(from_y) * mask.width + from_x];
+    }
+  return out;
+}
+
+void mirror(Truth& truth) {
+  truth.label.box = flip(truth.label.box, truth.width);
+  Grey& mask = truth.mask;
+  for (int y = 0; y < mask.height; ++y) {
+    const auto row = mask.pixels.begin() + long(y) * mask.width;
+    std::reverse(row, row + mask.width);
+  }
+}
 
 // Decoded images, as many of the first samples as fit. Each is written by one thread once, then only read.
 class Cache {
@@ -86,14 +108,19 @@ struct Loader::State {
         options(options),
         stored_size(dataset.info().size),
         size(options.size ? options.size : stored_size),
+        loaded_size(options.augment ? stored_size : size),
         image_bytes(size_t(size) * size * 3),
-        cache(this->rows.size(), image_bytes, options.cache_bytes),
+        loaded_bytes(size_t(loaded_size) * loaded_size * 3),
+        cache(this->rows.size(), loaded_bytes, options.masks ? options.cache_bytes / 4 * 3 : options.cache_bytes),
+        masks(options.masks ? this->rows.size() : 0, size_t(stored_size) * stored_size, options.cache_bytes / 4),
         ring(options.prefetch + 1),
         issued_before(this->rows.size()),
         taken_before(this->rows.size()) {
     for (Slot& slot : ring) {
       slot.batch.pixels.resize(image_bytes * options.batch);
-      slot.batch.targets.resize(size_t(options.batch) * 5);
+      for (const Target& target : options.targets)
+        slot.batch.targets.emplace_back(size_t(options.batch) * size_t(target.numbers));
+      slot.batch.fake.resize(options.batch);
       slot.batch.flip.resize(options.batch);
       slot.batch.rows.resize(options.batch);
       slot.batch.size = size;
@@ -124,24 +151,66 @@ struct Loader::State {
       batch.fresh[i] = !(options.once && issued_before[sample]);
       issued_before[sample] = true;
       batch.rows[i] = rows[sample];
-      const Label& label = dataset.labels()[batch.rows[i]];
-      batch.flip[i] = options.flip && flips(options.seed, batch.epoch, label.id);
-      const Box box = batch.flip[i] ? telltale::flip(label.box, stored_size) : label.box;
-      const float unit = float(stored_size);
-      const float target[5]{float(label.fake), box.x_min / unit, box.y_min / unit, box.x_max / unit, box.y_max / unit};
-      std::copy_n(target, 5, batch.targets.data() + size_t(i) * 5);
+      batch.flip[i] = options.flip && flips(options.seed, batch.epoch, dataset.labels()[batch.rows[i]].id);
     }
   }
 
-  // What a thread does outside the lock; says whether it had to decode.
+  // What a thread does outside the lock: sample `at` of a batch. Says whether it had to decode an image.
+  bool fill(Batch& batch, size_t at) {
+    const int sample = batch.samples[at], row = batch.rows[at];
+    uint8_t* pixels = batch.pixels.data() + at * image_bytes;
+    Example e{.image = {}, .truth = {dataset.labels()[row], stored_size, stored_size}};
+    if (options.masks) e.truth.mask = mask_of(sample, row);
+    bool decoded = false;
+    if (options.augment) {
+      e.image = Image(stored_size, stored_size);
+      decoded = load(sample, e.image.rgb.data());
+      augment(e, batch.epoch);
+      std::memcpy(pixels, e.image.rgb.data(), image_bytes);
+    } else {
+      decoded = batch.fresh[at] && load(sample, pixels);
+      if (options.masks) e.truth.mask = resized(e.truth.mask, size);
+    }
+    if (batch.flip[at]) mirror(e.truth);
+    batch.fake[at] = e.truth.label.fake;
+    for (size_t k = 0; k < options.targets.size(); ++k) {
+      const Target& target = options.targets[k];
+      target.write(e.truth, batch.targets[k].data() + at * size_t(target.numbers));
+    }
+    return decoded;
+  }
+
+  void augment(Example& e, int epoch) {
+    const std::string id = e.truth.label.id;
+    Random random(options.seed ^ fnv1a(id), kAugmentStream + uint64_t(epoch));
+    options.augment(e, random);
+    const Grey& mask = e.truth.mask;
+    TT_CHECK(e.image.width == size && e.image.height == size && e.truth.width == size && e.truth.height == size &&
+                 (!options.masks || (mask.width == size && mask.height == size)),
+             ShapeError, "augmenting ", id, " left an image of ", e.image.width, "x", e.image.height, " and a mask of ",
+             mask.width, "x", mask.height, ", expected ", size, "x", size);
+  }
+
+  Grey mask_of(int sample, int row) {
+    Grey mask(stored_size, stored_size);
+    if (!dataset.labels()[row].fake || masks.read(size_t(sample), mask.pixels.data())) return mask;
+    const std::string path = dataset.mask_path(row);
+    mask = read_grey(path);
+    TT_CHECK(mask.width == stored_size && mask.height == stored_size, DataError, path, ": is ", mask.width, "x",
+             mask.height, ", and dataset.json says ", stored_size, "x", stored_size);
+    masks.write(size_t(sample), mask.pixels.data());
+    return mask;
+  }
+
+  // An image of loaded_size; says whether it had to be decoded.
   bool load(int sample, uint8_t* to) {
     if (cache.read(size_t(sample), to)) return false;
     const std::string path = dataset.image_path(rows[sample]);
     Image image = read_image(path);
     TT_CHECK(image.width == stored_size && image.height == stored_size, DataError, path, ": is ", image.width, "x",
              image.height, ", and dataset.json says ", stored_size, "x", stored_size);
-    if (size != stored_size) image = resize(image, size, size, Filter::bilinear);
-    std::memcpy(to, image.rgb.data(), image_bytes);
+    if (loaded_size != stored_size) image = resize(image, loaded_size, loaded_size, Filter::bilinear);
+    std::memcpy(to, image.rgb.data(), loaded_bytes);
     cache.write(size_t(sample), to);
     return true;
   }
@@ -164,8 +233,7 @@ struct Loader::State {
       std::exception_ptr error;
       bool decoded = false;
       try {
-        Batch& batch = slot.batch;
-        decoded = batch.fresh[at] && load(batch.samples[at], batch.pixels.data() + size_t(at) * image_bytes);
+        decoded = fill(slot.batch, size_t(at));
       } catch (...) {
         error = std::current_exception();
       }
@@ -189,9 +257,9 @@ struct Loader::State {
   const Dataset& dataset;
   const std::vector<int> rows;
   const LoaderOptions options;
-  const int stored_size, size;
-  const size_t image_bytes;
-  Cache cache;
+  const int stored_size, size, loaded_size;
+  const size_t image_bytes, loaded_bytes;
+  Cache cache, masks;
 
   std::mutex mutex;  // guards all that follows, but for the pixels of samples in flight
   std::condition_variable may_work, may_take;
@@ -215,6 +283,8 @@ Loader::Loader(const Dataset& dataset, std::vector<int> rows, const LoaderOption
   TT_CHECK(options.size >= 0 && options.size <= 16384, UsageError, "size ", options.size, ": expected 0 to 16384");
   TT_CHECK(options.threads >= 0 && options.threads <= 1024, UsageError, "threads ", options.threads,
            ": expected 0 to 1024");
+  TT_CHECK(!options.augment || !options.once, UsageError,
+           "loader: images that are handed out once cannot be augmented anew each epoch");
   for (const int row : rows)
     TT_CHECK(row >= 0 && row < int(dataset.labels().size()), UsageError, "loader: row ", row, " of ",
              dataset.labels().size());

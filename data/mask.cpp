@@ -8,13 +8,23 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "data/mask_shapes.h"
 #include "kernels/device/philox.h"
 
 namespace telltale {
 namespace {
 
-constexpr std::array<std::pair<const char*, MaskLaw>, 4> kLaws = {
-    {{"paper", MaskLaw::paper}, {"boxes", MaskLaw::boxes}, {"brush", MaskLaw::brush}, {"mixed", MaskLaw::mixed}}};
+constexpr std::array<std::pair<const char*, MaskLaw>, 10> kLaws = {{{"paper", MaskLaw::paper},
+                                                                    {"boxes", MaskLaw::boxes},
+                                                                    {"brush", MaskLaw::brush},
+                                                                    {"mixed", MaskLaw::mixed},
+                                                                    {"rectangle", MaskLaw::rectangle},
+                                                                    {"polygon", MaskLaw::polygon},
+                                                                    {"stroke", MaskLaw::stroke},
+                                                                    {"several", MaskLaw::several},
+                                                                    {"object", MaskLaw::object},
+                                                                    {"any", MaskLaw::any}}};
+constexpr double kSmallest = .005, kLargest = .4;
 
 Box paper_box(int width, int height, Random& random) {
   const int x_min = int(random.integer(0, 199)), x_max = int(random.integer(x_min + 55, 254));
@@ -28,27 +38,6 @@ Box deepfill_box(int width, int height, Random& random) {
   const int x = int(random.integer(0, width - w)), y = int(random.integer(0, height - h));
   const int inset_x = int(random.integer(0, width / 16)), inset_y = int(random.integer(0, height / 16));
   return {x + inset_x, y + inset_y, x + w - inset_x, y + h - inset_y};
-}
-
-struct Point {
-  double x, y;
-};
-
-/// Fills all pixels whose centre lies within `radius` of the segment: a brush of that size drawn from a to b.
-void draw_segment(Grey& mask, Point a, Point b, double radius) {
-  const Box around =
-      intersect({int(std::floor(std::min(a.x, b.x) - radius)), int(std::floor(std::min(a.y, b.y) - radius)),
-                 int(std::ceil(std::max(a.x, b.x) + radius)) + 1, int(std::ceil(std::max(a.y, b.y) + radius)) + 1},
-                {0, 0, mask.width, mask.height});
-  const double dx = b.x - a.x, dy = b.y - a.y, squared = dx * dx + dy * dy;
-  for (int y = around.y_min; y < around.y_max; ++y) {
-    for (int x = around.x_min; x < around.x_max; ++x) {
-      const double px = x + 0.5 - a.x, py = y + 0.5 - a.y;
-      const double along = squared > 0 ? std::clamp((px * dx + py * dy) / squared, 0.0, 1.0) : 0;
-      const double ox = px - along * dx, oy = py - along * dy;
-      if (ox * ox + oy * oy <= radius * radius) mask.pixels[size_t(y) * mask.width + x] = 255;
-    }
-  }
 }
 
 /// One stroke (Yu et al. 2019, algorithm 1): 4 to 12 vertices that turn back and forth by about 2π/5, steps of about an
@@ -94,7 +83,38 @@ Grey free_form(int width, int height, Random& random) {
   return mask;
 }
 
-Grey draw(MaskLaw law, int width, int height, Random& random) {
+/// One shape of a drawn area within the bounds; `photo` may be null for laws that do not look at it.
+Grey draw_shape(MaskLaw law, int width, int height, const Image* photo, AreaBounds bounds, Random& random) {
+  const double low = std::max(bounds.low, kSmallest), high = std::max(low, std::min(bounds.high, kLargest));
+  const double area = low * std::pow(high / low, random.uniform());
+  switch (law) {
+    case MaskLaw::rectangle: return random_rectangle(width, height, area, random);
+    case MaskLaw::polygon: return random_polygon(width, height, area, random);
+    case MaskLaw::stroke: return random_stroke(width, height, area, random);
+    default: return random_object(*photo, area, random);
+  }
+}
+
+Grey draw_several(int width, int height, const Image* photo, AreaBounds bounds, Random& random) {
+  const int count = int(random.integer(2, 4));
+  const double high = std::min(bounds.high, kLargest) / count;
+  Grey mask(width, height);
+  for (int k = 0; k < count; ++k) {
+    const auto law = MaskLaw(int(MaskLaw::rectangle) + int(random.integer(0, photo ? 3 : 2)));
+    const MaskLaw shape = law == MaskLaw::several ? MaskLaw::object : law;
+    const Grey one = draw_shape(shape, width, height, photo, {std::min(bounds.low / count, high), high}, random);
+    for (size_t i = 0; i < mask.pixels.size(); ++i) mask.pixels[i] |= one.pixels[i];
+  }
+  return mask;
+}
+
+Grey draw(MaskLaw law, int width, int height, const Image* photo, AreaBounds bounds, Random& random) {
+  if (law == MaskLaw::any) {
+    law = MaskLaw(int(MaskLaw::rectangle) + int(random.integer(0, 4)));
+    if (law == MaskLaw::several) return draw_several(width, height, photo, bounds, random);
+  }
+  if (law == MaskLaw::several) return draw_several(width, height, nullptr, bounds, random);
+  if (law > MaskLaw::mixed) return draw_shape(law, width, height, photo, bounds, random);
   if (law == MaskLaw::mixed) law = kLaws[size_t(random.integer(0, 2))].second;
   switch (law) {
     case MaskLaw::boxes: return rasterise(deepfill_box(width, height, random), width, height);
@@ -103,14 +123,30 @@ Grey draw(MaskLaw law, int width, int height, Random& random) {
   }
 }
 
+Grey draw_within(MaskLaw law, int width, int height, const Image* photo, uint64_t seed, const std::string& id,
+                 AreaBounds bounds) {
+  TT_CHECK(width >= 8 && height >= 8, ShapeError, "a mask for ", width, "x", height, ": expected at least 8x8");
+  Random random(seed, fnv1a(id));
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    Grey mask = draw(law, width, height, photo, bounds, random);
+    const double share = area_share(mask);
+    if (share > 0 && share >= bounds.low && share <= bounds.high) return mask;
+  }
+  throw UsageError(cat("mask law ", name_of(law), ": none of 1000 masks covered ", bounds.low, " to ", bounds.high,
+                       " of the image: widen the bounds"));
+}
+
 }  // namespace
 
-std::vector<std::string> mask_law_names() {
+std::vector<std::string> mask_law_names(bool with_photo) {
   std::vector<std::string> names;
   names.reserve(std::size(kLaws));
-  for (const auto& [name, law] : kLaws) names.emplace_back(name);
+  for (const auto& [name, law] : kLaws)
+    if (with_photo || !looks_at_photo(law)) names.emplace_back(name);
   return names;
 }
+
+bool looks_at_photo(MaskLaw law) { return law == MaskLaw::object || law == MaskLaw::any; }
 
 MaskLaw mask_law(const std::string& name) {
   std::string known;
@@ -126,15 +162,12 @@ std::string name_of(MaskLaw law) {
 }
 
 Grey draw_mask(MaskLaw law, int width, int height, uint64_t seed, const std::string& id, AreaBounds bounds) {
-  TT_CHECK(width >= 8 && height >= 8, ShapeError, "a mask for ", width, "x", height, ": expected at least 8x8");
-  Random random(seed, fnv1a(id));
-  for (int attempt = 0; attempt < 1000; ++attempt) {
-    Grey mask = draw(law, width, height, random);
-    const double share = area_share(mask);
-    if (share > 0 && share >= bounds.low && share <= bounds.high) return mask;
-  }
-  throw UsageError(cat("mask law ", name_of(law), ": none of 1000 masks covered ", bounds.low, " to ", bounds.high,
-                       " of the image: widen the bounds"));
+  TT_CHECK(!looks_at_photo(law), UsageError, "mask law ", name_of(law), " looks at the photograph, and here is none");
+  return draw_within(law, width, height, nullptr, seed, id, bounds);
+}
+
+Grey draw_mask(MaskLaw law, const Image& photo, uint64_t seed, const std::string& id, AreaBounds bounds) {
+  return draw_within(law, photo.width, photo.height, looks_at_photo(law) ? &photo : nullptr, seed, id, bounds);
 }
 
 Grey rasterise(const Box& box, int width, int height) {

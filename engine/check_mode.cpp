@@ -21,7 +21,7 @@ using Visit = std::function<void(const std::string& what, bool backward, Tensor)
 
 /// Shows every floating-point tensor that each node wrote, in the order they ran. A gradient to which later nodes still
 /// add is shown again at each.
-void run(Program& p, Value pred, const Loss* loss, Tensor target, const Visit& visit) {
+void run(Program& p, std::span<const Program::Head> heads, const Visit& visit) {
   const auto show = [&](const std::string& what, bool backward, Tensor t) {
     if (t && t.dtype != DType::u8 && t.dtype != DType::i32) visit(what, backward, t);
   };
@@ -36,14 +36,9 @@ void run(Program& p, Value pred, const Loss* loss, Tensor target, const Visit& v
       if (io.dw_mode[k] != GradMode::ignore) show(cat(name, " backward dw", k), true, io.dw[k]);
     }
   });
-  if (loss) {
-    const Tensor y = p.tensor(pred);
-    const OwnedTensor out(p.stream().place(), {y.shape.n, 1, 1, loss->terms()}, accumulator_of(y.dtype));
-    p.gradients(pred, *loss, target, out, false);
-    p.stream().sync();
-  } else {
-    p.forward();
-  }
+  if (heads.empty()) return p.forward();
+  p.gradients(heads, false);
+  p.stream().sync();
 }
 
 /// Where y differs from x by more than allowed, and how often; -1 when nowhere.
@@ -68,11 +63,11 @@ struct Stop {};  // ends b's run at the first difference
 
 }  // namespace
 
-Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* loss, Tensor target_a, Tensor target_b,
-                              double tolerance) {
+Disagreement compare_programs(Program& a, Program& b, std::span<const Program::Head> heads_a,
+                              std::span<const Program::Head> heads_b, double tolerance) {
   constexpr int64_t kElementsPerKink = 100000;
   std::vector<Record> records;
-  run(a, pred, loss, target_a, [&](const std::string& what, bool backward, Tensor t) {
+  run(a, heads_a, [&](const std::string& what, bool backward, Tensor t) {
     records.push_back({what, backward, t.shape, values_of(a.stream(), t)});
   });
   a.observe(nullptr);
@@ -97,7 +92,7 @@ Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* lo
     ++out.tensors_compared;
   };
   try {
-    run(b, pred, loss, target_b, compare);
+    run(b, heads_b, compare);
     TT_CHECK(size_t(out.tensors_compared) == records.size(), ShapeError, "the two programs wrote ", records.size(),
              " and ", out.tensors_compared, " tensors");
   } catch (const Stop&) {

@@ -12,12 +12,13 @@ struct Disagreement {
   int tensors_compared = 0;
   std::string text;  ///< "node 2, conv1 forward y[0,3,5,1]: 0.25 on CPU, 0.5 on NVIDIA H200"
 };
-/// Runs forward (and backward from `target` when a loss is given) of the same graph and parameters on both programs'
-/// streams and compares every node's y, dx and dw: |a − b| ≤ tolerance · (the tensor's root mean square + |a|). After
-/// each node b goes on from a's numbers, so that a difference is the node's own and not what grew before it. In
-/// backward one element in 100 000 may be out: where a ReLU or a maximum stands on its kink, rounding decides its
+/// Runs forward (and backward where there are heads, the same on either side but for where their tensors lie) of the
+/// same graph and parameters on both programs' streams and compares every node's y, dx and dw: |a − b| ≤ tolerance ·
+/// (the tensor's root mean square + |a|). After each node b goes on from a's numbers, so that a difference is the
+/// node's own and not what grew before it. In backward one element in 100 000 may be out: where a ReLU or a maximum
+/// stands on its kink, rounding decides its
 /// gradient.
-Disagreement compare_programs(Program& a, Program& b, Value pred, const Loss* loss, Tensor target_a, Tensor target_b,
-                              double tolerance);
+Disagreement compare_programs(Program& a, Program& b, std::span<const Program::Head> heads_a,
+                              std::span<const Program::Head> heads_b, double tolerance);
 
 }  // namespace telltale

@@ -1,6 +1,8 @@
 // Running a planned program. Planning is in program_plan.cpp.
 #include "engine/program.h"
 
+#include <algorithm>
+
 #include "kernels/cast.h"
 #include "kernels/reduce.h"
 
@@ -82,12 +84,14 @@ void Program::forward() {
   }
 }
 
-void Program::gradients(Value pred, const Loss& loss, Tensor target, Tensor loss_out, bool accumulate) {
+void Program::gradients(std::span<const Head> heads, bool accumulate) {
   forward();
   for (Value v : graph_.outputs()) {
-    if (v.id != pred.id && gradients_[size_t(v.id)]) fill_zero(*stream_, gradients_[size_t(v.id)]);
+    const bool learns = std::any_of(heads.begin(), heads.end(), [&](const Head& h) { return h.pred.id == v.id; });
+    if (!learns && gradients_[size_t(v.id)]) fill_zero(*stream_, gradients_[size_t(v.id)]);
   }
-  loss.eval(*stream_, tensor(pred), target, loss_out, gradient(pred), static_cast<const StepState*>(state_.data()));
+  const auto* state = static_cast<const StepState*>(state_.data());
+  for (const Head& h : heads) h.loss->eval(*stream_, tensor(h.pred), h.target, h.terms, gradient(h.pred), state);
   backward(accumulate);
 }
 

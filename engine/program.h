@@ -28,6 +28,10 @@ struct Options {
   bool dynamic_loss_scale = false;
 };
 
+/// Shape of the terms that a loss writes for an output: Loss::terms() for each of its samples, or of its rows of
+/// pixels.
+inline Shape terms_shape(const Shape& pred, const Loss& loss) { return {pred.n * pred.h, 1, 1, loss.terms()}; }
+
 /// Bytes on the device that a program takes. Libraries' workspaces come on top.
 struct Footprint {
   size_t arena = 0, packed = 0, params = 0;
@@ -52,9 +56,19 @@ class Program {
 
   /// Runs every layer. Call params_changed() after writing parameters from outside.
   void forward();
-  /// One micro-batch: forward, loss on output `pred`, backward. `accumulate` adds to the gradients of earlier
-  /// micro-batches of this step. target and loss_out as Loss::eval has them.
-  void gradients(Value pred, const Loss&, Tensor target, Tensor loss_out, bool accumulate);
+  /// An output that learns: its loss, and target and terms as Loss::eval has them.
+  struct Head {
+    Value pred;
+    const Loss* loss = nullptr;
+    Tensor target, terms;
+  };
+  /// One micro-batch: forward, each head's loss, backward. `accumulate` adds to the gradients of earlier micro-batches
+  /// of this step. Outputs that are no head's have no gradient.
+  void gradients(std::span<const Head> heads, bool accumulate);
+  void gradients(Value pred, const Loss& loss, Tensor target, Tensor loss_out, bool accumulate) {
+    const Head head{pred, &loss, target, loss_out};
+    gradients({&head, 1}, accumulate);
+  }
   /// Backward only, from a gradient the caller wrote to gradient(pred).
   void backward(bool accumulate);
   /// One optimiser step on the accumulated gradients.

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "losses/pixels.h"
 #include "losses/registry.h"
 
 namespace telltale {
@@ -37,9 +38,11 @@ const LossEntry& entry(const std::string& name) {
   return found->second;
 }
 
-/// The defaults with the caller's values over them.
+}  // namespace
+
 LossSettings completed(const LossInfo& info, const LossSettings& given) {
-  LossSettings all = default_settings(info.name);
+  LossSettings all;
+  for (const auto& [key, range] : info.settings) all[key] = range.initial;
   for (const auto& [key, value] : given) {
     const auto known = info.settings.find(key);
     if (known == info.settings.end()) {
@@ -54,8 +57,6 @@ LossSettings completed(const LossInfo& info, const LossSettings& given) {
   }
   return all;
 }
-
-}  // namespace
 
 RegisterLoss::RegisterLoss(LossEntry e) {
   const std::string name = e.info.name;

@@ -6,8 +6,8 @@ namespace telltale {
 
 Stream other_device(const Stream& s) { return s.device_bodies() ? Stream::cpu() : Stream::emulated(); }
 
-double check_tolerance(DType compute) {
-  switch (compute) {
+double check_tolerance(DType compute, bool tf32) {
+  switch (tf32 ? DType::f16 : compute) {  // as many bits of mantissa
     case DType::f64: return 1e-9;
     case DType::bf16: return 3e-2;  // 8 bits of mantissa: a few units in the last place
     case DType::f16: return 5e-3;

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/sha256.h"
-#include "engine/layers/all.h"
 #include "kernels/parts/math.h"
 #include "models/families.h"
 #include "nets/nets.h"
@@ -64,18 +63,15 @@ std::string shortest(double v) {  // 0.125, not 0.125000
 
 }  // namespace
 
-DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout, Tensor resident) {
-  const DetectorNet& net = detector_net(info.net);
-  DetectorGraph d;
-  d.pixels = resident ? d.graph.input({1, 1, 1, batch}, DType::i32)
-                      : d.graph.input({batch, image_size, image_size, 3}, DType::u8);
-  d.flip = d.graph.input({1, 1, 1, batch}, DType::u8);
+PictureGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout, Tensor resident) {
+  PictureGraph d;
   Preprocess::Settings preprocess;
   preprocess.h = preprocess.w = info.size;
   preprocess.images = resident;
-  const Value x = d.graph.add<Preprocess>("preprocess", {d.pixels, d.flip}, preprocess);
-  d.logits = net.build(d.graph, x, {.outputs = info.outputs, .width = info.width, .dropout = dropout});
-  d.graph.output(d.logits);
+  const Value x = add_pictures(d, batch, image_size, preprocess);
+  d.heads = {
+      detector_net(info.net).build(d.graph, x, {.outputs = info.outputs, .width = info.width, .dropout = dropout})};
+  d.graph.output(d.heads[0]);
   return d;
 }
 
@@ -86,7 +82,7 @@ DetectorInfo detector_info(const std::string& path, const std::map<std::string, 
   const auto& nets = detector_nets();
   const bool known = std::any_of(nets.begin(), nets.end(), [&](const DetectorNet& n) { return info.net == n.name; });
   TT_CHECK(known, DataError, path, ": metadata says net \"", info.net, "\", which is no detector known here");
-  info.outputs = int(field("outputs").number(5, 5));
+  info.outputs = int(field("outputs").number(DetectorRow::count, DetectorRow::count));
   info.width = field("width").number(1e-3, 16);
   info.size = int(field("size").number(32, 4096));
   info.box_unit = field("box_unit").text();
@@ -96,9 +92,9 @@ DetectorInfo detector_info(const std::string& path, const std::map<std::string, 
 }
 
 DetectorInfo detector_info(const NetIdentity& net) {
-  TT_CHECK(net.outputs == 5, DataError, "the weights of ", net.family,
-           net.outputs ? cat(" with ", net.outputs, " outputs") : "",
-           ": a detector has 5; give train such a file as --init");
+  TT_CHECK(net.outputs == DetectorRow::count, DataError, "the weights of ", net.family,
+           net.outputs ? cat(" with ", net.outputs, " outputs") : "", ": a detector has ", DetectorRow::count + 0,
+           "; give train such a file as --init");
   return {.net = net.family, .width = double(net.width) / kPublishedWidth};
 }
 
@@ -137,59 +133,28 @@ Verdict verdict_of(std::span<const float> raw) {
   return v;
 }
 
-std::vector<float> download_f32(Stream& s, Tensor t) {
-  std::vector<float> values(size_t(t.shape.numel()));
-  visit_float(t.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    std::vector<T> stored(values.size());
-    download(s, stored.data(), t);
-    std::transform(stored.begin(), stored.end(), values.begin(), [](T v) { return float(load(v)); });
-  });
-  return values;
-}
-
-Detector::Detector(const DetectorInfo& info, Stream& stream, const Settings& settings)
-    : settings_(settings), info_(info) {
-  build(stream);
-}
-
 Detector::Detector(const std::string& weights, Stream& stream, const Settings& settings) : settings_(settings) {
-  const WeightsFile file = WeightsFile::open(weights);
-  info_ = info_of(file);
-  sha256_ = sha256_file(weights);
-  build(stream);
-  try {
-    load_params(stream, program_->params(), file.state_dict());
-  } catch (const DataError& e) {
-    throw DataError(cat(weights, ": not the weights of a ", info_.net, ": ", e.what()));
-  }
-  program_->params_changed();
-}
-
-void Detector::build(Stream& stream) {
   TT_CHECK(settings_.batch >= 1, UsageError, "a detector's batch must be at least 1, got ", settings_.batch);
   TT_CHECK(settings_.image_size >= 0, UsageError, "a detector's images cannot be ", settings_.image_size,
            " pixels wide");
+  const WeightsFile file = WeightsFile::open(weights);
+  info_ = info_of(file);
+  sha256_ = sha256_file(weights);
   if (settings_.image_size == 0) settings_.image_size = info_.size;
-  net_ = detector_graph(info_, settings_.batch, settings_.image_size);
-  program_ =
-      std::make_unique<Program>(net_.graph, stream, Options{.compute = settings_.compute, .stems = settings_.stems});
-  forward_ = std::make_unique<Capture>(stream);
-  staging_.assign(program_->tensor(net_.pixels).bytes(), 0);
-  fill_zero(stream, program_->tensor(net_.flip));
+  net_.emplace(detector_graph(info_, settings_.batch, settings_.image_size), stream,
+               Options{.compute = settings_.compute, .stems = settings_.stems});
+  Program& program = net_->program();
+  try {
+    load_params(stream, program.params(), file.state_dict());
+  } catch (const DataError& e) {
+    throw DataError(cat(weights, ": not the weights of a ", info_.net, ": ", e.what()));
+  }
+  program.params_changed();
 }
 
 std::vector<Verdict> Detector::run(std::span<const uint8_t> pixels, int count) {
-  const size_t each = staging_.size() / size_t(settings_.batch);
-  TT_CHECK(count >= 1 && count <= settings_.batch && pixels.size() == each * size_t(count), ShapeError,
-           "the detector takes 1 to ", settings_.batch, " images of ", each, " bytes, got ", count, " in ",
-           pixels.size());
-  Stream& stream = program_->stream();
-  std::copy(pixels.begin(), pixels.end(), staging_.begin());
-  upload(stream, program_->tensor(net_.pixels), staging_.data());
-  program_->make_ready();
-  forward_->run([this] { program_->forward(); });
-  const std::vector<float> raw = download_f32(stream, program_->tensor(net_.logits));
+  net_->run(pixels, count);
+  const std::vector<float> raw = net_->said(0);
   std::vector<Verdict> verdicts;
   for (int i = 0; i < count; ++i)
     verdicts.push_back(verdict_of(std::span(raw).subspan(size_t(i * info_.outputs), size_t(info_.outputs))));

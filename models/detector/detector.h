@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/capture.h"
-#include "engine/program.h"
+#include "losses/detector_row.h"
+#include "models/picture_net.h"
 #include "models/real_box.h"
 #include "weights/family.h"
 
@@ -18,23 +18,17 @@ namespace telltale {
 /// What a detector is. A weights file of ours says it in its metadata, each field under its own name.
 struct DetectorInfo {
   std::string net;                      ///< a name of detector_nets()
-  int outputs = 5;                      ///< logit and four corners
+  int outputs = DetectorRow::count;     ///< logit and four corners
   double width = 1;                     ///< DetectorSettings::width
   int size = 256;                       ///< the net sees size × size
   std::string box_unit = "normalised";  ///< what the box loss of its training measured in; outputs are always fractions
 };
 
-/// A detector as a graph: bytes in, logits out.
-struct DetectorGraph {
-  Graph graph;
-  Value pixels;  ///< {N,S,S,3} u8, RGB; with resident images their index {1,1,1,N} i32
-  Value flip;    ///< {1,1,1,N} u8: 1 mirrors that image
-  Value logits;  ///< {N,1,1,5}: logit of "fake", corners x_min, y_min, x_max, y_max divided by width and height
-};
-/// `image_size` S may differ from info.size: the first layer resizes. `resident` {M,S,S,3} u8: images that lie where
-/// the net will run, and outlive it. Throws UsageError on an unknown net.
-DetectorGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout = 0.5f,
-                             Tensor resident = {});
+/// A detector as a graph; its head is {N,1,1,DetectorRow::count}. `image_size` may differ from info.size: the first
+/// layer resizes. `resident` {M,S,S,3} u8: images that lie where the net will run, and outlive it. Throws UsageError on
+/// an unknown net.
+PictureGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout = 0.5f,
+                            Tensor resident = {});
 
 /// Reads metadata; throws DataError naming the file and the field that is missing or wrong.
 DetectorInfo detector_info(const std::string& path, const std::map<std::string, std::string>& metadata);
@@ -46,7 +40,7 @@ std::map<std::string, std::string> detector_metadata(const DetectorInfo& info);
 
 /// What a detector says of one image.
 struct Verdict {
-  std::array<float, 5> raw{};  ///< the net's outputs
+  std::array<float, DetectorRow::count> raw{};  ///< the net's outputs
   double fake_probability() const;
   /// The predicted box in pixels of a width × height image: corners sorted (as the losses see them), clamped to the
   /// image, not rounded. May be empty.
@@ -57,9 +51,6 @@ struct Verdict {
 /// Throws DataError when an output is not finite.
 Verdict verdict_of(std::span<const float> raw);
 
-/// A floating-point tensor's values on the host, widened or rounded to f32. Waits for the stream.
-std::vector<float> download_f32(Stream&, Tensor);
-
 /// The inference program of a weights file, at one batch size.
 class Detector {
  public:
@@ -69,9 +60,6 @@ class Detector {
     DType compute = DType::f32;
     std::optional<bool> stems = std::nullopt;  ///< as in engine/program.h
   };
-  /// With fresh parameters, to be filled from a net in training: see program().params().copy_from. Its weights have no
-  /// hash.
-  Detector(const DetectorInfo&, Stream&, const Settings&);
   /// Loads a weights file in any form. Throws DataError with path and reason when it is none, not a detector's, of
   /// another net or with other shapes. The stream must outlive it.
   Detector(const std::string& weights, Stream&, const Settings&);
@@ -80,22 +68,16 @@ class Detector {
   const std::string& weights_sha256() const { return sha256_; }
   int batch() const { return settings_.batch; }
   int image_size() const { return settings_.image_size; }
-  Program& program() { return *program_; }
-  Value logits() const { return net_.logits; }
+  Program& program() { return net_->program(); }
 
-  /// pixels: `count` images back to back, image_size × image_size × 3 bytes each, RGB, 1 ≤ count ≤ batch (a short batch
-  /// costs a whole one).
+  /// pixels: see PictureNet::run, S being image_size().
   std::vector<Verdict> run(std::span<const uint8_t> pixels, int count);
 
  private:
-  void build(Stream&);
   Settings settings_;
   DetectorInfo info_;
   std::string sha256_;
-  DetectorGraph net_;
-  std::unique_ptr<Program> program_;
-  std::unique_ptr<Capture> forward_;
-  std::vector<uint8_t> staging_;
+  std::optional<PictureNet> net_;
 };
 
 }  // namespace telltale

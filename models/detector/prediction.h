@@ -1,5 +1,5 @@
 #pragma once
-// A detector over a split of a dataset: what `eval` reports on and `train` validates with.
+// A detector over a split of a dataset: what `eval` and studies report on.
 #include <functional>
 
 #include "data/loader.h"
@@ -8,8 +8,11 @@
 
 namespace telltale {
 
+/// What a verdict on a row of the dataset comes to; boxes in pixels of the dataset's images.
+Sample sample_of(const Dataset&, int row, const Verdict&);
+
 /// The detector's word on every sample of `rows`, in that order; boxes in pixels of the dataset's images. `after_batch`
-/// is called while the program still holds a batch's outputs; what it throws ends the loop. Throws DataError naming an
+/// is called after each batch; what it throws ends the loop. Throws DataError naming an
 /// unreadable image.
 std::vector<Sample> predict(Detector&, const Dataset&, const std::vector<int>& rows, int workers,
                             const std::function<void(const Batch&)>& after_batch = {});

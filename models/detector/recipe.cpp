@@ -18,21 +18,13 @@ std::vector<std::string> net_names() {
 
 std::vector<Hyperparameter> hyperparameters(Recipe& r) {
   constexpr double kMany = 1e9;
-  return {
+  std::vector<Hyperparameter> table = {
       {.name = "description", .help = "what the recipe is for", .value = &r.description},
       {.name = "net", .help = "the detector", .value = &r.net, .choices = net_names()},
       {.name = "width", .help = "factor on every channel count", .value = &r.width, .low = 0.01, .high = 8},
-      {.name = "size", .help = "the net sees size x size pixels", .value = &r.size, .low = 32, .high = 2048},
-      {.name = "epochs", .help = "passes over the training split", .value = &r.epochs, .low = 1, .high = 100000},
-      {.name = "batch", .help = "samples per optimiser step", .value = &r.batch, .low = 1, .high = 65536},
-      {.name = "micro_batch",
-       .help = "samples per pass through the net, dividing the batch; 0 chooses",
-       .value = &r.micro_batch,
-       .low = 0,
-       .high = 65536},
-      {.name = "lr", .help = "Adam's learning rate", .value = &r.lr, .low = 0, .high = 1e6},
-      {.name = "schedule", .help = "of the learning rate", .value = &r.schedule, .choices = {"constant", "cosine"}},
-      {.name = "warmup", .help = "steps of linear rise", .value = &r.warmup, .low = 0, .high = kMany},
+      {.name = "size", .help = "the net sees size x size pixels", .value = &r.size, .low = 32, .high = 2048}};
+  add_optimisation(table, r);
+  const std::vector<Hyperparameter> own = {
       {.name = "loss", .help = "of the box; help describes them all", .value = &r.loss, .choices = box_loss_names()},
       {.name = "loss_file", .help = "take the box loss from this file (docs/losses.md)", .value = &r.loss_file},
       {.name = "loss_set", .help = "the box loss's own numbers", .value = &r.loss_settings},
@@ -47,12 +39,10 @@ std::vector<Hyperparameter> hyperparameters(Recipe& r) {
       {.name = "dropout", .help = "of AlexNet's and VGG11's classifiers", .value = &r.dropout, .low = 0, .high = 0.99},
       {.name = "freeze_backbone", .help = "train the last layer only", .value = &r.freeze_backbone},
       {.name = "augment", .help = "of training images", .value = &r.augment, .choices = {"flip", "none"}},
-      {.name = "precision",
-       .help = "of activations; tf32 on CUDA only, f16 with a dynamic loss scale",
-       .value = &r.precision,
-       .choices = {"f32", "tf32", "bf16", "f16"}},
-      {.name = "limit", .help = "train on that many images only; 0: all", .value = &r.limit, .high = kMany},
   };
+  table.insert(table.end(), own.begin(), own.end());
+  add_precision(table, r);
+  return table;
 }
 
 void read_into(Recipe& r, const std::string& recipe_file, nlohmann::json command_line) {
@@ -90,8 +80,7 @@ DetectionSettings detection_settings(const Recipe& r, int size) {
 
 void check_recipe(const Recipe& r) {
   TT_CHECK(!r.net.empty(), UsageError, "no net: give --net (", joined(net_names()), ") or a --recipe that names one");
-  TT_CHECK(r.micro_batch == 0 || r.batch % r.micro_batch == 0, UsageError, "the micro-batch ", r.micro_batch,
-           " does not divide the batch ", r.batch);
+  check_batches(r);
   make_loss(r.loss, r.loss_settings);
   make_loss(r.class_loss, r.class_settings);
 }

@@ -3,23 +3,16 @@
 #include <string>
 #include <vector>
 
-#include "models/training/hyperparameters.h"
+#include "models/training/recipe.h"
 
 namespace telltale {
 
-/// Everything that decides what is learnt, but for data, initial weights and seed. Defaults are the paper's (its table
-/// 2 and section on training).
-struct Recipe {
-  std::string description;
+/// Everything that decides what is learnt, but for data, initial weights and seed. Defaults, TrainingRecipe's among
+/// them, are the paper's (its table 2 and section on training).
+struct Recipe : TrainingRecipe {
   std::string net;
-  double width = 1;     ///< DetectorSettings::width
-  int size = 256;       ///< the net sees size × size
-  int epochs = 7;       ///< passes over the training split
-  int batch = 512;      ///< samples per optimiser step
-  int micro_batch = 0;  ///< samples per forward and backward pass, dividing batch; 0: as many as memory holds well
-  double lr = 1e-3;
-  std::string schedule = "constant";
-  int warmup = 0;  ///< steps of linear rise
+  double width = 1;  ///< DetectorSettings::width
+  int size = 256;    ///< the net sees size × size
   std::string loss = "smooth_l1";
   std::string loss_file;  ///< where `loss` is compiled from; empty: it is built in
   LossSettings loss_settings;
@@ -29,9 +22,6 @@ struct Recipe {
   std::string box_unit = "pixel";
   double dropout = 0.5;
   bool freeze_backbone = false;
-  std::string augment = "flip";
-  std::string precision = "f32";
-  int limit = 0;  ///< train on that many images only; 0: all
 };
 
 /// Where each field lies, its name and its range.

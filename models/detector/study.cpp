@@ -10,8 +10,9 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "models/detector/prediction.h"
-#include "models/detector/trainer.h"
+#include "models/detector/task.h"
 #include "models/device.h"
+#include "models/training/trainer.h"
 
 namespace telltale {
 namespace {
@@ -23,7 +24,7 @@ double accuracy_of(std::span<const Sample> s) { return confusion(s, 0.5).accurac
 double mean_iou_of(std::span<const Sample> s) { return localisation(s, 0.5).mean_iou; }
 
 /// A new study starts in an empty folder; one that goes on may find anything but a single run's files.
-void check_folder(const TrainSettings& settings) {
+void check_folder(const DetectSettings& settings) {
   if (!fs::exists(settings.out)) return;
   TT_CHECK(fs::is_directory(settings.out), UsageError, settings.out, ": the study's folder is a file");
   TT_CHECK(settings.resume || fs::is_empty(settings.out), UsageError, settings.out,
@@ -96,7 +97,7 @@ RunHistory read_history(const std::string& results_csv) {
   return h;
 }
 
-int run_study(const TrainSettings& settings, const StudyOptions& options, Stream& stream, const Dataset& dataset) {
+int run_study(const DetectSettings& settings, const StudyOptions& options, Stream& stream, const Dataset& dataset) {
   const std::vector<Trial> trials = trials_of(settings, options);
   check_folder(settings);
   const Split split = options.sweep.empty() ? Split::test : Split::validation;
@@ -104,7 +105,7 @@ int run_study(const TrainSettings& settings, const StudyOptions& options, Stream
   std::vector<TrialResult> results;
   for (size_t i = 0; i < trials.size(); ++i) {
     spdlog::info("{} of {}: {}", i + 1, trials.size(), trials[i].name);
-    Trainer(trials[i].settings, stream, dataset).run();
+    Trainer(DetectTask(trials[i].settings.recipe), trials[i].settings, stream, dataset).run();
     results.push_back(judge(trials[i], stream, dataset, rows));
     if (i > 0 && options.sweep.empty()) results.back().to_first = difference(results.front(), results.back());
   }

@@ -32,10 +32,10 @@ struct TrialResult {
 /// Trains (or with --resume goes on with) each trial in OUT/NAME, evaluates its best weights on the test split
 /// (--compare) or the validation split (--sweep), prints one table and writes results.csv, results.md, report.json,
 /// predictions.csv, curves.png and intervals.png into OUT. Returns the exit code.
-int run_study(const TrainSettings&, const StudyOptions&, Stream&, const Dataset&);
+int run_study(const DetectSettings&, const StudyOptions&, Stream&, const Dataset&);
 
 /// The last part of that.
-void tell_study(const TrainSettings&, const StudyOptions&, const Dataset&, const std::vector<int>& rows, Split,
+void tell_study(const DetectSettings&, const StudyOptions&, const Dataset&, const std::vector<int>& rows, Split,
                 const std::vector<TrialResult>&);
 
 }  // namespace telltale

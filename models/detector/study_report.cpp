@@ -136,7 +136,7 @@ bool draw_pictures(const std::string& out, const std::vector<TrialResult>& resul
 
 }  // namespace
 
-void tell_study(const TrainSettings& settings, const StudyOptions& options, const Dataset& dataset,
+void tell_study(const DetectSettings& settings, const StudyOptions& options, const Dataset& dataset,
                 const std::vector<int>& rows, Split split, const std::vector<TrialResult>& results) {
   const bool paired = options.sweep.empty();
   const Evaluation& any = results[0].evaluation;

@@ -19,7 +19,7 @@ void take_loss(Recipe& recipe, const std::string& name) {
 }
 
 /// A hyper-parameter, a setting of the box loss, "class_loss_set.NAME", or the seed.
-void assign(TrainSettings& to, std::string name, const nlohmann::json& value, const std::string& where) {
+void assign(DetectSettings& to, std::string name, const nlohmann::json& value, const std::string& where) {
   Recipe& r = to.recipe;
   std::replace(name.begin(), name.end(), '-', '_');
   const std::string of_class = "class_loss_set.";
@@ -47,13 +47,13 @@ void assign(TrainSettings& to, std::string name, const nlohmann::json& value, co
   }
 }
 
-Trial named(const TrainSettings& base, const std::string& name) {
+Trial named(const DetectSettings& base, const std::string& name) {
   Trial trial{name, {}, base};
   trial.settings.out = base.out + "/" + name;
   return trial;
 }
 
-std::vector<Trial> compared(const TrainSettings& base, const std::vector<std::string>& losses) {
+std::vector<Trial> compared(const DetectSettings& base, const std::vector<std::string>& losses) {
   std::vector<Trial> trials = {named(base, base.recipe.loss)};
   for (const std::string& text : losses) {
     const Choice choice = parse_choice(text, "--compare");
@@ -66,7 +66,7 @@ std::vector<Trial> compared(const TrainSettings& base, const std::vector<std::st
   return trials;
 }
 
-std::vector<Trial> swept(const TrainSettings& base, std::vector<std::string> axes) {
+std::vector<Trial> swept(const DetectSettings& base, std::vector<std::string> axes) {
   // The loss before what may be a setting of it.
   std::stable_sort(axes.begin(), axes.end(), [](const std::string& a, const std::string& b) {
     return a.starts_with("loss=") > b.starts_with("loss=");
@@ -114,7 +114,7 @@ void add_study_flags(CLI::App& app, StudyOptions& o) {
       ->group(group);
 }
 
-std::vector<Trial> trials_of(const TrainSettings& base, const StudyOptions& o) {
+std::vector<Trial> trials_of(const DetectSettings& base, const StudyOptions& o) {
   TT_CHECK(
       o.compare.empty() || o.sweep.empty(), UsageError,
       "--compare and --sweep are two studies: run one, then the other (a sweep may vary the loss: --sweep loss=…)");

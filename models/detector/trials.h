@@ -20,10 +20,10 @@ void add_study_flags(CLI::App&, StudyOptions&);
 struct Trial {
   std::string name;
   std::vector<std::pair<std::string, std::string>> varied = {};  ///< name and value of what differs
-  TrainSettings settings;
+  DetectSettings settings;
 };
 /// The trials, checked before any of them begins. Throws UsageError on both lists at once, an unknown name, a value out
 /// of range, or two trials of one name.
-std::vector<Trial> trials_of(const TrainSettings&, const StudyOptions&);
+std::vector<Trial> trials_of(const DetectSettings&, const StudyOptions&);
 
 }  // namespace telltale

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "base/args.h"
 #include "data/mask.h"
 #include "models/training/hyperparameters.h"
+#include "models/training/settings.h"
 
 namespace telltale {
 
@@ -43,13 +43,9 @@ void check_recipe(const InpaintRecipe&);
 /// Every field, in the table's order.
 nlohmann::ordered_json to_json(const InpaintRecipe&);
 
-struct InpaintSettings {
+struct InpaintSettings : RunSettings {
   InpaintRecipe recipe;
-  std::string photos, out, init = "none";
-  bool resume = false;
-  double checkpoint_minutes = 10;
-  int workers = 0;
-  CommonOptions common;
+  std::string photos;
 };
 
 }  // namespace telltale

@@ -5,10 +5,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "base/interrupt.h"
 #include "base/log.h"
 #include "engine/optimizer.h"
-#include "models/training/checkpoint.h"
+#include "models/training/recipe.h"
 #include "weights/names.h"
 
 namespace telltale {
@@ -17,10 +16,6 @@ namespace {
 /// How far below the phase's highest PSNR a generator may be and still count as sound. With a discriminator the eye
 /// prefers texture to the blur that maximises PSNR, so the newest sound one is kept, not the highest.
 constexpr double kSlackDb = 1;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 std::vector<double> in_order(const InpaintLosses& l) {
   return {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement};
@@ -33,8 +28,7 @@ bool InpaintTrainer::adversarial() const {
 }
 
 double InpaintTrainer::lr_share() const {
-  const Schedule::Kind kind = recipe_.schedule == "cosine" ? Schedule::Kind::cosine : Schedule::Kind::constant;
-  return Schedule{kind, 1, 0, recipe_.steps}.at(progress_.step + 1);
+  return Schedule{schedule_of(recipe_.schedule), 1, 0, recipe_.steps}.at(progress_.step + 1);
 }
 
 void InpaintTrainer::run() {
@@ -52,7 +46,7 @@ void InpaintTrainer::run() {
     const bool joins = recipe_.adversarial_weight > 0 && progress_.step == recipe_.warmup_l1_steps;
     const bool due = progress_.step % recipe_.report_steps == 0 || progress_.step == recipe_.steps || joins;
     if (due) report();
-    if (due || seconds_since(saved_) >= settings_.checkpoint_minutes * 60) checkpoint();
+    due ? checkpoint() : checkpoint_if_due();
   }
   clear_progress_line();
   spdlog::info("done; the moving average after step {} is in {}", progress_.kept_step, folder_.best());
@@ -116,11 +110,11 @@ void InpaintTrainer::report() {
 
 void InpaintTrainer::keep_if_best(const PaintQuality& q) {
   const bool judged = progress_.adversary_step > 0;
-  if (judged != progress_.best_is_adversarial) progress_.best_psnr.reset();
+  const bool first = progress_.kept_step == 0 || judged != progress_.best_is_adversarial;
   progress_.best_is_adversarial = judged;
   const double slack = judged ? kSlackDb : 0;
-  if (progress_.best_psnr && q.painted.psnr < *progress_.best_psnr - slack) return;
-  progress_.best_psnr = std::max(progress_.best_psnr.value_or(q.painted.psnr), q.painted.psnr);
+  if (!first && q.painted.psnr < progress_.best_psnr - slack) return;
+  progress_.best_psnr = first ? q.painted.psnr : std::max(progress_.best_psnr, q.painted.psnr);
   progress_.kept_step = progress_.step;
   Metadata m = metadata("inpainter");
   m["validation_psnr"] = fmt::format("{:.4f}", q.painted.psnr);
@@ -148,13 +142,6 @@ void InpaintTrainer::warn_of_collapse(const PaintQuality& q, const std::vector<d
     spdlog::warn("the paint is further from the photographs than their mean colour is; if that lasts, lower --lr{}",
                  progress_.adversary_step > 0 ? " or --adversarial-weight" : "");
   }
-}
-
-void InpaintTrainer::stop_if_interrupted() {
-  if (!interrupted()) return;
-  checkpoint();
-  throw Error(cat("stopped after step ", progress_.step, "; all is saved. Continue with: ", settings_.common.command,
-                  settings_.resume ? "" : " --resume"));
 }
 
 }  // namespace telltale

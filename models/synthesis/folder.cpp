@@ -55,6 +55,25 @@ void remove_temporaries(const std::string& dir) {
   }
 }
 
+/// A line an image: what was done to it. Fields that say nothing about it stay empty.
+std::string treatments(const std::vector<Row>& rows, const SynthSettings& s) {
+  std::string text = "id,painter,blend,feather_px,fill_scale,past_quality,quality\n";
+  for (const Row& r : rows) {
+    const Treatment& t = r.treatment;
+    text += r.label.id + "," + t.told + ",";
+    if (r.label.fake) {
+      char scale[16], feather[16];
+      std::snprintf(feather, sizeof feather, "%.3f", t.feather);
+      std::snprintf(scale, sizeof scale, "%.4f", t.scale);
+      text += cat(name_of(t.blend), ",", t.blend == Blend::feather ? feather : "", ",", scale, ",");
+    } else {
+      text += ",,,";
+    }
+    text += cat(t.past ? std::to_string(t.past) : "", ",", s.format == "png" ? "" : std::to_string(t.quality), "\n");
+  }
+  return text;
+}
+
 }  // namespace
 
 DatasetFolder::DatasetFolder(const std::string& dir, const json& settings, std::optional<Shard> shard) : dir_(dir) {
@@ -185,17 +204,22 @@ std::vector<Row> DatasetFolder::complete(const Plan& plan, const SynthSettings& 
   }
   write_atomically(dir_ + "/" + kJournal, psnr);
   write_labels(dir_ + "/labels.csv", labels);
+  if (s.is_varied()) write_atomically(dir_ + "/treatment.csv", treatments(rows, s));
 
   DatasetInfo info;
   info.size = s.size;
   info.seed = s.seed;
   info.mask_law = s.mask_law;
   info.negatives = s.negatives;
+  const std::vector<std::string> generators = s.generators();
   info.inpainter =
-      s.random_weights() ? cat(s.family, ", width ", s.width, ", untrained (seed ", s.weights_seed(), ")") : s.family;
+      generators.size() == 1 && SynthSettings::is_random(generators[0])
+          ? cat(s.family, ", width ", s.width, ", untrained (seed ", SynthSettings::weights_seed(generators[0]), ")")
+          : s.family;
   info.weights_sha256 = weights_sha256;
   info.codec = s.format == "png" ? "png" : "jpeg";
-  info.quality = s.format == "png" ? 0 : s.quality;
+  info.quality = s.format == "png" ? 0 : parse_quality(s.quality, "--quality").low;
+  info.treatment = treatment_of(s);
   info.images = int64_t(rows.size());
   info.fakes = std::count_if(rows.begin(), rows.end(), [](const Row& r) { return r.label.fake; });
   for (const Skipped& x : skipped_) info.skipped.push_back(x.reason);

@@ -37,8 +37,8 @@ class DatasetFolder {
   void skip(const Row&, const std::string& reason);
   /// In row order once complete() has run.
   const std::vector<Skipped>& skipped() const { return skipped_; }
-  /// Writes labels.csv and psnr.csv in plan order, then dataset.json; removes the shards' journals; returns the rows
-  /// that made it. For whole runs.
+  /// Writes labels.csv, psnr.csv and, where images differ in it, treatment.csv in plan order, then dataset.json;
+  /// removes the shards' journals; returns the rows that made it. For whole runs.
   std::vector<Row> complete(const Plan&, const SynthSettings&, const std::string& weights_sha256);
 
  private:

@@ -37,30 +37,32 @@ void enliven(Stream& stream, Params& params, const GeneratorNet& net) {
 }  // namespace
 
 std::string generator_name(const SynthSettings& s) {
-  if (s.random_weights()) return s.weights;
-  return sha256_file(s.weights);
+  std::string names;
+  for (const std::string& weights : s.generators())
+    names += (names.empty() ? "" : ",") + (SynthSettings::is_random(weights) ? weights : sha256_file(weights));
+  return names;
 }
 
-Inpainter::Inpainter(const SynthSettings& s, int batch, Stream& stream)
+Inpainter::Inpainter(const SynthSettings& s, const std::string& weights, int batch, Stream& stream)
     : stream_(&stream),
       batch_(batch),
       size_(s.size),
       width_(s.width),
       options_{.compute = precision_of(s.precision, stream)},
       staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
-  if (s.random_weights()) {
-    options_.seed = s.weights_seed();
+  if (SynthSettings::is_random(weights)) {
+    options_.seed = SynthSettings::weights_seed(weights);
     net_ = &generator_net(s.family);
     spdlog::info("the generator is untrained: {}, width {}, weights drawn with seed {}", s.family, width_,
                  options_.seed);
   } else {
-    file_ = std::make_unique<WeightsFile>(WeightsFile::open(s.weights));
-    const NetIdentity found = identify_generator(file_->state_dict(), s.weights);
-    TT_CHECK(s.family.empty() || s.family == found.family, UsageError, "--family ", s.family, ": ", s.weights, " is ",
+    file_ = std::make_unique<WeightsFile>(WeightsFile::open(weights));
+    const NetIdentity found = identify_generator(file_->state_dict(), weights);
+    TT_CHECK(s.family.empty() || s.family == found.family, UsageError, "--family ", s.family, ": ", weights, " is ",
              found.family);
     net_ = &generator_net(found.family);
     width_ = int(found.width);
-    spdlog::info("generator {}: {}, width {}", s.weights, found.family, width_);
+    spdlog::info("generator {}: {}, width {}", weights, found.family, width_);
   }
   use(size_);
 }
@@ -85,13 +87,6 @@ void Inpainter::use(int side) {
   program_->params_changed();
   forward_ = std::make_unique<Capture>(*stream_);
   side_ = side;
-}
-
-int Inpainter::worth() const {
-  // A program takes a fraction of a second, and on a GPU its convolutions are timed once more; a group saves some
-  // hundredths of a second, or some thousandths.
-  constexpr int kCpu = 4, kGpu = 64;
-  return stream_->is_cuda() ? kGpu : kCpu;
 }
 
 std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photos, const std::vector<Grey>& masks,
@@ -141,6 +136,32 @@ std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photo
     }
   }
   return fills;
+}
+
+Generators::Generators(const SynthSettings& s, Stream& stream)
+    : settings_(s), stream_(stream), weights_(s.generators()) {
+  for (int k = int(weights_.size()) - 1; k >= 0; --k) {  // the first is used first
+    const std::string family = use(k).net().name;
+    if (("," + families_ + ",").find("," + family + ",") == std::string::npos)
+      families_ = family + (families_.empty() ? "" : ",") + families_;
+  }
+}
+
+Inpainter& Generators::use(int k) {
+  if (k != current_) {
+    inpainter_.reset();  // never two in memory
+    current_ = -1;       // should the next not be built
+    inpainter_ = std::make_unique<Inpainter>(settings_, weights_.at(size_t(k)), settings_.batch, stream_);
+    current_ = k;
+  }
+  return *inpainter_;
+}
+
+int Generators::worth() const {
+  // A program takes a fraction of a second, and on a GPU its convolutions are timed once more; a group saves some
+  // hundredths of a second, or some thousandths.
+  constexpr int kCpu = 4, kGpu = 64;
+  return stream_.is_cuda() ? kGpu : kCpu;
 }
 
 }  // namespace telltale

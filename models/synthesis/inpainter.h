@@ -13,18 +13,18 @@
 
 namespace telltale {
 
-/// The SHA-256 of a weights file, or "random:SEED" itself: what names the generator in a dataset. DataError when the
-/// file is missing.
+/// The SHA-256 of each weights file, or "random:SEED" itself, separated by commas: what names the generators in a
+/// dataset; empty when none paints. DataError when a file is missing.
 std::string generator_name(const SynthSettings&);
 
 /// Paints holes at one size and batch. Only a window around the holes is painted (window.h); a window of another side
 /// than the last one's is another program, which takes the last one's place.
 class Inpainter {
  public:
-  /// DataError with path and reason when the file is no safetensors file or not a generator's, UsageError when its
-  /// family is not the one asked for; spectral norm is folded. The stream must outlive it.
-  Inpainter(const SynthSettings&, int batch, Stream&);
-  int batch() const { return batch_; }
+  /// One of the settings' generators. DataError with path and reason when the file is no safetensors file or not a
+  /// generator's, UsageError when its family is not the one asked for; spectral norm is folded. The stream must outlive
+  /// it.
+  Inpainter(const SynthSettings&, const std::string& weights, int batch, Stream&);
   int width() const { return width_; }
   const GeneratorNet& net() const { return *net_; }
 
@@ -32,8 +32,6 @@ class Inpainter {
   /// hole as the refinement painted it (black 0, white 1), not clamped; what it is elsewhere is not meant to be used. A
   /// short batch costs a whole one, and all take the widest window that one of them needs.
   std::vector<std::vector<float>> paint(const std::vector<Image>& photos, const std::vector<Grey>& masks, int side);
-  /// How many batches must use windows of a side before its program has paid.
-  int worth() const;
 
  private:
   /// Builds the program for windows of that side, if it is not there; `size` paints everything.
@@ -48,6 +46,28 @@ class Inpainter {
   Inpainted painted_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Capture> forward_;
+};
+
+/// All generators of the settings, one in memory at a time.
+class Generators {
+ public:
+  /// Opens each, so that what is wrong with one is said before anything is painted; throws what Inpainter does.
+  Generators(const SynthSettings&, Stream&);
+  /// The k-th, in the place of the one before.
+  Inpainter& use(int k);
+  int batch() const { return settings_.batch; }
+  /// How many batches must use windows of a side before its program has paid.
+  int worth() const;
+  /// Their families, each once, separated by commas; empty without generators.
+  const std::string& families() const { return families_; }
+
+ private:
+  SynthSettings settings_;
+  Stream& stream_;
+  std::vector<std::string> weights_;
+  std::string families_;
+  int current_ = -1;
+  std::unique_ptr<Inpainter> inpainter_;
 };
 
 }  // namespace telltale

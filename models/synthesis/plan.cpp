@@ -6,11 +6,13 @@
 #include <span>
 #include <tuple>
 
+#include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sha256.h"
 #include "data/codec.h"
+#include "data/painters/painter.h"
 #include "data/photos.h"
 #include "data/scenes.h"
 #include "kernels/device/philox.h"
@@ -99,12 +101,78 @@ void choose_fakes(std::vector<Row>& rows, const SynthSettings& s) {
   for (Row& r : rows)
     order.push_back({r.label.split, sha256_text(cat("fake ", s.seed, " ", r.digest, " ", r.label.id)), &r});
   std::sort(order.begin(), order.end());
-  const MaskLaw law = mask_law(s.mask_law);
   bool fake = false;
   for (auto& [split, key, row] : order) {
     fake = !fake;
     row->label.fake = fake;
-    if (fake) row->label.box = bounds_of(draw_mask(law, s.size, s.size, s.seed, row->label.id));
+  }
+}
+
+/// Draws the fakes' masks for their boxes; rows whose photograph is looked at and cannot be used move to `skipped`.
+void draw_boxes(Plan& plan, const SynthSettings& s, TaskPool& pool) {
+  const MaskLaw law = mask_law(s.mask_law);
+  if (!looks_at_photo(law)) {
+    for (Row& r : plan.rows)
+      if (r.label.fake) r.label.box = bounds_of(draw_mask(law, s.size, s.size, s.seed, r.label.id));
+    return;
+  }
+  std::vector<std::future<Box>> boxes;
+  for (const Row& r : plan.rows)
+    if (r.label.fake)
+      boxes.push_back(pool.submit([&r, &s] { return interrupted() ? Box{} : bounds_of(mask_of(r, s, framed(r, s))); }));
+  Progress progress("outlined", int64_t(boxes.size()), "holes");
+  auto box = boxes.begin();
+  std::vector<std::string> unusable(plan.rows.size());
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    if (!plan.rows[i].label.fake) continue;
+    try {
+      plan.rows[i].label.box = (box++)->get();
+    } catch (const DataError& e) {
+      unusable[i] = e.what();
+    }
+    progress.advance();
+  }
+  TT_CHECK(!interrupted(), Error, "stopped; run the same command again to continue");
+  std::vector<Row> kept;
+  for (size_t i = 0; i < plan.rows.size(); ++i) {
+    if (unusable[i].empty()) {
+      kept.push_back(std::move(plan.rows[i]));
+      continue;
+    }
+    spdlog::warn("skipped {}", unusable[i]);
+    plan.skipped.push_back({plan.rows[i].label.id, plan.rows[i].photo, unusable[i]});
+  }
+  plan.rows = std::move(kept);
+}
+
+/// A square of the photograph's own pixels, on its grid of JPEG blocks.
+Image window_of(const Image& photo, const Row& r, const SynthSettings& s) {
+  constexpr int kGrid = 16;  // of 4:2:0
+  TT_CHECK(photo.width >= s.size && photo.height >= s.size, DataError, r.photo, ": is ", photo.width, "x", photo.height,
+           ", smaller than the window of ", s.size, "x", s.size, " that --size native cuts out; remove it");
+  Random random(s.seed, fnv1a("window " + r.label.id));
+  const int x = kGrid * int(random.integer(0, (photo.width - s.size) / kGrid)),
+            y = kGrid * int(random.integer(0, (photo.height - s.size) / kGrid));
+  return crop(photo, {x, y, x + s.size, y + s.size});
+}
+
+/// Draws what is done to each, and from where splices come: another photograph of the same split, so that none's
+/// pixels are in two.
+void treat(std::vector<Row>& rows, const SynthSettings& s) {
+  const TreatmentPlan plan = s.treatments();
+  std::map<Split, std::vector<const Row*>> of_split;
+  for (const Row& r : rows) of_split[r.label.split].push_back(&r);
+  for (Row& r : rows) {
+    r.treatment = draw_treatment(plan, s.seed, r.label.id, r.label.fake);
+    r.label.painter = s.is_varied() ? r.treatment.told : "";
+    if (!r.label.fake || r.treatment.painter == kGeneratorPainter ||
+        painter(r.treatment.painter).kind != PainterKind::splice)
+      continue;
+    const std::vector<const Row*>& others = of_split[r.label.split];
+    Random random(s.seed, fnv1a("other " + r.label.id));
+    size_t k = size_t(random.integer(0, int64_t(others.size()) - 1));
+    if (others[k] == &r) k = (k + 1) % others.size();
+    r.treatment.other = others[k]->photo;
   }
 }
 
@@ -118,6 +186,16 @@ std::string Plan::sha256() const {
                 ",", name_of(r.label.split), "\n");
   }
   return sha256_text(text);
+}
+
+Image framed(const Row& r, const SynthSettings& s) {
+  const Image photo = read_image(r.photo);
+  return with_past(s.is_native() ? window_of(photo, r, s) : centre_square(photo, s.size), r.treatment.past);
+}
+
+Grey mask_of(const Row& r, const SynthSettings& s, const Image& photo) {
+  if (!s.boxes.empty()) return rasterise(r.label.box, s.size, s.size);
+  return draw_mask(mask_law(s.mask_law), photo, s.seed, r.label.id);
 }
 
 void draw_scenes(const std::string& folder, const SynthSettings& s, TaskPool& pool) {
@@ -157,6 +235,8 @@ Plan make_plan(const SynthSettings& s, const std::string& folder, TaskPool& pool
   }
   std::erase_if(plan.rows, [](const Row& r) { return r.label.split == Split::none; });
   if (s.boxes.empty()) choose_fakes(plan.rows, s);
+  treat(plan.rows, s);
+  if (s.boxes.empty()) draw_boxes(plan, s, pool);
   TT_CHECK(!plan.rows.empty(), DataError, folder, ": no photograph to use");
   return plan;
 }

@@ -14,6 +14,7 @@ struct Row {
   Label label;
   std::string photo;   ///< path of its source
   std::string digest;  ///< SHA-256 of the source's bytes
+  Treatment treatment;
 };
 
 /// A photograph that could not become an image.
@@ -27,6 +28,12 @@ struct Plan {
   /// SHA-256 over every row's id, source, label, box and split.
   std::string sha256() const;
 };
+
+/// The row's photograph as it is before it is painted: scaled to the images' size or cut out, and with its past.
+/// DataError when it cannot be used.
+Image framed(const Row&, const SynthSettings&);
+/// Where the row is painted: drawn again as it was for the plan; a table gives boxes only. `photo` as framed() has it.
+Grey mask_of(const Row&, const SynthSettings&, const Image& photo);
 
 /// Draws SCENES procedural photographs into `folder`, keeping those already there.
 void draw_scenes(const std::string& folder, const SynthSettings&, TaskPool&);

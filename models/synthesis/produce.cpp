@@ -41,8 +41,8 @@ std::string psnr_in_hole(const Image& before, const Image& after, const Grey& ma
 
 class Producer {
  public:
-  Producer(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Inpainter& inpainter, TaskPool& pool)
-      : plan_(plan), s_(s), folder_(folder), inpainter_(inpainter), pool_(pool) {
+  Producer(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Generators& generators, TaskPool& pool)
+      : plan_(plan), s_(s), folder_(folder), generators_(generators), pool_(pool) {
     arrange();
   }
   /// Tasks look at this object: none may outlive it.
@@ -56,14 +56,14 @@ class Producer {
     progress_ = &progress;
     const auto start = Clock::now();
     size_t next = 0;
-    const size_t reals_per_group = groups_.empty() ? 0 : reals_.size() / groups_.size();
+    const size_t others_per_group = groups_.empty() ? 0 : others_.size() / groups_.size();
     for (size_t g = 0; g < groups_.size() && !interrupted(); ++g) {
       for (; next < groups_.size() && ahead_.size() <= size_t(pool_.threads()); ++next)
         ahead_.push_back(pool_.submit([this, next] { return decode(groups_[next]); }));
       paint(take(ahead_));
-      submit_reals(reals_per_group);
+      submit_others(others_per_group);
     }
-    while (!reals_.empty() && !interrupted()) submit_reals(1);
+    while (!others_.empty() && !interrupted()) submit_others(1);
     while (!writing_.empty()) settle();
     report_.stopped = interrupted();
     report_.seconds = since(start);
@@ -88,9 +88,9 @@ class Producer {
   void arrange() {
     const Shard shard = s_.part().value_or(Shard{});
     const auto missing = [&](const Row* r) { return !folder_.done(*r); };
-    size_t groups = 0, reals = 0;
+    size_t groups = 0, others = 0;
     std::map<int, int64_t> painted;  // by window's side
-    for (Group& g : groups_of(plan_, s_.size, inpainter_.batch(), inpainter_.worth())) {
+    for (Group& g : groups_of(plan_, s_.size, generators_.batch(), generators_.worth())) {
       if (!shard.has(groups++)) continue;
       const auto lacking = std::count_if(g.rows.begin(), g.rows.end(), missing);
       missing_ += lacking;
@@ -100,29 +100,24 @@ class Producer {
       groups_.push_back(std::move(g));
     }
     for (const Row& r : plan_.rows) {
-      if (r.label.fake || !shard.has(reals++)) continue;
+      if (r.treatment.painter == kGeneratorPainter || !shard.has(others++)) continue;
       ++report_.rows;
       if (!missing(&r)) continue;
       ++missing_;
-      reals_.push_back(&r);
+      others_.push_back(&r);
     }
     for (const auto& [side, count] : painted)
       if (side < s_.size) spdlog::info("{} holes need painting only in a window of {}x{}", count, side, side);
   }
 
+  /// As it is before it is painted.
   std::optional<Image> photograph(const Row& r) {
     try {
-      return centre_square(read_image(r.photo), s_.size);
+      return framed(r, s_);
     } catch (const DataError& e) {
       folder_.skip(r, e.what());
       return std::nullopt;
     }
-  }
-
-  /// Drawn again as it was for the plan; a table gives boxes only.
-  Grey mask_of(const Row& r) const {
-    if (!s_.boxes.empty()) return rasterise(r.label.box, s_.size, s_.size);
-    return draw_mask(mask_law(s_.mask_law), s_.size, s_.size, s_.seed, r.label.id);
   }
 
   Decoded decode(const Group& group) {
@@ -137,10 +132,10 @@ class Producer {
     std::vector<Grey> masks;
     for (size_t i = 0; i < group.rows.size(); ++i) {
       photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
-      masks.push_back(mask_of(*group.rows[i]));
+      masks.push_back(mask_of(*group.rows[i], s_, photos.back()));
     }
     const auto start = Clock::now();
-    std::vector<std::vector<float>> fills = inpainter_.paint(photos, masks, group.side);
+    std::vector<std::vector<float>> fills = generators_.use(group.generator).paint(photos, masks, group.side);
     report_.generator_seconds += since(start);
     for (size_t i = 0; i < group.rows.size(); ++i) {
       const Row* row = group.rows[i];
@@ -151,20 +146,41 @@ class Producer {
       }
       ++report_.painted;
       write([this, row, photo = std::move(photos[i]), mask = std::move(masks[i]), fill = std::move(fills[i])] {
-        const Image fake = compose(photo, fill, mask);
-        write_png(folder_.mask_path(row->label.id), mask);
-        write_image(*row, fake);
-        folder_.finished(*row, psnr_in_hole(photo, fake, mask));
+        write_fake(*row, photo, set_in(photo, fill, mask, row->treatment, false), mask);
       });
     }
   }
 
-  void submit_reals(size_t count) {
-    for (; count > 0 && !reals_.empty(); --count) {
-      const Row* row = reals_.front();
-      reals_.pop_front();
-      write([this, row] { make_real(*row); });
+  void write_fake(const Row& row, const Image& photo, const Image& fake, const Grey& mask) {
+    write_png(folder_.mask_path(row.label.id), mask);
+    write_image(row, fake);
+    folder_.finished(row, psnr_in_hole(photo, fake, mask));
+  }
+
+  /// Real images, and fakes that need no generator.
+  void submit_others(size_t count) {
+    for (; count > 0 && !others_.empty(); --count) {
+      const Row* row = others_.front();
+      others_.pop_front();
+      report_.painted += row->label.fake;
+      write([this, row] { row->label.fake ? make_fake(*row) : make_real(*row); });
     }
+  }
+
+  void make_fake(const Row& row) {
+    const std::optional<Image> photo = photograph(row);
+    if (!photo) return;
+    std::optional<Image> other;
+    if (!row.treatment.other.empty()) {
+      Row donor = row;  // skipped under the fake's name, should its photograph be unusable
+      donor.photo = row.treatment.other;
+      donor.treatment.past = row.treatment.other_past;
+      other = photograph(donor);
+      if (!other) return;
+    }
+    const Grey mask = mask_of(row, s_, *photo);
+    write_fake(row, *photo, paint_image(*photo, mask, row.treatment, other ? &*other : nullptr, s_.seed, row.label.id),
+               mask);
   }
 
   void make_real(const Row& row) {
@@ -201,14 +217,14 @@ class Producer {
 
   void write_image(const Row& row, const Image& image) {
     const std::string path = folder_.image_path(row.label.id, s_.format);
-    s_.format == "png" ? write_png(path, image) : write_jpeg(path, image, s_.quality);
+    s_.format == "png" ? write_png(path, image) : write_jpeg(path, image, row.treatment.quality);
   }
 
   /// Runs in the pool; waits when too much stands in line.
   template <class F>
   void write(F f) {
     writing_.push_back(pool_.submit(std::move(f)));
-    while (writing_.size() > size_t(4 * pool_.threads() + inpainter_.batch())) settle();
+    while (writing_.size() > size_t(4 * pool_.threads() + generators_.batch())) settle();
   }
 
   void settle() {
@@ -219,10 +235,10 @@ class Producer {
   const Plan& plan_;
   const SynthSettings& s_;
   DatasetFolder& folder_;
-  Inpainter& inpainter_;
+  Generators& generators_;
   TaskPool& pool_;
   std::vector<Group> groups_;
-  std::deque<const Row*> reals_;
+  std::deque<const Row*> others_;  ///< what needs no generator
   std::deque<std::future<Decoded>> ahead_;
   std::deque<std::future<void>> writing_;
   Progress* progress_ = nullptr;
@@ -232,9 +248,9 @@ class Producer {
 
 }  // namespace
 
-ProduceReport produce(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Inpainter& inpainter,
+ProduceReport produce(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Generators& generators,
                       TaskPool& pool) {
-  return Producer(plan, s, folder, inpainter, pool).run();
+  return Producer(plan, s, folder, generators, pool).run();
 }
 
 }  // namespace telltale

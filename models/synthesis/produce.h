@@ -10,7 +10,7 @@ namespace telltale {
 struct ProduceReport {
   double seconds = 0;            ///< of the whole loop
   double generator_seconds = 0;  ///< of those, in which the generator ran
-  int64_t painted = 0;           ///< fakes
+  int64_t painted = 0;           ///< fakes, by whomever
   int64_t rows = 0;              ///< this run's share of the plan, with what was there before
   bool stopped = false;          ///< by an interrupt, before the end
 };
@@ -19,6 +19,6 @@ struct ProduceReport {
 /// (groups_of), and a group is painted whole if one of it is missing: what stands beside an image never depends on
 /// where an earlier run stopped. Photographs that cannot be used are skipped; a write that fails ends it with a
 /// DataError.
-ProduceReport produce(const Plan&, const SynthSettings&, DatasetFolder&, Inpainter&, TaskPool&);
+ProduceReport produce(const Plan&, const SynthSettings&, DatasetFolder&, Generators&, TaskPool&);
 
 }  // namespace telltale

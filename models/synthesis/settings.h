@@ -1,12 +1,15 @@
 #pragma once
 // What synth is asked to do.
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/args.h"
 #include "data/mask.h"
 #include "data/split.h"
+#include "models/synthesis/treatment.h"
 
 namespace telltale {
 
@@ -24,16 +27,19 @@ struct SynthSettings {
   std::string photos;  ///< folder of photographs; empty when scenes are drawn
   int scenes = 0;      ///< procedural photographs to draw into OUT/photos instead
   std::string out;
-  std::string weights;  ///< a weights file, or "random:SEED"; empty: kShippedGenerator
+  std::string weights;  ///< weights files or "random:SEED", separated by commas; empty: kShippedGenerator
   std::string family;   ///< of the generator; empty: what the file holds, or csqiangwen
   int width = 48;       ///< channels of a random generator's first convolution
   std::string boxes;    ///< CSV that gives ids, labels, boxes and row order; empty: drawn by law
   bool paper_csv = false;
-  int count = 0;  ///< 0: every photograph
-  int size = 256;
+  int count = 0;              ///< 0: every photograph
+  std::string shape = "256";  ///< of the images: a side, "native" (then 256) or "native:SIDE"
+  int size = 256;             ///< the side, by read_size()
+  std::string painter;        ///< as parse_painters takes it; empty: the generator alone, and labels.csv names none
+  std::string blend = "hard", past, fill_scale;  ///< parse_mixture, parse_chance
   std::string mask_law = "paper";
   std::string negatives = "placebo";
-  int quality = 95;
+  std::string quality = "95";  ///< parse_quality
   std::string format = "jpg";
   std::string split;  ///< empty: the table's own column, or .7,.15,.15
   int batch = 0;      ///< 0: chosen by device
@@ -42,9 +48,19 @@ struct SynthSettings {
   std::string shard;  ///< "i/n"; empty: the whole dataset
   uint64_t seed = 0;
 
-  /// Whether the generator's weights are drawn by seed instead of read.
-  bool random_weights() const { return weights.rfind("random:", 0) == 0; }
-  uint64_t weights_seed() const;
+  /// Whether images are cut out of the photographs instead of scaled.
+  bool is_native() const { return shape.starts_with("native"); }
+  /// Sets `size` from `shape`; UsageError when it is none.
+  void read_size();
+  /// The weights one by one; none when no generator paints.
+  std::vector<std::string> generators() const;
+  /// Whether weights are drawn by seed instead of read.
+  static bool is_random(const std::string& weights) { return weights.rfind("random:", 0) == 0; }
+  static uint64_t weights_seed(const std::string& weights);
+  /// Whether images differ in more than what one generator paints: then labels.csv names painters, and dataset.json and
+  /// treatment.csv say what was done.
+  bool is_varied() const;
+  TreatmentPlan treatments() const;
   /// None for the whole dataset. UsageError when it is not i/n with 1 ≤ i ≤ n.
   std::optional<Shard> part() const;
   SplitPlan split_plan() const { return parse_split(split.empty() ? ".7,.15,.15" : split); }
@@ -53,6 +69,8 @@ struct SynthSettings {
 void add_options(CLI::App&, SynthSettings&);
 /// Throws UsageError for combinations that CLI11 cannot refuse by itself.
 void check(const SynthSettings&);
+/// The options behind is_varied() by name, for dataset.json; empty without.
+std::map<std::string, std::string> treatment_of(const SynthSettings&);
 /// Everything that decides what the dataset's bytes are, but for the photographs: kept in OUT/synth.json, so that a
 /// folder is only continued with the settings it was begun with. The shard is no part of it.
 nlohmann::json fingerprint(const SynthSettings&, const std::string& weights_sha256, bool cuda);

@@ -18,7 +18,7 @@ void write_sheet(const std::string& path, const std::vector<Row>& rows, const Sy
   for (const Row& row : rows) {
     if (!row.label.fake || samples == kSamples) continue;
     if (samples++ % kPerLine == 0) lines.emplace_back();
-    const Image photo = centre_square(read_image(row.photo), s.size);
+    const Image photo = framed(row, s);
     const Grey mask = read_grey(folder.mask_path(row.label.id));
     lines.back().insert(lines.back().end(),
                         {photo, with_hole(photo, mask), read_image(folder.image_path(row.label.id, s.format))});

@@ -21,10 +21,11 @@ Window place_window(const Box& hole, int side, int size);
 struct Group {
   std::vector<const Row*> rows;
   int side;
+  int generator = 0;  ///< which of the weights files
 };
-/// The plan's fakes in groups of `batch`, but for the last: those with the widest windows first, otherwise in plan
-/// order. A side of its own pays its program with `worth` groups; what fewer than that would use goes with the next
-/// wider one.
+/// The fakes that generators paint in groups of `batch`, but for the last: one generator after another, those with the
+/// widest windows first, otherwise in plan order. A side of its own pays its program with `worth` groups; what fewer
+/// than that would use goes with the next wider one.
 std::vector<Group> groups_of(const Plan&, int size, int batch, int worth);
 
 }  // namespace telltale

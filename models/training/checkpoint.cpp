@@ -1,53 +1,30 @@
 #include "models/training/checkpoint.h"
 
-#include <nlohmann/json.hpp>
-
 #include "weights/names.h"
 
 namespace telltale {
+
+// Found by nlohmann's library through its argument.
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(LossScale, scale, good_steps, skipped)
+
 namespace {
 
 constexpr const char* kModel = "model.";
 constexpr const char* kFirstMoment = "adam.m.";
 constexpr const char* kSecondMoment = "adam.v.";
+constexpr const char* kLossScale = "loss_scale";
 
-// nlohmann prints doubles in the shortest form that reads back to the same bits.
-nlohmann::json to_json(const RunProgress& p) {
-  return {{"epoch", p.epoch},
-          {"batch", p.batch},
-          {"step", p.step},
-          {"samples", p.samples},
-          {"positives", p.positives},
-          {"loss_sums", p.loss_sums},
-          {"correct", p.correct},
-          {"iou_sum", p.iou_sum},
-          {"best_loss", p.best_loss ? nlohmann::json(*p.best_loss) : nlohmann::json()},
-          {"best_epoch", p.best_epoch},
-          {"results", p.results}};
+void append(StateDict& to, StateDict part) {
+  to.insert(to.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
 }
 
-RunProgress from_json(const nlohmann::json& j) {
-  RunProgress p;
-  j.at("epoch").get_to(p.epoch);
-  j.at("batch").get_to(p.batch);
-  j.at("step").get_to(p.step);
-  j.at("samples").get_to(p.samples);
-  j.at("positives").get_to(p.positives);
-  j.at("loss_sums").get_to(p.loss_sums);
-  j.at("correct").get_to(p.correct);
-  j.at("iou_sum").get_to(p.iou_sum);
-  if (!j.at("best_loss").is_null()) p.best_loss = j.at("best_loss").get<double>();
-  j.at("best_epoch").get_to(p.best_epoch);
-  j.at("results").get_to(p.results);
-  return p;
-}
-
-nlohmann::json to_json(const LossScale& s) {
-  return {{"scale", s.scale}, {"good_steps", s.good_steps}, {"skipped", s.skipped}};
-}
-
-LossScale loss_scale_of(const nlohmann::json& j) {
-  return {.scale = j.at("scale"), .good_steps = j.at("good_steps"), .skipped = j.at("skipped")};
+void append(StateDict& to, const CheckpointPart& p) {
+  Stream& s = p.program->stream();
+  const Params& params = p.program->params();
+  if (!p.trains) return append(to, params_dict(s, params, ParamPart::value, p.prefix));
+  append(to, params_dict(s, params, ParamPart::value, p.prefix + kModel));
+  append(to, params_dict(s, params, ParamPart::first_moment, p.prefix + kFirstMoment));
+  append(to, params_dict(s, params, ParamPart::second_moment, p.prefix + kSecondMoment));
 }
 
 void load_moment(Stream& stream, const StateDict& dict, const Param& p, Tensor to) {
@@ -61,53 +38,52 @@ void load_moment(Stream& stream, const StateDict& dict, const Param& p, Tensor t
   assign(stream, p.spec, to, parts);
 }
 
-}  // namespace
-
-void append(StateDict& to, StateDict part) {
-  to.insert(to.end(), std::make_move_iterator(part.begin()), std::make_move_iterator(part.end()));
-}
-
-StateDict training_state(const Program& program, const std::string& prefix) {
+void restore(const StateDict& dict, const CheckpointPart& part) {
+  Program& program = *part.program;
   Stream& s = program.stream();
-  StateDict dict = params_dict(s, program.params(), ParamPart::value, prefix + kModel);
-  append(dict, params_dict(s, program.params(), ParamPart::first_moment, prefix + kFirstMoment));
-  append(dict, params_dict(s, program.params(), ParamPart::second_moment, prefix + kSecondMoment));
-  return dict;
-}
-
-void restore_training_state(const StateDict& dict, Program& program, const std::string& prefix) {
-  Stream& s = program.stream();
-  load_params(s, program.params(), under_prefix(dict, prefix + kModel));
-  const StateDict first = under_prefix(dict, prefix + kFirstMoment),
-                  second = under_prefix(dict, prefix + kSecondMoment);
+  load_params(s, program.params(), under_prefix(dict, part.prefix + (part.trains ? kModel : "")));
+  program.params_changed();
+  if (!part.trains) return;
+  const StateDict first = under_prefix(dict, part.prefix + kFirstMoment),
+                  second = under_prefix(dict, part.prefix + kSecondMoment);
   for (const Param& p : program.params().all()) {
     if (!p.trainable) continue;
     load_moment(s, first, p, p.m);
     load_moment(s, second, p, p.v);
   }
-  program.params_changed();
 }
 
-void save_checkpoint(const std::string& path, const Program& program, const RunProgress& progress, Metadata metadata) {
-  metadata["kind"] = "checkpoint";
-  nlohmann::json json = to_json(progress);
-  if (program.options().dynamic_loss_scale) json["loss_scale"] = to_json(program.loss_scale());
-  metadata["progress"] = json.dump();
-  write_safetensors(path, training_state(program), metadata);
+bool scales(const CheckpointPart& p) { return p.trains && p.program->options().dynamic_loss_scale; }
+
+}  // namespace
+
+// nlohmann prints doubles in the shortest form that reads back to the same bits.
+void save_checkpoint(const std::string& path, const std::vector<CheckpointPart>& parts, nlohmann::json progress,
+                     Metadata metadata) {
+  StateDict dict;
+  for (const CheckpointPart& p : parts) {
+    append(dict, p);
+    if (scales(p)) progress[p.prefix + kLossScale] = p.program->loss_scale();
+  }
+  metadata["progress"] = progress.dump();
+  write_safetensors(path, dict, metadata);
 }
 
-RunProgress load_checkpoint(const std::string& path, Program& program) {
-  const Safetensors file = Safetensors::open(path);
-  const auto text = file.metadata().find("progress");
-  TT_CHECK(text != file.metadata().end(), DataError, path, ": not a checkpoint of train: no \"progress\" in it");
+void load_checkpoint(const std::string& path, const std::vector<CheckpointPart>& parts,
+                     const std::function<void(const nlohmann::json&)>& take) {
   try {
-    const nlohmann::json json = nlohmann::json::parse(text->second);
-    const RunProgress progress = from_json(json);
-    restore_training_state(file.state_dict(), program);
-    if (program.options().dynamic_loss_scale) program.set_loss_scale(loss_scale_of(json.at("loss_scale")));
-    return progress;
+    const Safetensors file = Safetensors::open(path);
+    const auto text = file.metadata().find("progress");
+    TT_CHECK(text != file.metadata().end(), DataError, "not a checkpoint of train: no \"progress\" in it");
+    const nlohmann::json progress = nlohmann::json::parse(text->second);
+    const StateDict dict = file.state_dict();
+    for (const CheckpointPart& p : parts) {
+      restore(dict, p);
+      if (scales(p)) p.program->set_loss_scale(progress.at(p.prefix + kLossScale).get<LossScale>());
+    }
+    take(progress);
   } catch (const nlohmann::json::exception& e) {
-    throw DataError(cat(path, ": its \"progress\" is broken: ", e.what()));
+    throw DataError(cat(path, ": its \"progress\" is broken, or of another version: ", e.what()));
   } catch (const DataError& e) {
     throw DataError(cat(path, ": ", e.what()));
   }

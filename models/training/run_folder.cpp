@@ -52,7 +52,7 @@ RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
   continues_ = fs::exists(checkpoint());
 }
 
-ordered_json RunFolder::begin(const ordered_json& config, Binding binding) {
+ordered_json RunFolder::begin(const ordered_json& config, const Binding& binding) {
   std::error_code error;
   fs::create_directories(dir_, error);
   TT_CHECK(fs::is_directory(dir_), DataError, dir_, ": cannot make this folder: ", error.message());

@@ -1,5 +1,6 @@
 #pragma once
 // A run's folder: config.json, metrics.jsonl, results.csv, timing.csv, last.safetensors, best.safetensors.
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -20,11 +21,11 @@ class RunFolder {
   bool continues() const { return continues_; }
 
   /// What a run is bound to, by the names that users know, taken from its config.
-  using Binding = nlohmann::ordered_json (*)(const nlohmann::ordered_json& config);
+  using Binding = std::function<nlohmann::ordered_json(const nlohmann::ordered_json& config)>;
   /// Starts a run by making the folder and writing config.json; or checks that a continued one is bound to the same
   /// settings, naming the first that differs (UsageError), and takes over the recipe's length (`epochs` or `steps`),
   /// where that is not bound. Returns the config in force.
-  nlohmann::ordered_json begin(const nlohmann::ordered_json& config, Binding binding);
+  nlohmann::ordered_json begin(const nlohmann::ordered_json& config, const Binding& binding);
   /// Cuts the logs to the first `step` steps and `epochs` epochs, and makes results.csv `results`.
   void rewind(int64_t step, int epochs, const std::string& results);
 

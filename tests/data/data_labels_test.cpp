@@ -80,6 +80,16 @@ TEST(Labels, WritingAndReadingAgree) {
   refusal([&] { write_labels(folder / "l.csv", labels); });
 }
 
+TEST(Labels, PaintersAreAnEighthColumn) {
+  Folder folder;
+  const std::vector<Label> labels{{"a", true, {0, 1, 25, 20}, Split::train, "telea"}, {"b", false, {}, Split::test}};
+  write_labels(folder / "l.csv", labels);
+  EXPECT_EQ(read_labels(folder / "l.csv"), labels);
+  put(folder / "l.csv", "id,fake_label,x_min,y_min,x_max,y_max,split,painter\na,0,0,0,0,0,train,telea\n");
+  EXPECT_NE(refusal([&] { read_labels(folder / "l.csv"); }).find("not fake"), std::string::npos);
+  refusal([&] { write_labels(folder / "m.csv", {{"a", true, {0, 1, 25, 20}, Split::train, "a,b"}}); });
+}
+
 TEST(Labels, APaperSizedTableIsQuick) {
   Folder folder;
   std::vector<Label> labels;

@@ -4,6 +4,8 @@
 #include <thread>
 
 #include "data/loader.h"
+#include "data/mask.h"
+#include "kernels/device/philox.h"
 #include "tests/data/data_fixture.h"
 
 namespace telltale {
@@ -23,7 +25,7 @@ Copy copy_of(const Batch& b) {
           b.index,
           {b.pixels.begin(), b.pixels.begin() + long(n * image)},
           {b.flip.begin(), b.flip.begin() + long(n)},
-          {b.targets.begin(), b.targets.begin() + long(n * 5)},
+          {b.targets.at(0).begin(), b.targets[0].begin() + long(n * 5)},
           {b.rows.begin(), b.rows.begin() + long(n)}};
 }
 
@@ -32,6 +34,17 @@ std::vector<Copy> drain(Loader& loader, int epoch, int batch, int end) {
   loader.start(epoch, batch, end);
   while (const Batch* b = loader.next()) all.push_back(copy_of(*b));
   return all;
+}
+
+/// Label and corners, as fractions of the image's sides.
+LoaderOptions with_boxes(LoaderOptions options) {
+  options.targets = {{5, [](const Truth& t, float* to) {
+                        const Box& b = t.label.box;
+                        const float w = float(t.width), h = float(t.height);
+                        const float row[] = {float(t.label.fake), b.x_min / w, b.y_min / h, b.x_max / w, b.y_max / h};
+                        std::copy_n(row, 5, to);
+                      }}};
+  return options;
 }
 
 class LoaderTest : public ::testing::Test {
@@ -43,7 +56,7 @@ class LoaderTest : public ::testing::Test {
     rows = dataset.rows(Split::train);
   }
   std::vector<Copy> epochs(LoaderOptions options, int end = 3) {
-    Loader loader(dataset, rows, options);
+    Loader loader(dataset, rows, with_boxes(options));
     return drain(loader, 0, 0, end);
   }
   Folder folder;
@@ -92,7 +105,7 @@ TEST_F(LoaderTest, PixelsAndTargetsBelongToTheirRows) {
 TEST_F(LoaderTest, ResumesAtAnyBatch) {
   const LoaderOptions options{.batch = 7, .seed = 9, .threads = 3};
   const auto all = epochs(options, 3);
-  Loader loader(dataset, rows, options);
+  Loader loader(dataset, rows, with_boxes(options));
   for (const auto& [epoch, batch] : {std::pair{0, 3}, {1, 0}, {2, 4}}) {
     const auto rest = drain(loader, epoch, batch, 3);
     EXPECT_EQ(rest, std::vector<Copy>(all.begin() + epoch * 5 + batch, all.end()));
@@ -115,7 +128,7 @@ TEST_F(LoaderTest, AnUnreadableImageSurfacesInItsBatchAndIsNamed) {
   put(dataset.image_path(all[2].rows[1]), "rubbish");
   put(dataset.image_path(all[2].rows[4]), "rubbish");
   for (int round = 0; round < 20; ++round) {
-    Loader loader(dataset, rows, options);
+    Loader loader(dataset, rows, with_boxes(options));
     loader.start(0, 0, 1);
     EXPECT_EQ(copy_of(*loader.next()), all[0]);
     EXPECT_EQ(copy_of(*loader.next()), all[1]);
@@ -141,7 +154,7 @@ TEST_F(LoaderTest, StopsCleanlyAtAnyMoment) {
 }
 
 TEST_F(LoaderTest, ABatchStaysUntilTheNextCall) {
-  Loader loader(dataset, rows, {.batch = 3, .threads = 4, .prefetch = 2});
+  Loader loader(dataset, rows, with_boxes({.batch = 3, .threads = 4, .prefetch = 2}));
   loader.start(0, 0, 50);
   for (int i = 0; i < 10; ++i) {
     const Batch* batch = loader.next();
@@ -154,7 +167,8 @@ TEST_F(LoaderTest, ABatchStaysUntilTheNextCall) {
 TEST_F(LoaderTest, TheCacheDecodesOnce) {
   const int n = int(rows.size());
   for (const int fit : {0, 10, n}) {
-    Loader loader(dataset, rows, {.batch = 5, .threads = 1, .cache_bytes = size_t(fit) * kSize * kSize * 3});
+    Loader loader(dataset, rows,
+                  with_boxes({.batch = 5, .threads = 1, .cache_bytes = size_t(fit) * kSize * kSize * 3}));
     drain(loader, 0, 0, 4);
     const LoaderStats stats = loader.stats();
     EXPECT_EQ(stats.decoded, 4 * n - 3 * fit);
@@ -172,6 +186,92 @@ TEST_F(LoaderTest, SettingsOutOfRangeAreRefused) {
   Loader loader(dataset, rows, {.batch = 10});
   EXPECT_EQ(loader.next(), nullptr);
   refusal<UsageError>([&] { loader.start(0, 3, 1); });
+}
+
+/// Masks, and windows of them: as the files say, mirrored with their image, the same whatever the threads.
+class MaskedLoaderTest : public LoaderTest {
+ protected:
+  static constexpr int kWindow = 16;
+  MaskedLoaderTest() {
+    std::filesystem::create_directories(folder.path() + "/masks");
+    for (const int row : rows) {
+      const Label& label = dataset.labels()[row];
+      if (label.fake) write_png(dataset.mask_path(row), rasterise(label.box, kSize, kSize));
+    }
+  }
+  /// The mask as numbers, and whether anything of it is left.
+  static LoaderOptions masked(LoaderOptions o, int side) {
+    o.masks = true;
+    o.targets = {{side * side,
+                  [](const Truth& t, float* to) {
+                    for (const uint8_t p : t.mask.pixels) *to++ = p >= 128;
+                  }},
+                 {1, [](const Truth& t, float* to) { *to = t.label.fake; }}};
+    return o;
+  }
+  static void cut(Example& e, Random& random) {
+    const int x = int(random.integer(0, kSize - kWindow)), y = int(random.integer(0, kSize - kWindow));
+    e.image = crop(e.image, {x, y, x + kWindow, y + kWindow});
+    Grey mask(kWindow, kWindow);
+    for (int i = 0; i < kWindow * kWindow; ++i)
+      mask.pixels[size_t(i)] = e.truth.mask.pixels[size_t((y + i / kWindow) * kSize + x + i % kWindow)];
+    e.truth.mask = mask;
+    e.truth.label.box = bounds_of(mask);
+    e.truth.label.fake = !e.truth.label.box.empty();
+    e.truth.width = e.truth.height = kWindow;
+  }
+};
+
+TEST_F(MaskedLoaderTest, MasksLieOverTheirImages) {
+  for (const size_t cache : {size_t(0), size_t(1) << 20}) {
+    Loader loader(dataset, rows, masked({.batch = 8, .seed = 1, .cache_bytes = cache}, kSize));
+    loader.start(0, 0, 2);
+    int mirrored = 0;
+    while (const Batch* b = loader.next())
+      for (int i = 0; i < b->count; ++i) {
+        const Label& label = dataset.labels()[b->rows[i]];
+        const Grey wanted = rasterise(b->flip[i] && label.fake ? flip(label.box, kSize) : label.box, kSize, kSize);
+        const float* mask = b->targets[0].data() + size_t(i) * kSize * kSize;
+        for (int k = 0; k < kSize * kSize; ++k) ASSERT_EQ(mask[k], float(wanted.pixels[size_t(k)] >= 128)) << k;
+        EXPECT_EQ(b->targets[1][size_t(i)], float(label.fake));
+        EXPECT_EQ(b->fake[size_t(i)], uint8_t(label.fake));
+        mirrored += b->flip[i] && label.fake;
+      }
+    EXPECT_GT(mirrored, 0);
+  }
+}
+
+TEST_F(MaskedLoaderTest, AugmentationRepeatsWhateverTheThreads) {
+  LoaderOptions options = masked({.batch = 7, .size = kWindow, .seed = 3, .threads = 1}, kWindow);
+  options.augment = cut;
+  Loader one(dataset, rows, options);
+  const std::vector<Copy> wanted = drain(one, 0, 0, 2);
+  EXPECT_NE(wanted[0].pixels, wanted[wanted.size() / 2].pixels) << "another epoch, other windows";
+  for (const int threads : {2, 5}) {
+    options.threads = threads;
+    options.cache_bytes = size_t(threads) << 14;
+    Loader loader(dataset, rows, options);
+    EXPECT_EQ(drain(loader, 1, 2, 2), std::vector<Copy>(wanted.begin() + loader.batches() + 2, wanted.end()));
+  }
+  Loader loader(dataset, rows, options);
+  loader.start(0, 0, 1);
+  while (const Batch* b = loader.next())
+    for (int i = 0; i < b->count; ++i) EXPECT_EQ(b->fake[size_t(i)], uint8_t(b->targets[1][size_t(i)]));
+}
+
+TEST_F(MaskedLoaderTest, WhatCannotBeIsRefused) {
+  LoaderOptions options = masked({.batch = 7, .size = kWindow, .once = true}, kWindow);
+  options.augment = cut;
+  refusal<UsageError>([&] { Loader(dataset, rows, options); });
+  options.once = false;
+  options.size = 0;  // windows are smaller than the stored images
+  Loader loader(dataset, rows, options);
+  loader.start(0, 0, 1);
+  EXPECT_NE(refusal<ShapeError>([&] { loader.next(); }).find("expected 32x32"), std::string::npos);
+  std::filesystem::remove(dataset.mask_path(rows[1]));
+  Loader lacking(dataset, rows, masked({.batch = 4, .shuffle = false}, kSize));
+  lacking.start(0, 0, 1);
+  EXPECT_TRUE(refusal([&] { lacking.next(); }).starts_with(dataset.mask_path(rows[1])));
 }
 
 TEST(EpochOrder, IsUniformEnough) {
@@ -193,7 +293,7 @@ TEST_F(LoaderTest, OnceHandsOutEachImageOnceToWhoeverKeepsIt) {
     const auto wanted = epochs(options, 4);
     const size_t image = wanted[0].pixels.size() / 7;
     options.once = true;
-    Loader loader(dataset, rows, options);
+    Loader loader(dataset, rows, with_boxes(options));
     std::vector<uint8_t> kept(rows.size() * image);
     int fresh = 0;
     const auto follow = [&](int epoch, int first, int batches) {

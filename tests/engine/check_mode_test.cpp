@@ -24,7 +24,7 @@ struct Side {
   Stream stream;
   Value x, y;
   std::unique_ptr<Program> program;
-  OwnedTensor target;
+  OwnedTensor target, terms;
   Side(Stream s, const std::string& net, DType type) : stream(std::move(s)) {
     Graph g;
     x = g.input({kBatch, kSize, kSize, 3});
@@ -33,13 +33,16 @@ struct Side {
     fill(stream, program->tensor(x), -1, 1);
     target = OwnedTensor(stream.place(), {kBatch, 1, 1, 5}, DType::f32);
     fill(stream, target, 0, 1);
+    terms = OwnedTensor(stream.place(), {kBatch, 1, 1, DetectionTerms::count}, DType::f32);
     program->set_state({.step = 1, .seed = 7, .samples = kBatch, .positives = kBatch});
   }
 };
 
 Disagreement compare(Side& a, Side& b, double tolerance) {
   const auto loss = make_detection_loss("giou", {});
-  return compare_programs(*a.program, *b.program, a.y, loss.get(), a.target, b.target, tolerance);
+  const auto head = [&](Side& s) { return Program::Head{s.y, loss.get(), s.target, s.terms}; };
+  const Program::Head heads[] = {head(a), head(b)};
+  return compare_programs(*a.program, *b.program, {heads, 1}, {heads + 1, 1}, tolerance);
 }
 
 class CheckMode : public OnDevice {};

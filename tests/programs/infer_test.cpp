@@ -21,7 +21,7 @@ class Infer : public ::testing::Test {
  protected:
   Infer() {
     const DetectorInfo info{.net = "resnet18", .width = 0.125, .size = kNetSize};
-    const DetectorGraph net = detector_graph(info, 1, kNetSize);
+    const PictureGraph net = detector_graph(info, 1, kNetSize);
     Program program(net.graph, stream_, {.seed = 5});
     write_safetensors(weights(), params_dict(stream_, program.params()), detector_metadata(info));
     write_png(dir_ / "in/a.png", test_picture(kNetSize, kNetSize, 1));

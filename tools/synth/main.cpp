@@ -49,8 +49,12 @@ int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan
 
 int synth(SynthSettings s, const CommonOptions& common) {
   s.seed = common.seed;
-  if (s.weights.empty()) s.weights = shipped_weights(kShippedGenerator, "--weights FILE or --weights random:SEED");
-  if (s.random_weights() && s.family.empty()) s.family = "csqiangwen";
+  s.read_size();
+  if (s.weights.empty() && !s.generators().empty())
+    s.weights = shipped_weights(kShippedGenerator, "--weights FILE or --weights random:SEED");
+  const std::vector<std::string> weights = s.generators();
+  if (s.family.empty() && std::any_of(weights.begin(), weights.end(), SynthSettings::is_random))
+    s.family = "csqiangwen";
   check(s);
   const std::string generator = generator_name(s);
   Stream stream = open_device(common);
@@ -58,8 +62,8 @@ int synth(SynthSettings s, const CommonOptions& common) {
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
 
   // Everything a user may have got wrong is looked at before the folder is touched.
-  Inpainter inpainter(s, s.batch, stream);
-  s.family = inpainter.net().name;
+  Generators generators(s, stream);
+  s.family = generators.families();
   const nlohmann::json settings = fingerprint(s, generator, stream.is_cuda());
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);
@@ -74,7 +78,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
   nlohmann::json all = settings;
   all["photographs"] = plan->sha256();
   folder.claim(all);
-  const ProduceReport report = produce(*plan, s, folder, inpainter, pool);
+  const ProduceReport report = produce(*plan, s, folder, generators, pool);
   stop_if_interrupted();
   if (s.part()) return end_of_shard(s, report, *plan, folder);
   const std::vector<Row> rows = folder.complete(*plan, s, generator);

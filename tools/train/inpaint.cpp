@@ -28,16 +28,8 @@ int train_inpainter(int argc, char** argv) {
     app.option_defaults()->take_last();
     app.add_option("--task", task, "inpaint (this), or detect: see train --help");
     app.add_option("--photos", settings.photos, "folder of JPEG and PNG photographs, subfolders included")->required();
-    app.add_option("--out", settings.out, "run folder: empty, or with --resume a run's")->required();
+    add_run_flags(app, settings);
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
-    app.add_option("--init", settings.init, "generator to start from (safetensors of the same width), or none")
-        ->capture_default_str();
-    app.add_flag("--resume", settings.resume, "continue from the run folder's last checkpoint");
-    app.add_option("--checkpoint-minutes", settings.checkpoint_minutes,
-                   "save that often besides after every report; 0: after every step")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    app.add_option("--workers", settings.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
     add_flags(app, hyperparameters(settings.recipe), overrides);
   };
   return run_tool({"train", "Trains the generator that paints holes, on a folder of photographs."}, argc, argv, setup,

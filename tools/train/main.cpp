@@ -1,4 +1,4 @@
-// train: a detector of inpainted regions, or the inpainter itself.
+// train: a detector or a locator of painted regions, or the inpainter itself.
 #include <cstdio>
 #include <string>
 
@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   const std::string task = task_of(argc, argv);
   if (task == "detect") return telltale::train_detector(argc, argv);
   if (task == "inpaint") return telltale::train_inpainter(argc, argv);
-  std::fprintf(stderr, "train: --task %s: expected detect or inpaint\n", task.c_str());
+  if (task == "locate") return telltale::train_locator(argc, argv);
+  std::fprintf(stderr, "train: --task %s: expected detect, inpaint or locate\n", task.c_str());
   return 2;
 }

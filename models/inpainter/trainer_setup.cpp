@@ -1,0 +1,113 @@
+// What the inpainter's trainer does before its first step, and how it leaves and finds its place.
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "base/log.h"
+#include "models/inpainter/trainer.h"
+#include "models/training/program.h"
+
+namespace telltale {
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(InpaintProgress, step, results, adversary_step, steps_in_sums, loss_sums, best_psnr,
+                                   best_is_adversarial, kept_step)
+
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kResultsHeader =
+    "step,coarse_l1,refined_l1,hole_l1,real_hinge,fake_hinge,judgement,val_psnr,val_ssim,val_l1,mean_fill_psnr,"
+    "contrast\n";
+
+std::vector<Photo> photographs(const InpaintSettings& s) {
+  std::vector<Photo> photos = list_photos(s.photos);
+  if (s.recipe.limit > 0 && size_t(s.recipe.limit) < photos.size()) photos.resize(size_t(s.recipe.limit));
+  return photos;
+}
+
+int threads(int wanted) { return wanted > 0 ? wanted : int(std::max(1u, std::thread::hardware_concurrency())); }
+
+constexpr const char* kDiscriminator = "discriminator.";
+constexpr const char* kAverage = "average.";
+
+}  // namespace
+
+InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
+    : Run(settings, stream, progress_),
+      settings_(settings),
+      recipe_(settings.recipe),
+      pool_(threads(settings.workers)),
+      photos_(split_photos(photographs(settings), recipe_.validation_photos, settings.common.seed, pool_)) {
+  const uint64_t seed = settings_.common.seed;
+  if (recipe_.epochs > 0) {
+    const double steps = recipe_.epochs * double(photos_.train.size()) / recipe_.batch;
+    recipe_.steps = int(std::clamp(std::ceil(steps), 1.0, 1e9));
+  }
+  const CropSettings crops{.size = recipe_.size,
+                           .batch = recipe_.batch,
+                           .min_crop = recipe_.min_crop,
+                           .flip = recipe_.augment == "flip",
+                           .law = mask_law(recipe_.mask_law),
+                           .area = {recipe_.mask_area_min, recipe_.mask_area_max},
+                           .seed = seed,
+                           .black = generator_net(recipe_.family).black};
+  model_ = std::make_unique<InpaintModel>(stream, recipe_, seed);
+  validation_ = std::make_unique<InpaintValidation>(stream, recipe_, photos_.validation, seed);
+  crops_ = std::make_unique<CropSource>(photos_.train, crops, pool_);
+  start_or_continue(kResultsHeader);
+  spdlog::info("{} photographs to train on, {} held out; {:.0f} MB", photos_.train.size(), photos_.validation.size(),
+               double(model_->bytes()) / 1e6);
+}
+
+std::string InpaintTrainer::take_initial_weights() {
+  std::string hash;
+  if (settings_.init != "none") {
+    const std::string net = cat("a generator of ", recipe_.family, ", width ", recipe_.width);
+    hash = load_initial_weights(settings_.init, model_->generator(), net);
+  }
+  validation_->copy_from(model_->generator());
+  return hash;
+}
+
+ordered_json InpaintTrainer::describe() const {
+  ordered_json j;
+  j["photographs"] = {{"path", settings_.photos},
+                      {"sha256", photos_.digest},
+                      {"train", photos_.train.size()},
+                      {"validation", photos_.validation.size()}};
+  j["parameters"] = count_parameters(model_->generator().params()).all;
+  return j;
+}
+
+void InpaintTrainer::bind(const ordered_json& config, ordered_json& settings) const {
+  // A run from before there was a choice:
+  const ordered_json then = {{"family", "csqiangwen"}, {"perceptual_weight", 0.0}, {"perceptual_net", ""}};
+  for (const auto& [name, value] : then.items())
+    if (!settings.contains(name)) settings[name] = value;
+  settings["photographs"] = config.at("photographs").at("sha256");
+}
+
+Metadata InpaintTrainer::metadata(const char* kind) const {
+  return {{"format", "pt"},
+          {"kind", kind},
+          {"family", recipe_.family},
+          {"width", cat(recipe_.width)},
+          {"step", cat(progress_.step)},
+          {"recipe", to_json(recipe_).dump()},
+          {"seed", cat(settings_.common.seed)},
+          {"photographs", photos_.digest},
+          {"init_sha256", init_sha256_}};
+}
+
+std::vector<CheckpointPart> InpaintTrainer::parts() {
+  std::vector<CheckpointPart> parts = {{"", &model_->generator()}};
+  if (model_->discriminator()) parts.push_back({kDiscriminator, model_->discriminator()});
+  parts.push_back({kAverage, &validation_->average(), /*trains=*/false});
+  return parts;
+}
+
+nlohmann::json InpaintTrainer::progress_json() const { return progress_; }
+void InpaintTrainer::take_progress(const nlohmann::json& j) { j.get_to(progress_); }
+
+}  // namespace telltale

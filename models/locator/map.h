@@ -1,0 +1,32 @@
+#pragma once
+// What a map of logits says of a picture: a score, and where.
+#include <span>
+#include <vector>
+
+#include "data/boxes.h"
+#include "data/image.h"
+
+namespace telltale {
+
+/// Logits of "painted", row by row; each stands for scale × scale pixels of the picture.
+struct LogitMap {
+  int width = 0, height = 0, scale = 1;
+  std::span<const float> logits;
+};
+
+/// A connected region, edges and corners touching, of a map.
+struct Region {
+  Box box;           ///< in pixels of the picture
+  int64_t area = 0;  ///< likewise
+  double logit = 0;  ///< mean over the region
+};
+/// All regions of logits ≥ threshold, the largest first; of equal ones the first met row by row.
+std::vector<Region> regions_of(const LogitMap&, double threshold = 0);
+
+/// The picture's logit: the mean of its highest hundredth of logits (at least one), by which pictures are ranked.
+double picture_logit(const LogitMap&);
+
+/// What of each scale × scale pixels of a mask is painted, in [0, 1]; sizes must be multiples of scale.
+void shares_of(const Grey& mask, int scale, float* to);
+
+}  // namespace telltale

@@ -1,0 +1,131 @@
+#include "models/locator/task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "data/mask.h"
+#include "kernels/device/philox.h"
+#include "losses/pixels.h"
+#include "models/locator/map.h"
+#include "models/metrics.h"
+#include "models/pixel_metrics.h"
+#include "nets/locator.h"
+
+namespace telltale {
+namespace {
+
+/// The part inside a box that lies within it.
+Grey crop(const Grey& mask, const Box& box) {
+  Grey part(box.width(), box.height());
+  for (int y = 0; y < part.height; ++y) {
+    const auto from = mask.pixels.begin() + long(box.y_min + y) * mask.width + box.x_min;
+    std::copy_n(from, part.width, part.pixels.begin() + long(y) * part.width);
+  }
+  return part;
+}
+
+/// A random window of side × side; the label follows the mask.
+void cut_window(Example& e, Random& random, int side) {
+  const int x = int(random.integer(0, e.image.width - side)), y = int(random.integer(0, e.image.height - side));
+  const Box box{x, y, x + side, y + side};
+  e.image = crop(e.image, box);
+  e.truth.mask = crop(e.truth.mask, box);
+  e.truth.label.box = bounds_of(e.truth.mask);
+  e.truth.label.fake = !e.truth.label.box.empty();
+  e.truth.width = e.truth.height = side;
+}
+
+/// Pixels as the net's map has them; pictures by their highest logits, with the largest region's box.
+class LocateJudge final : public Judge {
+ public:
+  explicit LocateJudge(const Dataset& dataset) : dataset_(dataset) {}
+  void see(const Batch& batch, const std::vector<std::vector<float>>& outputs) override {
+    const int side = batch.size / kLocatorScale;
+    const size_t pixels = size_t(side) * size_t(side);
+    for (size_t i = 0; i < size_t(batch.count); ++i) {
+      const std::span<const float> logits = std::span(outputs[0]).subspan(i * pixels, pixels);
+      tally_.add(logits.data(), batch.targets[0].data() + i * pixels, int64_t(pixels));
+      const LogitMap map{side, side, kLocatorScale, logits};
+      const std::vector<Region> regions = regions_of(map);
+      const Label& label = dataset_.labels()[size_t(batch.rows[i])];
+      samples_.push_back(
+          {label.fake, picture_logit(map), real(label.box), regions.empty() ? RealBox{} : real(regions.front().box)});
+    }
+  }
+  Findings findings() override {
+    const PixelScores p = tally_.scores();
+    const Evaluation e = evaluate(samples_);
+    const double f1 = e.confusion.f1(), box_iou = e.localisation.mean_iou;
+    return {
+        {p.f1, p.iou, p.auc, p.average_precision, e.confusion.precision(), e.confusion.recall(), f1, e.auc, box_iou},
+        fmt::format("pixels: F1 {:.3f}, IoU {:.3f}, AUC {:.3f}; pictures: F1 {:.3f}, AUC {:.3f}, box IoU {:.3f}", p.f1,
+                    p.iou, p.auc, f1, e.auc, box_iou)};
+  }
+
+ private:
+  const Dataset& dataset_;
+  PixelTally tally_;
+  std::vector<Sample> samples_;
+};
+
+}  // namespace
+
+PictureGraph locator_graph(const LocatorInfo& info, int batch, int image_size, Tensor resident) {
+  TT_CHECK(image_size % 8 == 0, UsageError, "a locator takes pictures whose sides are multiples of 8, not ",
+           image_size);
+  PictureGraph p;
+  Preprocess::Settings bytes{.h = image_size, .w = image_size, .mean = {0, 0, 0}, .std = {}, .images = resident};
+  std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);  // as they are: from 0 to 255
+  const Value x = add_pictures(p, batch, image_size, bytes);
+  p.heads = {locator(p.graph, x, {.width = info.width, .residuals = info.residuals})};
+  p.graph.output(p.heads[0]);
+  return p;
+}
+
+std::map<std::string, std::string> LocateTask::metadata() const {
+  return {{"kind", "locator"},
+          {"net", recipe_.net},
+          {"width", std::to_string(recipe_.width)},
+          {"residuals", recipe_.residuals ? "1" : "0"}};
+}
+
+PictureGraph LocateTask::graph(int batch, int image_size, Tensor resident) const {
+  return locator_graph(info(), batch, image_size, resident);
+}
+
+std::vector<Head> LocateTask::heads(int image_size) const {
+  const int side = image_size / kLocatorScale;
+  std::vector<Head> heads(1);
+  Head& h = heads[0];
+  h.target = {1, side, side, 1};
+  h.write = [](const Truth& t, float* to) { shares_of(t.mask, kLocatorScale, to); };
+  h.loss = make_pixel_loss(recipe_.loss, recipe_.loss_settings);
+  using Kind = Figure::Kind;
+  h.figures = {{"map", PixelTerms::total, Kind::loss},
+               {"pixel_accuracy", PixelTerms::correct, Kind::count},
+               {"pixel_iou", PixelTerms::iou, Kind::count, /*of_positives=*/true}};
+  return heads;
+}
+
+Augment LocateTask::augmentation(int stored) const {
+  const int side = training_size(stored);
+  if (side == stored) return {};
+  return [side](Example& e, Random& random) { cut_window(e, random, side); };
+}
+
+int LocateTask::training_size(int stored) const {
+  TT_CHECK(recipe_.window <= stored, UsageError, "window is ", recipe_.window, ", and the dataset's images are ",
+           stored, " pixels wide");
+  return recipe_.window > 0 ? recipe_.window : stored;
+}
+
+std::vector<std::string> LocateTask::validation_columns() const {
+  return {"pixel_f1", "pixel_iou", "pixel_auc", "pixel_ap", "precision", "recall", "f1", "auc", "mean_iou"};
+}
+
+std::unique_ptr<Judge> LocateTask::judge(const Dataset& dataset) const {
+  return std::make_unique<LocateJudge>(dataset);
+}
+
+}  // namespace telltale

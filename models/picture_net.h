@@ -1,0 +1,50 @@
+#pragma once
+// Nets that read pictures: bytes in, heads out. What training, evaluation and inference share.
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/capture.h"
+#include "engine/layers/inputs.h"
+#include "engine/program.h"
+
+namespace telltale {
+
+/// Bytes to heads as a graph.
+struct PictureGraph {
+  Graph graph;
+  Value pixels;              ///< {N,S,S,3} u8, RGB; with resident images their index {1,1,1,N} i32
+  Value flip;                ///< {1,1,1,N} u8: 1 mirrors that image
+  std::vector<Value> heads;  ///< what the net says
+};
+/// Begins one with pixels, flip and the layer "preprocess", whose settings say to what size and how they are
+/// normalised; returns what the net reads. `image_size` S may differ from that size: the layer resizes.
+Value add_pictures(PictureGraph&, int batch, int image_size, const Preprocess::Settings&);
+
+/// The inference program of such a graph.
+class PictureNet {
+ public:
+  PictureNet(PictureGraph, Stream&, const Options&);
+  int batch() const { return batch_; }
+  Program& program() { return *program_; }
+  Value head(size_t k) const { return net_.heads[k]; }
+  size_t heads() const { return net_.heads.size(); }
+  /// pixels: `count` images back to back, S × S × 3 bytes each, RGB, 1 ≤ count ≤ batch (a short batch costs a whole
+  /// one). Enqueues.
+  void run(std::span<const uint8_t> pixels, int count);
+  /// What a head said of the whole batch at the last run, as f32. Waits.
+  std::vector<float> said(size_t head);
+
+ private:
+  PictureGraph net_;
+  int batch_ = 0;
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<Capture> forward_;
+  std::vector<uint8_t> staging_;
+};
+
+/// A floating-point tensor's values on the host, widened or rounded to f32. Waits for the stream.
+std::vector<float> download_f32(Stream&, Tensor);
+
+}  // namespace telltale

@@ -1,0 +1,87 @@
+#include "models/training/run.h"
+
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "models/device.h"
+
+namespace telltale {
+
+using nlohmann::ordered_json;
+
+Run::Run(const RunSettings& settings, Stream& stream, RunProgress& progress)
+    : run_settings_(settings), stream_(&stream), folder_(settings.out, settings.resume), progress_(progress) {}
+
+ordered_json Run::config() const {
+  ordered_json j;
+  j["task"] = task();
+  j["recipe"] = recipe_json();
+  j["seed"] = run_settings_.common.seed;
+  j["init"] = {{"path", run_settings_.init}, {"sha256", init_sha256_}};
+  j.update(describe());
+  j["command"] = run_settings_.common.command;
+  j["device"] = stream_->description();
+  j["machine"] = machine_description();
+  return j;
+}
+
+/// What must be the same when a run goes on: name → value.
+ordered_json Run::binding(const ordered_json& config) const {
+  ordered_json settings = config.at("recipe");
+  settings.erase("description");
+  if (config.at("recipe").at("schedule") == "constant") {  // a run may be made longer
+    for (const char* length : {"epochs", "steps"}) settings.erase(length);
+  }
+  settings["seed"] = config.at("seed");
+  settings["init"] = config.at("init").at("path");
+  bind(config, settings);
+  return settings;
+}
+
+void Run::start_or_continue(const std::string& header) {
+  if (!folder_.continues()) init_sha256_ = take_initial_weights();
+  const ordered_json in_force = folder_.begin(config(), [this](const ordered_json& config) { return binding(config); });
+  if (folder_.continues()) {
+    init_sha256_ = in_force.at("init").at("sha256").get<std::string>();
+    check_config(in_force);
+    if (in_force.at("device") != stream_->description()) {
+      spdlog::warn("this run began on {}: on another device it goes on, but not bit for bit",
+                   in_force.at("device").get<std::string>());
+    }
+    load_checkpoint(folder_.checkpoint(), parts(), [this](const nlohmann::json& j) { take_progress(j); });
+    spdlog::info("continuing after step {}", progress_.step);
+  } else {
+    progress_.results = header;
+  }
+  folder_.rewind(progress_.step, epochs_done(), progress_.results);
+}
+
+void Run::checkpoint() {
+  save_checkpoint(folder_.checkpoint(), parts(), progress_json(), checkpoint_metadata());
+  folder_.write_results(progress_.results);
+  saved_ = Clock::now();
+}
+
+void Run::checkpoint_if_due() {
+  if (seconds_since(saved_) < run_settings_.checkpoint_minutes * 60) return;
+  settle();
+  checkpoint();
+}
+
+void Run::stop_if_interrupted() {
+  if (!interrupted()) return;
+  settle();
+  checkpoint();
+  throw Error(cat("stopped after step ", progress_.step, "; all is saved. Continue with: ",
+                  run_settings_.common.command, run_settings_.resume ? "" : " --resume"));
+}
+
+ParameterCount count_parameters(const Params& params) {
+  ParameterCount n;
+  for (const Param& p : params.all()) {
+    if (p.spec.trainable) n.all += p.spec.shape.numel();
+    if (p.trainable) n.trained += p.spec.shape.numel();
+  }
+  return n;
+}
+
+}  // namespace telltale

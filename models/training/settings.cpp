@@ -1,0 +1,48 @@
+#include "models/training/settings.h"
+
+#include <CLI/CLI.hpp>
+
+namespace telltale {
+namespace {
+constexpr int kAutoBatch = -1;  // what --batch auto becomes: no batch that a user could mean
+}  // namespace
+
+void offer_auto_batch(CLI::App& app) {
+  app.get_option("--batch")->transform(
+      CLI::Transformer(std::map<std::string, std::string>{{"auto", std::to_string(kAutoBatch)}})
+          .description("or auto: what fits the memory"));
+}
+
+bool take_auto_batch(nlohmann::json& overrides) {
+  const bool chosen = overrides.value("batch", 1) == kAutoBatch;
+  if (chosen) overrides.erase("batch");
+  return chosen;
+}
+
+void add_run_flags(CLI::App& app, RunSettings& s) {
+  app.add_option("--out", s.out, "run folder: empty, or with --resume a run's")->required();
+  app.add_option("--init", s.init, "weights to start from (safetensors or .pth, PyTorch's names), or none")
+      ->capture_default_str();
+  app.add_flag("--resume", s.resume, "continue from the run folder's last checkpoint");
+  app.add_option("--checkpoint-minutes", s.checkpoint_minutes,
+                 "save that often besides after every epoch or report; 0: after every step")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--workers", s.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
+}
+
+void add_train_flags(CLI::App& app, TrainSettings& s) {
+  app.add_option("--data", s.data, "dataset folder")->required();
+  add_run_flags(app, s);
+  app.add_flag("--check", s.check,
+               "train nothing: run one step on this device and on another, and name the first node that differs");
+  app.add_option("--cache-mb", s.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
+  app.add_flag("!--no-chains", s.chains, "in f16 on a GPU: keep batch norms out of the convolutions around them");
+  app.add_option("--resident", s.resident,
+                 "keep the decoded training images on the device: auto (on a GPU, where they fit), on or off; the "
+                 "results are the same")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
+}
+
+}  // namespace telltale

@@ -1,0 +1,36 @@
+#pragma once
+// What one call of `train` was told besides its recipe.
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/args.h"
+
+namespace telltale {
+
+/// Of any run.
+struct RunSettings {
+  std::string out, init = "none";
+  bool resume = false;
+  double checkpoint_minutes = 10;
+  int workers = 0;  ///< decoding threads; 0: one per core
+  CommonOptions common;
+};
+/// Offers --out, --init, --resume, --checkpoint-minutes and --workers.
+void add_run_flags(CLI::App&, RunSettings&);
+
+/// Of a run over a dataset folder.
+struct TrainSettings : RunSettings {
+  std::string data;
+  bool check = false;
+  int cache_mb = 0;
+  std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs
+  bool chains = true;             ///< in f16 on a GPU: batch norms inside convolutions
+};
+/// Those and --data, --check, --cache-mb, --resident and --no-chains.
+void add_train_flags(CLI::App&, TrainSettings&);
+/// Lets --batch, which must be offered already, be "auto".
+void offer_auto_batch(CLI::App&);
+/// Whether it is among the command line's values; then takes it away.
+bool take_auto_batch(nlohmann::json& overrides);
+
+}  // namespace telltale

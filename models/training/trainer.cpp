@@ -1,0 +1,261 @@
+#include "models/training/trainer.h"
+
+#include <cmath>
+
+#include "base/log.h"
+
+namespace telltale {
+namespace {
+
+Tensor first_samples(Tensor t, int samples, int of) {
+  t.shape.n = t.shape.n / of * samples;
+  return t;
+}
+
+/// The shortest text with the same bits.
+std::string exact(double v) { return std::isfinite(v) ? nlohmann::json(v).dump() : cat(v); }
+
+double ratio(double part, int64_t whole) { return whole ? part / double(whole) : 0; }
+
+bool is_loss(const Figure& f) { return f.kind == Figure::Kind::loss; }
+
+}  // namespace
+
+void Trainer::run() {
+  if (progress_.epoch >= recipe_.epochs) {
+    spdlog::info("all {} epochs were done before", recipe_.epochs);
+    return;
+  }
+  const bool epoch_done = progress_.batch >= loader_->batches();
+  loader_->start(progress_.epoch + epoch_done, epoch_done ? 0 : progress_.batch, recipe_.epochs);
+  const int per_epoch = int(train_rows_.size());
+  bar_ = std::make_unique<Progress>("train", int64_t(per_epoch) * recipe_.epochs, "images",
+                                    int64_t(per_epoch) * progress_.epoch + progress_.samples);
+  saved_ = Clock::now();
+  while (progress_.epoch < recipe_.epochs) {
+    train_epoch();
+    finish_epoch();
+  }
+  clear_progress_line();
+  spdlog::info("best of {} epochs: {}; weights in {}", recipe_.epochs, progress_.best_epoch, folder_.best());
+}
+
+void Trainer::train_epoch() {
+  const LoaderStats before = loader_->stats();
+  const Clock::time_point start = Clock::now();
+  const int64_t samples_before = progress_.samples;
+  settled_ = start;
+  while (progress_.batch < loader_->batches()) {
+    stop_if_interrupted();
+    const Batch* batch = loader_->next();
+    TT_CHECK(batch && batch->epoch == progress_.epoch && batch->index == progress_.batch, Error,
+             "the loader is out of step with the run");
+    // A tail smaller than a micro-batch sits this epoch out; the next shuffle brings other images there.
+    const int used = used_of(batch->count);
+    if (used > 0) step(*batch, used);
+    if (resident_) resident_->keep(*batch, used, batch->count - used);
+    bar_->advance(batch->count);
+    ++progress_.batch;
+    checkpoint_if_due();
+  }
+  settle();
+  const double seconds = seconds_since(start);
+  if (progress_.samples == samples_before) return;  // only validation was left
+  const double waited = (loader_->stats().wait_seconds - before.wait_seconds) / seconds;
+  const double rate = double(progress_.samples - samples_before) / seconds;
+  folder_.log_timing(progress_.epoch + 1, seconds, rate, waited);
+  clear_progress_line();
+  spdlog::info("epoch {}/{}: {:.1f} images/s, {:.0f} % of the time waiting for data", progress_.epoch + 1,
+               recipe_.epochs, rate, 100 * waited);
+}
+
+void Trainer::step(const Batch& batch, int used) {
+  const int positives = int(std::count(batch.fake.begin(), batch.fake.begin() + used, 1));
+  StepState state{.step = progress_.step + 1,
+                  .lr = float(schedule_.at(progress_.step + 1)),
+                  .seed = uint32_t(settings_.common.seed),
+                  .samples = float(used),
+                  .positives = float(positives)};
+  std::vector<std::vector<Downloader>>& readback = readback_[size_t(state.step % 2)];
+  size_t pass = 0;
+  for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch, ++pass) {
+    program_->set_state(state);
+    send(batch, first);
+    (first > 0 ? later_pass_ : first_pass_).run([&] { program_->gradients(places_.heads, /*accumulate=*/first > 0); });
+    if (pass == readback.size()) {
+      readback.emplace_back();
+      for (const OwnedTensor& t : places_.terms) readback.back().emplace_back(*stream_, t.tensor.bytes());
+    }
+    for (size_t k = 0; k < heads_.size(); ++k) readback[pass][k].request(places_.terms[k]);
+  }
+  update_.run([&] { program_->update(optimizer_); });
+  say_how_steps_run();
+  settle();
+  enqueued_ = {state.step, progress_.epoch, used, positives, pass};
+  ++progress_.step;
+  progress_.samples += used;
+  progress_.positives += positives;
+}
+
+void Trainer::send(const Batch& batch, int first) {
+  const Tensor pixels = program_->tensor(net_.pixels);
+  if (resident_) {
+    resident_->keep(batch, first, micro_batch_);
+    pixels_upload_->send(pixels, batch.samples.data() + first);
+  } else {
+    const size_t image = size_t(batch.size) * size_t(batch.size) * 3;
+    pixels_upload_->send(pixels, batch.pixels.data() + size_t(first) * image);
+  }
+  flip_upload_->send(program_->tensor(net_.flip), batch.flip.data() + first);
+  for (size_t k = 0; k < heads_.size(); ++k) {
+    const size_t numbers = size_t(heads_[k].target.numel());
+    target_uploads_[k].send(places_.targets[k], batch.targets[k].data() + size_t(first) * numbers);
+  }
+}
+
+void Trainer::add(const std::vector<Head>& heads, size_t head, const float* terms, int64_t rows,
+                  std::vector<double>& sums) const {
+  size_t first = 0;
+  for (size_t k = 0; k < head; ++k) first += heads[k].figures.size();
+  const auto& figures = heads[head].figures;
+  const int columns = heads[head].loss->terms();
+  for (int64_t i = 0; i < rows; ++i, terms += columns)
+    for (size_t f = 0; f < figures.size(); ++f) sums[first + f] += double(terms[figures[f].term]);
+}
+
+void Trainer::settle() {
+  if (!enqueued_) return;
+  const Enqueued e = *enqueued_;
+  enqueued_.reset();
+  std::vector<double> sums(figures_.size());
+  for (size_t pass = 0; pass < e.passes; ++pass)
+    for (size_t k = 0; k < heads_.size(); ++k)
+      add(heads_, k, static_cast<const float*>(readback_[size_t(e.step % 2)][pass][k].take()),
+          places_.terms[k].tensor.shape.n, sums);
+  TT_CHECK(std::isfinite(loss_of(sums)), Error, "the loss is no longer finite at epoch ", e.epoch + 1, ", step ",
+           e.step, " (learning rate ", float(schedule_.at(e.step)),
+           "): start anew with a lower --lr; the last checkpoint stays");
+  for (size_t f = 0; f < sums.size(); ++f)
+    progress_.sums[f] += is_loss(figures_[f]) ? sums[f] * (figures_[f].of_positives ? e.positives : e.used) : sums[f];
+  log_step(e, sums, seconds_since(settled_));
+  settled_ = Clock::now();
+}
+
+void Trainer::say_how_steps_run() {
+  if (!stream_->is_cuda() || said_how_steps_run_) return;
+  if (!first_pass_.replays() && first_pass_.why_eager().empty()) return;  // not settled yet
+  said_how_steps_run_ = true;
+  if (first_pass_.replays()) return;
+  clear_progress_line();
+  spdlog::warn("steps run kernel by kernel, not as a graph: {}", first_pass_.why_eager());
+}
+
+double Trainer::loss_of(const std::vector<double>& figures) const {
+  double sum = 0;
+  for (size_t f = 0; f < figures_.size(); ++f)
+    if (is_loss(figures_[f])) sum += figures[f];
+  return sum;
+}
+
+std::vector<double> Trainer::means(const std::vector<double>& sums, int64_t samples, int64_t positives,
+                                   bool divided) const {
+  std::vector<double> m(sums);
+  for (size_t f = 0; f < m.size(); ++f)
+    if (!divided || !is_loss(figures_[f])) m[f] = ratio(m[f], figures_[f].of_positives ? positives : samples);
+  return m;
+}
+
+void Trainer::log_step(const Enqueued& step, const std::vector<double>& sums, double seconds) {
+  const double loss = loss_of(sums);
+  nlohmann::ordered_json line{
+      {"epoch", step.epoch + 1}, {"step", step.step}, {"lr", schedule_.at(step.step)}, {"loss", loss}};
+  const std::vector<double> figures = means(sums, step.used, step.positives, /*divided=*/true);
+  for (size_t f = 0; f < figures.size(); ++f) line[figures_[f].name] = figures[f];
+  line["seconds"] = seconds;
+  line["images_per_second"] = step.used / seconds;
+  folder_.log_step(line);
+  bar_->advance(0, cat("epoch ", step.epoch + 1, "/", recipe_.epochs, "  loss ", loss));
+}
+
+Trainer::Validation Trainer::validate() {
+  Program& net = validation_->program();
+  net.params().copy_from(*stream_, program_->params());
+  net.params_changed();
+  int64_t fakes = 0;
+  for (int row : validation_rows_) fakes += dataset_.labels()[size_t(row)].fake;
+  // Sums divided by the whole split's sizes are its means.
+  const StepState whole{.samples = float(validation_rows_.size()), .positives = float(fakes)};
+  const Buffer state(stream_->place(), sizeof(StepState));
+  upload(*stream_, state.view({1, 1, 1, int(sizeof(StepState))}, DType::u8), &whole);
+  LoaderOptions options = validation_batches(task_, settings_.workers, stored_size());
+  options.batch = validation_->batch();
+  Loader loader(dataset_, validation_rows_, options);
+  loader.start(/*epoch=*/0, /*first_batch=*/0, /*end_epoch=*/1);
+  const std::unique_ptr<Judge> judge = task_.judge(dataset_);
+  std::vector<double> sums(figures_.size());
+  while (const Batch* batch = loader.next()) {
+    stop_if_interrupted();
+    const size_t bytes = size_t(batch->count) * size_t(batch->size) * size_t(batch->size) * 3;
+    validation_->run(std::span(batch->pixels).first(bytes), batch->count);
+    std::vector<std::vector<float>> outputs;
+    for (size_t k = 0; k < validation_heads_.size(); ++k) {
+      const auto first = [&](Tensor t) { return first_samples(t, batch->count, options.batch); };
+      const Tensor target = first(validation_places_.targets[k]), terms = first(validation_places_.terms[k]);
+      upload(*stream_, target, batch->targets[k].data());
+      validation_heads_[k].loss->eval(*stream_, first(net.tensor(validation_->head(k))), target, terms,
+                                      first(gradients_[k]), static_cast<const StepState*>(state.data()));
+      add(validation_heads_, k, download_f32(*stream_, terms).data(), terms.shape.n, sums);
+      outputs.push_back(validation_->said(k));
+    }
+    judge->see(*batch, outputs);
+  }
+  Validation v{.losses = {}, .loss = loss_of(sums), .findings = judge->findings()};
+  for (size_t f = 0; f < sums.size(); ++f)
+    if (is_loss(figures_[f])) v.losses.push_back(sums[f]);
+  return v;
+}
+
+void Trainer::finish_epoch() {
+  const Validation v = validate();
+  const std::vector<double> trained = means(progress_.sums, progress_.samples, progress_.positives, /*divided=*/false);
+  ++progress_.epoch;
+  std::string row = cat(progress_.epoch, ",", exact(schedule_.at(progress_.step)), ",", exact(loss_of(trained)));
+  for (double value : trained) row += "," + exact(value);
+  row += "," + exact(v.loss);
+  for (const auto& values : {v.losses, v.findings.columns})
+    for (double value : values) row += "," + exact(value);
+  progress_.results += row + "\n";
+  tell(trained, v);
+  if (progress_.best_epoch == 0 || task_.cost(v.loss, v.findings) < progress_.best) save_best(v);
+  progress_.batch = 0;
+  progress_.samples = progress_.positives = 0;
+  progress_.sums.assign(figures_.size(), 0);
+  checkpoint();
+}
+
+void Trainer::tell(const std::vector<double>& trained, const Validation& v) {
+  std::string text = fmt::format("train loss {:.5g}", loss_of(trained)), parts;
+  for (size_t f = 0; f < figures_.size(); ++f)
+    if (!is_loss(figures_[f])) text += fmt::format(", {} {:.3f}", figures_[f].name, trained[f]);
+  size_t next = 0;
+  for (const Figure& f : figures_)
+    if (is_loss(f)) parts += fmt::format("{}{} {:.5g}", parts.empty() ? "" : ", ", f.name, v.losses[next++]);
+  clear_progress_line();
+  spdlog::info("epoch {}/{}: {}; validation loss {:.5g} ({}), {}", progress_.epoch, recipe_.epochs, text, v.loss, parts,
+               v.findings.text);
+}
+
+void Trainer::save_best(const Validation& v) {
+  progress_.best = task_.cost(v.loss, v.findings);
+  progress_.best_epoch = progress_.epoch;
+  Metadata metadata = task_.metadata();
+  metadata["format"] = "pt";  // what safetensors' loaders for PyTorch look for
+  metadata["epoch"] = cat(progress_.epoch);
+  metadata["validation_loss"] = exact(v.loss);
+  metadata["recipe"] = task_.recipe_json().dump();
+  metadata["init_sha256"] = init_sha256_;
+  metadata["dataset_labels_sha256"] = dataset_.labels_sha256();
+  write_safetensors(folder_.best(), params_dict(*stream_, program_->params()), metadata);
+}
+
+}  // namespace telltale

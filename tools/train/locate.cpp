@@ -1,0 +1,55 @@
+// train --task locate: a net that says of every pixel whether it was painted, from a dataset folder.
+#include <CLI/CLI.hpp>
+
+#include "base/log.h"
+#include "models/device.h"
+#include "models/locator/task.h"
+#include "models/training/trainer.h"
+#include "tools/train/tasks.h"
+
+namespace telltale {
+namespace {
+
+struct LocateSettings : TrainSettings {
+  LocateRecipe recipe;
+};
+
+int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::json overrides) {
+  const bool choose_batch = take_auto_batch(overrides);
+  const auto table = hyperparameters(settings.recipe);
+  if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
+  apply(table, overrides, "command line");
+  check_recipe(settings.recipe);
+  const Dataset dataset = Dataset::open(settings.data);
+  Stream stream = open_device(settings.common);
+  if (settings.check) return check_training(LocateTask(settings.recipe), settings, stream, dataset);
+  if (choose_batch) {
+    settings.recipe.batch = fitting_batch(LocateTask(settings.recipe), settings, stream, dataset);
+    spdlog::info("--batch auto: {} images a step", settings.recipe.batch);
+  }
+  Trainer(LocateTask(settings.recipe), settings, stream, dataset).run();
+  return 0;
+}
+
+}  // namespace
+
+int train_locator(int argc, char** argv) {
+  LocateSettings settings;
+  std::string recipe_file, task;
+  nlohmann::json overrides = nlohmann::json::object();
+  const auto setup = [&](CLI::App& app) {
+    app.option_defaults()->take_last();
+    app.add_option("--task", task, "locate (this), or detect, inpaint: see train --task detect --help");
+    app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
+    add_train_flags(app, settings);
+    add_flags(app, hyperparameters(settings.recipe), overrides);
+    offer_auto_batch(app);
+  };
+  return run_tool({"train", "Trains a net that says of every pixel whether it was painted, on a dataset folder."}, argc,
+                  argv, setup, [&](const CommonOptions& common) {
+                    settings.common = common;
+                    return train(settings, recipe_file, overrides);
+                  });
+}
+
+}  // namespace telltale
