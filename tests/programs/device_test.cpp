@@ -46,6 +46,31 @@ TEST_F(Devices, TrainCheckComparesNodeByNodeAndWritesNothing) {
   EXPECT_FALSE(fs::exists(dir() + "/out"));
 }
 
+/// How many tensors --check says it compared.
+int compared(const Outcome& o) {
+  EXPECT_EQ(o.code, 0) << o.out << o.err;
+  return std::atoi(o.out.c_str());
+}
+
+/// It checks the very program that training runs: its precision, what is frozen, its initial weights in any form.
+TEST_F(Devices, TrainCheckRunsWhatTrainingRuns) {
+  const int all = compared(train("--check --device cpu"));
+  EXPECT_LT(compared(train("--check --device cpu --freeze-backbone")), all / 2) << "frozen layers have no backward";
+  EXPECT_GT(all, 0);
+  compared(train("--check --device cpu --precision f16"));
+  const Outcome tf32 = train("--check --device cpu --precision tf32");
+  EXPECT_EQ(tf32.code, 2);
+  EXPECT_NE(tf32.err.find("needs a CUDA device"), std::string::npos) << tf32.err;
+  const std::string weights = dir() + "/init/best";
+  Outcome o = run("train --data " + data() + " --out " + dir() +
+                  "/init --net resnet18 --width 0.125 --size 32 --device cpu --epochs 1 --batch 16");
+  ASSERT_EQ(o.code, 0) << o.err;
+  o = run("convert " + weights + ".safetensors " + weights + ".pth");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(compared(train("--check --device cpu --init " + weights + ".pth")), all);
+  EXPECT_EQ(train("--check --device cpu --init " + dir() + "/nothing.pth").code, 1);
+}
+
 TEST_F(Devices, BatchAutoTakesWhatFitsAndInferCheckUsesTheNetItTrained) {
   Outcome o = train("--batch auto --epochs 1 --device cpu");
   ASSERT_EQ(o.code, 0) << o.err;
@@ -54,6 +79,12 @@ TEST_F(Devices, BatchAutoTakesWhatFitsAndInferCheckUsesTheNetItTrained) {
   o = run("infer --check --device cpu --weights " + dir() + "/out/best.safetensors " + data() + "/images");
   EXPECT_EQ(o.code, 0) << o.out << o.err;
   EXPECT_NE(o.out.find("tensors agree, node by node"), std::string::npos) << o.out;
+  o = run("infer --check --device cpu --precision bf16 --weights " + dir() + "/out/best.safetensors " + data() +
+          "/images");
+  EXPECT_EQ(o.code, 0) << o.out << o.err;
+  o = run("infer --check --device cpu --precision tf32 --weights " + dir() + "/out/best.safetensors " + data() +
+          "/images");
+  EXPECT_EQ(o.code, 2) << "tf32 is a GPU's";
 }
 
 }  // namespace
