@@ -85,7 +85,7 @@ Grey free_form(int width, int height, Random& random) {
 
 /// One shape of a drawn area within the bounds; `photo` may be null for laws that do not look at it.
 Grey draw_shape(MaskLaw law, int width, int height, const Image* photo, AreaBounds bounds, Random& random) {
-  const double low = std::max(bounds.low, kSmallest), high = std::max(low, std::min(bounds.high, kLargest));
+  const double low = std::clamp(bounds.low, kSmallest, kLargest), high = std::clamp(bounds.high, low, kLargest);
   const double area = low * std::pow(high / low, random.uniform());
   switch (law) {
     case MaskLaw::rectangle: return random_rectangle(width, height, area, random);

@@ -15,6 +15,8 @@
 namespace telltale {
 namespace {
 
+constexpr int kQuality = 80;
+
 struct Settings {
   std::string photos, out, mask = "mixed", blend = "hard";
   std::vector<std::string> names;
@@ -89,7 +91,7 @@ int main(int argc, char** argv) {
       },
       [&](const CommonOptions& common) {
         const Image image = sheet(s, common.seed);
-        s.out.ends_with(".png") ? write_png(s.out, image) : write_jpeg(s.out, image, 88);
+        s.out.ends_with(".png") ? write_png(s.out, image) : write_jpeg(s.out, image, kQuality);
         return 0;
       });
 }

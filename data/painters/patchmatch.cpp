@@ -17,6 +17,8 @@ constexpr float kTrustPerPixel = 1.3f;  // a proposal counts this much less for 
 
 constexpr float kStrictness = 3;  // how soon a proposal of an ill-matching patch counts for nothing
 
+constexpr float kLeastTrust = 1e-20f;  // above what a float can no longer divide by
+
 enum class Take {
   mean,  ///< a weighted mean of all proposals: smooth
   best   ///< the one of most weight: copies texture whole
@@ -212,8 +214,8 @@ class Completion {
     const float scale = scale_of_costs();
     std::vector<float> trust(targets_.size());
     for (size_t k = 0; k < targets_.size(); ++k)
-      trust[k] = std::exp(-kStrictness * cost_[k] / scale) *
-                 std::pow(kTrustPerPixel, -std::min(depth_[size_t(targets_[k])], 60.f));
+      trust[k] = std::max(kLeastTrust, std::exp(-kStrictness * cost_[k] / scale) *
+                                           std::pow(kTrustPerPixel, -std::min(depth_[size_t(targets_[k])], 60.f)));
     Picture voted = picture_;
     for (int y = 0; y < height_; ++y)
       for (int x = 0; x < width_; ++x) {
@@ -232,7 +234,6 @@ class Completion {
               weights = weight;
             }
           }
-        if (weights <= 0) continue;  // all proposals underflowed: stay
         const float share = take == Take::mean ? 1 / weights : 1;
         for (int c = 0; c < 3; ++c) voted.at(x, y)[c] = sum[c] * share;
       }

@@ -180,7 +180,7 @@ TEST(Painters, ThoseThatInventNothingDoWhatTheyAreCalledAfter) {
     EXPECT_LT(after("denoise"), .9 * before) << seed;
     EXPECT_LT(after("deblock"), before) << seed;
     EXPECT_GT(after("sharpen"), 1.2 * before) << seed;
-    const Image quiet = draw_scene(kSize, 5);
+    const Image quiet = test_picture(kSize, kSize);
     EXPECT_GT(energy_of_detail(result(painter("noise"), to_picture(quiet), mask, seed), hole),
               energy_of_detail(quiet, hole))
         << seed;
