@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #include "kernels/device/buffer.h"
 #include "kernels/device/host_values.h"
@@ -59,6 +62,32 @@ double multiply_add_rate(const Stream& s) {
   return best;
 }
 
+#if defined(__AVX512BF16__)
+double bf16_dot_rate(const Stream& s) {
+  constexpr int kSums = 16, kRounds = 2000000;
+  double best = 0;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    float sink = 0;
+    const double start = now();
+#pragma omp parallel num_threads(s.threads()) reduction(+ : sink)
+    {
+      const auto pairs = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f003f00));  // .5 and .5
+      __m512 sum[kSums] = {};
+      for (int r = 0; r < kRounds; ++r) {
+#pragma GCC unroll 16
+        for (__m512& v : sum) v = _mm512_dpbf16_ps(v, pairs, pairs);
+      }
+      for (const __m512& v : sum) sink += v[0];
+    }
+    const double seconds = now() - start;
+    if (sink != 0) best = std::max(best, 64.0 * kSums * kRounds * s.threads() / seconds);
+  }
+  return best;
+}
+#else
+double bf16_dot_rate(const Stream&) { return 0; }
+#endif
+
 double matrix_rate(Stream& s, DType type, int n) {
   const Shape square{n, 1, 1, n};
   const OwnedTensor x(s.place(), square, type), w(s.place(), square, type), y(s.place(), square, type);
@@ -93,6 +122,11 @@ Ceilings measure_ceilings(Stream& s, DType type) {
   } else {
     c.flop = multiply_add_rate(s);
     c.flop_of = "multiply-add f32";
+    if (type == DType::bf16) c.bf16_dot = bf16_dot_rate(s);
+    if (c.bf16_dot > c.flop) {
+      c.flop = c.bf16_dot;
+      c.flop_of = "bf16 dot products";
+    }
   }
   return c;
 }

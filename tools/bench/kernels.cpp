@@ -19,8 +19,10 @@ int bench_kernels(const CommonOptions& common, const KernelBenchOptions& options
   Stream stream = open_device(common);
   const DType type = precision_of(options.precision, stream);
   const Ceilings most = measure_ceilings(stream, type);
-  std::printf("%s\ncopy %.1f GB/s (read + write), %s %.0f GFLOP/s, %s\n\n", machine_description().c_str(),
+  std::printf("%s\ncopy %.1f GB/s (read + write), %s %.0f GFLOP/s, %s\n", machine_description().c_str(),
               most.copy_bytes / 1e9, most.flop_of.c_str(), most.flop / 1e9, name_of(type));
+  if (most.bf16_dot > 0) std::printf("AVX512_BF16 dot products %.0f GFLOP/s\n", most.bf16_dot / 1e9);
+  std::printf("\n");
   std::printf("%-24s %-34s %10s %10s %10s %9s %7s %9s %7s\n", "op", "size", "median ms", "min ms", "max ms", "GB/s",
               "% copy", "GFLOP/s", "% peak");
   nlohmann::json rows = nlohmann::json::array();
@@ -51,6 +53,7 @@ int bench_kernels(const CommonOptions& common, const KernelBenchOptions& options
                               {"copy_bytes_per_s", most.copy_bytes},
                               {"flop_per_s", most.flop},
                               {"flop_per_s_of", most.flop_of},
+                              {"bf16_dot_flop_per_s", most.bf16_dot},
                               {"kernels", rows}});
   return 0;
 }
