@@ -14,12 +14,14 @@ void nchw_to_nhwc(Stream&, Tensor from, Tensor to);
 /// The way back.
 void nhwc_to_nchw(Stream&, Tensor from, Tensor to);
 
-/// For libraries that know only f32: f32 tensors as they are, others as copies in the stream's workspace, which this
-/// holds until it goes out of scope. Nothing that takes the workspace itself may run meanwhile.
-class F32Copies {
+/// For libraries that want one type: tensors of `type` as they are, others as copies in
+/// the stream's workspace, which this holds until it goes out of scope. Nothing that takes the workspace itself may run
+/// meanwhile.
+class TypedCopies {
  public:
   /// Takes room for copies of `tensors` (absent ones need none) and for `extra` bytes of the caller's own.
-  F32Copies(Stream& s, std::initializer_list<Tensor> tensors, size_t extra = 0) : stream_(s) {
+  TypedCopies(Stream& s, DType type, std::initializer_list<Tensor> tensors, size_t extra = 0)
+      : stream_(s), type_(type) {
     size_t total = rounded(extra);
     for (const Tensor& t : tensors) total += copied(t) ? bytes_of(t) : 0;
     extra_ = s.workspace(total).as<char>();
@@ -29,11 +31,11 @@ class F32Copies {
   /// t itself, or unwritten room of its shape; t must have been among `tensors`.
   Tensor room(const Tensor& t) {
     if (!copied(t)) return t;
-    const Tensor f{next_, t.shape, DType::f32};
+    const Tensor f{next_, t.shape, type_};
     next_ += bytes_of(t);
     return f;
   }
-  /// t itself, or its values in f32.
+  /// t itself, or its values in the type.
   Tensor values(const Tensor& t) {
     const Tensor f = room(t);
     if (copied(t)) cast(stream_, t, f);
@@ -41,10 +43,11 @@ class F32Copies {
   }
 
  private:
-  static bool copied(const Tensor& t) { return t && t.dtype != DType::f32; }
+  bool copied(const Tensor& t) const { return t && t.dtype != type_; }
   static size_t rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
-  static size_t bytes_of(const Tensor& t) { return rounded(size_t(t.shape.numel()) * sizeof(float)); }
+  size_t bytes_of(const Tensor& t) const { return rounded(size_t(t.shape.numel()) * size_of(type_)); }
   Stream& stream_;
+  DType type_;
   char *extra_, *next_;
 };
 

@@ -207,6 +207,10 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {{2, 12, 10, 24}, 48, 3, 3, {2, 0, 1, 1}, true},                  // TensorFlow's SAME at stride 2
       {{1, 9, 7, 5}, 6, 4, 4, {1, 1, 1, 1}, true, false, Act::elu},     // and at stride 1 under an even filter
       {{1, 8, 6, 3}, 4, 3, 3, {2, 1, 1, 2}, true},                      // more zeros after than before
+      {{1, 7, 70, 20}, 6, 3, 3, {1, 1, 1}, true, true, Act::relu},      // few channels, whose pixels lie side by side
+      {{2, 18, 21, 6}, 40, 3, 3, {2, 1, 1}, true},                      // the same backward, in steps of two
+      {{1, 12, 50, 33}, 20, 5, 5, {1, 4, 2}, false, true},              // more than a vector to more than a vector
+      {{3, 5, 19, 24}, 8, 3, 3, {3, 2, 1}, true, false, Act::relu},     // a stride as large as the filter
   };
   for (const Setting& z : tested) {
     to.push_back({"conv_forward", z.name(), kAllFloats, [z](CaseRun& run) { forward(run, z); }});
@@ -234,6 +238,16 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {{1, 256, 256, 4}, 96, 5, 5, {1, 2, 1}, true},                     // DeepFillv2
       {{1, 64, 64, 192}, 384, 3, 3, {1, 16, 16}, true},                  //
       {{1, 256, 256, 24}, 3, 3, 3, {1, 1, 1}, true, false, Act::tanh},   //
+      {{8, 256, 256, 3}, 16, 3, 3, {1, 1, 1}, true},                     // small nets at full resolution
+      {{8, 256, 256, 8}, 8, 3, 3, {1, 1, 1}, true},                      //
+      {{8, 256, 256, 16}, 16, 3, 3, {1, 1, 1}, true},                    //
+      {{8, 256, 256, 24}, 24, 3, 3, {1, 1, 1}, true},                    //
+      {{8, 256, 256, 32}, 32, 3, 3, {1, 1, 1}, true},                    //
+      {{8, 256, 256, 32}, 3, 3, 3, {1, 1, 1}, true},                     //
+      {{8, 256, 256, 4}, 32, 5, 5, {1, 2, 1}, true},                     // DeepFillv2 at width 16
+      {{8, 256, 256, 16}, 64, 3, 3, {2, 1, 1}, true},                    //
+      {{8, 128, 128, 32}, 64, 3, 3, {1, 1, 1}, true},                    //
+      {{8, 64, 64, 64}, 128, 3, 3, {1, 4, 4}, true},                     //
   };
   const std::vector<DType> types = {DType::f32, DType::bf16};
   // On a GPU at the batches the nets are timed with: 512 photographs for the detectors, 16 for DeepFillv2.

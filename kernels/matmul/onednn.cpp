@@ -43,7 +43,7 @@ void linear_forward(Stream& s, const LinearArgs& a) {
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_forward(s, a);
   const int64_t batch = a.y.shape.n, out = a.y.shape.c, in = a.w.shape.numel() / out;
   const bool turned = is_better_turned(batch);
-  F32Copies f32(s, {a.x, a.w, a.y}, turned ? size_t(batch * out) * sizeof(float) : 0);
+  TypedCopies f32(s, DType::f32, {a.x, a.w, a.y}, turned ? size_t(batch * out) * sizeof(float) : 0);
   const Tensor x = f32.values(a.x), w = f32.values(a.w), y = f32.room(a.y);
   if (turned) {
     float* product = reinterpret_cast<float*>(f32.extra());
@@ -62,7 +62,7 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
   const int64_t batch = a.dy.shape.n, out = a.dy.shape.c, in = a.w.shape.numel() / out;
   const auto beta = [](GradMode m) { return m == GradMode::accumulate ? 1.f : 0.f; };
   if (a.dx && a.dx_mode != GradMode::ignore) {
-    F32Copies f32(s, {a.dy, a.w, a.dx});
+    TypedCopies f32(s, DType::f32, {a.dy, a.w, a.dx});
     const Tensor dy = f32.values(a.dy), w = f32.values(a.w);
     const Tensor dx = a.dx_mode == GradMode::accumulate ? f32.values(a.dx) : f32.room(a.dx);
     multiply(s, 'N', 'N', batch, in, out, dy.as<float>(), out, w.as<float>(), in, dx.as<float>(), in, 1,
@@ -71,7 +71,7 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
   }
   if (a.dw_mode == GradMode::ignore) return;
   if (a.dw) {
-    F32Copies f32(s, {a.dy, a.x});
+    TypedCopies f32(s, DType::f32, {a.dy, a.x});
     const Tensor dy = f32.values(a.dy), x = f32.values(a.x);
     multiply(s, 'T', 'N', out, in, batch, dy.as<float>(), out, x.as<float>(), in, a.dw.as<float>(), in, 1,
              beta(a.dw_mode));

@@ -5,18 +5,18 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "kernels/conv/conv.h"
 
 namespace telltale {
 
-/// Everything a primitive is made for; equal problems share one plan. All of it is f32.
+/// Everything a primitive is made for; equal problems share one plan. Sums, biases and filters' gradients are f32.
 struct ConvProblem {
   enum class Kind : uint8_t { forward, input_grad, filter_grad };
   Kind kind;
   Shape x, w, y;  ///< of the convolution, also for its gradients; w is {K,R,S,C}
   int stride, dilation, pad_h, pad_w;
+  DType type = DType::f32;  ///< of activations and filters: f32, or bf16
   Act act = Act::none;
   bool bias = false;
   bool add = false;  ///< to what the result holds: before the activation, or to the gradient
@@ -40,7 +40,13 @@ struct ConvOperand {
 
   dnnl::reorder copy;
   dnnl::memory from, to;
-  std::vector<std::pair<size_t, size_t>> parts;  ///< byte offsets into source and target: one copy for each
+  /// A filter whose taps are turned round first, into the plan's scratch.
+  struct Turn {
+    int filters = 0, taps = 0;
+    size_t tap_bytes = 0, offset = 0;
+    size_t bytes() const { return size_t(filters) * size_t(taps) * tap_bytes; }
+    char* data = nullptr;
+  } turn;
   /// A filter that Winograd transforms ahead comes from this order only; empty for everything else.
   dnnl::memory::desc stopover;
 };
@@ -53,6 +59,8 @@ struct ConvPlan {
   dnnl::memory bias, scratchpad;
   size_t bytes = 0;              ///< of scratch a call needs, aligned to 64
   size_t scratchpad_offset = 0;  ///< of oneDNN's own part
+  DType type = DType::f32;       ///< as the problem says
+  bool naive = false;            ///< oneDNN has but a reference implementation, or (bf16) none
   dnnl::primitive primitive;
   std::unordered_map<int, dnnl::memory> arguments;
 
@@ -67,7 +75,8 @@ ConvPlan build_plan(const ConvProblem& problem, const dnnl::engine& engine);
 /// The plans of one stream.
 class ConvPlans {
  public:
-  /// Makes the plan on first use; throws DeviceError with oneDNN's words when it can't.
+  /// Makes the plan on first use; throws DeviceError with oneDNN's words when it can't (in bf16 the plan is then
+  /// naive).
   ConvPlan& find(const ConvProblem& problem, int threads);
   dnnl::stream& stream() { return stream_; }
 

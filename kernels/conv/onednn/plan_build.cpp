@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "kernels/conv/onednn/plan.h"
+#include "kernels/conv/onednn/primitives.h"
 
 namespace telltale {
 namespace {
@@ -13,9 +14,9 @@ using dnnl::memory;
 using dnnl::primitive_attr;
 using Layout = memory::format_tag;
 using Kind = ConvProblem::Kind;
-using Forward = dnnl::convolution_forward;
-using InputGrad = dnnl::convolution_backward_data;
-using FilterGrad = dnnl::convolution_backward_weights;
+using onednn::FilterGrad;
+using onednn::Forward;
+using onednn::InputGrad;
 using Algorithm = dnnl::algorithm;
 constexpr auto kDirect = Algorithm::convolution_direct, kWinograd = Algorithm::convolution_winograd;
 constexpr auto kF32 = memory::data_type::f32;
@@ -26,10 +27,10 @@ primitive_attr attributes_of(const ConvProblem& p) {
     if (p.add) post.append_sum(1);
     switch (p.act) {
       case Act::none: break;
-      case Act::relu: post.append_eltwise(1, Algorithm::eltwise_relu, 0, 0); break;
-      case Act::elu: post.append_eltwise(1, Algorithm::eltwise_elu, 1, 0); break;
-      case Act::sigmoid: post.append_eltwise(1, Algorithm::eltwise_logistic, 0, 0); break;
-      case Act::tanh: post.append_eltwise(1, Algorithm::eltwise_tanh, 0, 0); break;
+      case Act::relu: onednn::append(post, Algorithm::eltwise_relu, 0); break;
+      case Act::elu: onednn::append(post, Algorithm::eltwise_elu, 1); break;
+      case Act::sigmoid: onednn::append(post, Algorithm::eltwise_logistic, 0); break;
+      case Act::tanh: onednn::append(post, Algorithm::eltwise_tanh, 0); break;
     }
   }
   primitive_attr attributes;
@@ -45,34 +46,40 @@ int pad_after(int in, int taps, int out, int before, const ConvProblem& p) {
 
 /// A problem in oneDNN's terms; its dimensions go N, C, H, W and K, C, R, S whatever the memory's order.
 struct Terms {
+  memory::data_type type;
   memory::dims x, w, y, strides, dilates, pads, pads_after;
   memory::desc plain_x, plain_y, plain_w, bias;
 
   explicit Terms(const ConvProblem& p)
-      : x{p.x.n, p.x.c, p.x.h, p.x.w},
+      : type(p.type == DType::bf16 ? memory::data_type::bf16 : kF32),
+        x{p.x.n, p.x.c, p.x.h, p.x.w},
         w{p.y.c, p.x.c, p.w.h, p.w.w},
         y{p.y.n, p.y.c, p.y.h, p.y.w},
         strides{p.stride, p.stride},
         dilates{p.dilation - 1, p.dilation - 1},
         pads{p.pad_h, p.pad_w},
         pads_after{pad_after(p.x.h, p.w.h, p.y.h, p.pad_h, p), pad_after(p.x.w, p.w.w, p.y.w, p.pad_w, p)},
-        plain_x(x, kF32, Layout::nhwc),
-        plain_y(y, kF32, Layout::nhwc),
-        plain_w(w, kF32, Layout::ohwi),
+        plain_x(x, type, Layout::nhwc),
+        plain_y(y, type, Layout::nhwc),
+        plain_w(w, p.kind == Kind::filter_grad ? kF32 : type, Layout::ohwi),
         bias({p.y.c}, kF32, Layout::a) {
     const int64_t row = int64_t(p.w.w) * p.w.c;
-    if (p.turned) plain_w = memory::desc(w, kF32, memory::dims{1, p.w.h * row, row, p.w.c});
+    if (p.turned) plain_w = memory::desc(w, type, memory::dims{1, p.w.h * row, row, p.w.c});
   }
-  memory::desc any(const memory::dims& d) const { return {d, kF32, Layout::any}; }
+  memory::desc any(const memory::dims& d) const { return {d, type, Layout::any}; }
+  onednn::Description description(Algorithm algorithm, const memory::desc& x_as, const memory::desc& w_as,
+                                  const memory::desc& y_as) const {
+    return {algorithm, x_as, w_as, std::nullopt, y_as, strides, dilates, pads, pads_after};
+  }
 };
 
 Forward::primitive_desc forward_primitive(const Terms& t, const memory::desc& x, const memory::desc& w,
                                           const memory::desc& y, bool bias, const primitive_attr& attributes,
                                           const dnnl::engine& engine, Algorithm algorithm = kDirect,
                                           dnnl::prop_kind kind = dnnl::prop_kind::forward_training) {
-  const auto desc = bias ? Forward::desc(kind, algorithm, x, w, t.bias, y, t.strides, t.dilates, t.pads, t.pads_after)
-                         : Forward::desc(kind, algorithm, x, w, y, t.strides, t.dilates, t.pads, t.pads_after);
-  return {desc, attributes, engine};
+  onednn::Description d = t.description(algorithm, x, w, y);
+  if (bias) d.bias = t.bias;
+  return onednn::forward(d, kind, attributes, engine);
 }
 
 /// Lets an operand copy `from` to `to`, or add it.
@@ -92,7 +99,6 @@ ConvOperand input_operand(const memory::desc& plain, const memory::desc& inner, 
   if (plain == inner) return o;
   o.differs = true;
   o.inner = memory(inner, engine, nullptr);
-  o.parts = {{0, 0}};
   set_copy(o, plain, inner, engine, false);
   return o;
 }
@@ -114,7 +120,6 @@ ConvOperand result_operand(const memory::desc& plain, const memory::desc& inner,
   if (plain == inner && !add) return o;
   o.differs = true;
   o.inner = memory(inner, engine, nullptr);
-  o.parts = {{0, 0}};
   set_copy(o, inner, plain, engine, add);
   return o;
 }
@@ -157,29 +162,16 @@ ConvOperand activations_out(const Shape& s, int dilation, const memory::desc& pl
   return o;
 }
 
-/// A filter turned round: tap (r, s) of the primitive comes from tap (R−1−r, S−1−s), so each is copied alone.
-ConvOperand turned_filter(const memory::desc& plain, const memory::desc& inner, const dnnl::engine& engine) {
-  const auto dims = plain.dims();
-  const auto tap = [&](const memory::desc& d, int64_t r, int64_t s, size_t& offset) {
-    memory::desc part = d.submemory_desc({dims[0], dims[1], 1, 1}, {0, 0, r, s});
-    offset = size_t(part.data.offset0) * sizeof(float);
-    part.data.offset0 = 0;
-    return part;
-  };
-  ConvOperand o;
-  o.plain = memory(plain, engine, nullptr);
-  o.inner = memory(inner, engine, nullptr);
+/// A filter turned round: tap (r, s) of the primitive comes from tap (R−1−r, S−1−s).
+ConvOperand turned_filter(const ConvProblem& p, const memory::desc& plain, const memory::desc& inner,
+                          const dnnl::engine& engine) {
+  ConvOperand o = input_operand(plain, inner, engine);
   o.differs = true;
-  size_t origin = 0;
-  set_copy(o, tap(plain, 0, 0, origin), tap(inner, 0, 0, origin), engine, false);
-  for (int64_t r = 0; r < dims[2]; ++r) {
-    for (int64_t s = 0; s < dims[3]; ++s) {
-      size_t from = 0, to = 0;
-      tap(plain, dims[2] - 1 - r, dims[3] - 1 - s, from);
-      tap(inner, r, s, to);
-      o.parts.emplace_back(from, to);
-    }
-  }
+  o.inner = memory(inner, engine, nullptr);
+  if (plain == inner) set_copy(o, plain, inner, engine, false);
+  o.turn.filters = p.w.n;
+  o.turn.taps = p.w.h * p.w.w;
+  o.turn.tap_bytes = size_t(p.w.c) * size_of(p.type);
   return o;
 }
 
@@ -204,7 +196,7 @@ bool is_better_by_winograd(const ConvProblem& p) {
                     p.y.w == p.x.w && p.x.c % 16 == 0 && p.y.c % 16 == 0 && apart &&
                     (p.act == Act::none || p.act == Act::relu);
   const int64_t pixels = p.y.rows(), filters = int64_t(p.x.c) * p.y.c;
-  if (!fits || std::min(p.x.c, p.y.c) < 32 || filters < 2048) return false;
+  if (p.type != DType::f32 || !fits || std::min(p.x.c, p.y.c) < 32 || filters < 2048) return false;
   if (p.kind == Kind::filter_grad) return filters >= 4096 && pixels >= 512;
   return pixels >= 1024 || (is_transformed_ahead(p) && (filters <= 65536 || pixels <= 64));
 }
@@ -222,12 +214,13 @@ ConvPlan forward_plan(const ConvProblem& p, Algorithm algorithm, const dnnl::eng
   const auto pd = forward_primitive(t, x, w, y, p.bias, attributes, engine, algorithm, kind);
   ConvPlan plan;
   plan.first = activations_in(p.x, dilation, t.plain_x, pd.src_desc(), engine);
-  plan.second = p.turned      ? turned_filter(t.plain_w, w, engine)
+  plan.second = p.turned      ? turned_filter(p, t.plain_w, w, engine)
                 : transformed ? transformed_filter(t, w, engine)
                               : input_operand(t.plain_w, w, engine);
   plan.result = activations_out(p.y, dilation, t.plain_y, pd.dst_desc(), engine, false);
   if (p.add) plan.addend = activations_in(p.y, dilation, t.plain_y, pd.dst_desc(), engine);
   plan.primitive = Forward(pd);
+  plan.naive = is_naive(pd.impl_info_str());
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {
       {DNNL_ARG_SRC, plan.first.inner}, {DNNL_ARG_WEIGHTS, plan.second.inner}, {DNNL_ARG_DST, plan.result.inner}};
@@ -256,18 +249,22 @@ ConvPlan input_grad_plan(const ConvProblem& p, Algorithm algorithm, const dnnl::
   if (forward && !winograd) return forward_plan(*forward, algorithm, engine);
   const int dilation = winograd ? p.dilation : 1;
   const Terms t(winograd ? undilated(p) : p);
+  // What is added to is rounded once, after the addition.
+  const auto type = p.add ? kF32 : t.type;
+  const memory::desc plain_x(t.x, type, Layout::nhwc), any_x(t.x, type, Layout::any);
   const auto make = [&](const memory::desc& x, const memory::desc& y) {
-    const auto hint = forward_primitive(t, x, t.any(t.w), y, false, primitive_attr(), engine, algorithm);
-    return InputGrad::primitive_desc({algorithm, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads_after},
-                                     attributes_of(p), engine, hint);
+    const memory::desc hinted = x == plain_x ? t.plain_x : t.any(t.x);
+    const auto hint = forward_primitive(t, hinted, t.any(t.w), y, false, primitive_attr(), engine, algorithm);
+    return onednn::gradient<InputGrad>(t.description(algorithm, x, t.any(t.w), y), hint, attributes_of(p), engine);
   };
-  auto pd = winograd ? make(t.any(t.x), t.any(t.y)) : make(t.plain_x, t.plain_y);
-  if (is_naive(pd.impl_info_str())) pd = make(t.any(t.x), t.any(t.y));
+  auto pd = winograd ? make(any_x, t.any(t.y)) : make(plain_x, t.plain_y);
+  if (is_naive(pd.impl_info_str())) pd = make(any_x, t.any(t.y));
   ConvPlan plan;
   plan.first = activations_in(p.y, dilation, t.plain_y, pd.diff_dst_desc(), engine);
   plan.second = input_operand(t.plain_w, pd.weights_desc(), engine);
   plan.result = activations_out(p.x, dilation, t.plain_x, pd.diff_src_desc(), engine, p.add);
   plan.primitive = InputGrad(pd);
+  plan.naive = is_naive(pd.impl_info_str());
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {{DNNL_ARG_DIFF_DST, plan.first.inner},
                     {DNNL_ARG_WEIGHTS, plan.second.inner},
@@ -293,8 +290,8 @@ ConvPlan filter_grad_plan(const ConvProblem& p, Algorithm algorithm, const dnnl:
   const Terms t(winograd ? undilated(p) : p);
   const auto make = [&](const memory::desc& x, const memory::desc& y) {
     const auto hint = forward_primitive(t, x, t.any(t.w), y, false, primitive_attr(), engine, algorithm);
-    return FilterGrad::primitive_desc({algorithm, x, t.any(t.w), y, t.strides, t.dilates, t.pads, t.pads_after},
-                                      attributes_of(p), engine, hint);
+    const memory::desc w(t.w, kF32, Layout::any);
+    return onednn::gradient<FilterGrad>(t.description(algorithm, x, w, y), hint, attributes_of(p), engine);
   };
   auto pd = winograd ? make(t.any(t.x), t.any(t.y)) : make(t.plain_x, t.plain_y);
   const char* chosen = pd.impl_info_str();
@@ -305,6 +302,7 @@ ConvPlan filter_grad_plan(const ConvProblem& p, Algorithm algorithm, const dnnl:
   plan.second = activations_in(p.y, dilation, t.plain_y, pd.diff_dst_desc(), engine);
   plan.result = result_operand(t.plain_w, pd.diff_weights_desc(), engine, p.add);
   plan.primitive = FilterGrad(pd);
+  plan.naive = is_naive(pd.impl_info_str());
   plan.scratchpad = memory(pd.scratchpad_desc(), engine, nullptr);
   plan.arguments = {{DNNL_ARG_SRC, plan.first.inner},
                     {DNNL_ARG_DIFF_DST, plan.second.inner},
