@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "kernels/device/cuda_api.h"
+#include "kernels/device/fast_bf16.h"
 #include "kernels/parts/matrix_math.h"
 
 namespace telltale {
@@ -27,6 +28,11 @@ std::string machine_description() {
   std::string text = cat(model, " (", std::thread::hardware_concurrency(), " threads)");
   if (cuda_api::unavailable_reason().empty()) text += cat(", ", cuda_api::device_name(0));
   return text;
+}
+
+std::string resolved_precision(const std::string& name, const Stream& s) {
+  if (name != "auto") return name;
+  return name_of(!s.is_cuda() && has_fast_bf16() ? DType::bf16 : DType::f32);
 }
 
 DType precision_of(const std::string& name) {

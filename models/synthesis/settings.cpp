@@ -119,8 +119,9 @@ void add_options(CLI::App& app, SynthSettings& s) {
       ->capture_default_str();
   app.add_option("--format", s.format, "jpg or png")->check(CLI::IsMember({"jpg", "png"}))->capture_default_str();
   app.add_option("--split", s.split, "train,validation,test as counts or shares; default .7,.15,.15");
-  app.add_option("--precision", s.precision, "of the generator's activations; tf32 on CUDA only")
-      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
+  app.add_option("--precision", s.precision,
+                 "of the generator's activations; auto: bf16 where the processor is faster in it; tf32 on CUDA only")
+      ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
   auto* sheet = app.add_option("--sheet", s.sheet, "PNG or JPEG to show the first fakes in: original, masked, painted");
   app.add_option("--shard", s.shard,

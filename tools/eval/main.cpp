@@ -13,7 +13,7 @@ namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, weights, out, split = "test", precision = "f32";
+  std::string data, weights, out, split = "test", precision = "auto";
   double threshold = 0.5;
   int batch = 8, workers = 0;
 };
@@ -22,7 +22,8 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = dataset.rows(split_named(o.split));
   Stream stream = open_device(common);
-  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(o.precision, stream)});
+  const std::string precision = resolved_precision(o.precision, stream);
+  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(precision, stream)});
   std::error_code error;
   std::filesystem::create_directories(o.out, error);
   TT_CHECK(std::filesystem::is_directory(o.out), DataError, o.out, ": cannot make this folder: ", error.message());
@@ -36,7 +37,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   report.seconds = bar.seconds();
   report.evaluation = evaluate(report.samples, o.threshold);
   report.split = o.split;
-  report.precision = o.precision;
+  report.precision = precision;
   report.weights = o.weights;
   report.weights_sha256 = detector.weights_sha256();
   report.info = detector.info();
@@ -61,7 +62,10 @@ int main(int argc, char** argv) {
     app.add_option("--split", o.split, "train, validation or test")->capture_default_str();
     app.add_option("--threshold", o.threshold, "probability from which an image is called fake")->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
-    app.add_option("--precision", o.precision, "of activations")->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}));
+    app.add_option("--precision", o.precision,
+                   "of activations; auto: bf16 where the processor is faster in it, else f32")
+        ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}))
+        ->capture_default_str();
     app.add_option("--workers", o.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
   };
   return run_tool({"eval", "Measures a detector on a split of a dataset."}, argc, argv, setup,

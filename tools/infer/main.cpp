@@ -29,7 +29,7 @@ constexpr int kAnnotationQuality = 92;
 
 struct InferSettings {
   std::vector<std::string> paths;
-  std::string weights, json = "-", annotations, precision = "f32";
+  std::string weights, json = "-", annotations, precision = "auto";
   double threshold = 0.5;
   int batch = 8;
   bool check = false;
@@ -184,8 +184,9 @@ void add_options(CLI::App& app, InferSettings& s) {
       ->capture_default_str();
   app.add_flag("--check", s.check,
                "no verdicts: run the first images on this device and on another, and name the first node that differs");
-  app.add_option("--precision", s.precision, "of activations; tf32 on CUDA only")
-      ->check(CLI::IsMember({"f32", "tf32", "bf16", "f16"}))
+  app.add_option("--precision", s.precision,
+                 "of activations; auto: bf16 where the processor is faster in it, else f32; tf32 on CUDA only")
+      ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
   app.add_option("--batch", s.batch, "images at once")->check(CLI::Range(1, 4096))->capture_default_str();
 }
@@ -217,7 +218,8 @@ int infer(const InferSettings& s, const CommonOptions& common) {
   Stream stream = open_device(common);
   if (s.check) return check(s, paths, stream);
   const int batch = int(std::min(paths.size(), size_t(s.batch)));
-  Detector detector(s.weights, stream, {.batch = batch, .compute = precision_of(s.precision, stream)});
+  Detector detector(s.weights, stream,
+                    {.batch = batch, .compute = precision_of(resolved_precision(s.precision, stream), stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
   const int unreadable = Inference(s, detector, pool).run(paths);
   if (unreadable == 0) return 0;

@@ -58,6 +58,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
   check(s);
   const std::string generator = generator_name(s);
   Stream stream = open_device(common);
+  s.precision = resolved_precision(s.precision, stream);
   if (s.batch == 0) s.batch = stream.is_cuda() ? kGpuBatch : kCpuBatch;
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
 
