@@ -44,6 +44,8 @@ class Graph {
   /// Freezes (or thaws) every layer whose name is `prefix` or starts with `prefix` + "."; "" means all. Frozen layers
   /// take no gradient, and frozen batch norms use their running statistics. Returns how many layers matched.
   int freeze(const std::string& prefix, bool frozen = true);
+  /// Freezes every layer that `v` depends on. Returns how many those are.
+  int freeze_up_to(Value v);
   /// The same net with conv+bias+act, bn+add+relu, and (where constant) conv+bn+add+relu each as one layer. Parameter
   /// names stay. `chains`, where training: convolutions with the batch norms around them as one ConvChain.
   /// `stems`: preprocessing and the convolution behind it as one Stem.

@@ -27,6 +27,12 @@ ordered_json binding_settings(const ordered_json& config) {
   if (!settings.contains("family")) settings["family"] = "csqiangwen";
   if (!settings.contains("perceptual_weight")) settings["perceptual_weight"] = 0.0;
   if (!settings.contains("perceptual_net")) settings["perceptual_net"] = "";
+  if (!settings.contains("adversary_layers")) settings["adversary_layers"] = PatchGanSettings::kLayers;
+  if (!settings.contains("adversary_grain")) settings["adversary_grain"] = 0.0;
+  if (!settings.contains("max_crop")) settings["max_crop"] = 1.0;
+  if (!settings.contains("trained")) settings["trained"] = "both";
+  if (!settings.contains("texture_weight")) settings["texture_weight"] = 0.0;
+  settings.erase("keep_within_db");  // may change: no step depends on it
   if (config.at("recipe").at("schedule") == "constant") {
     settings.erase("steps");
     settings.erase("epochs");
@@ -89,6 +95,7 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
   const CropSettings crops{.size = recipe_.size,
                            .batch = recipe_.batch,
                            .min_crop = recipe_.min_crop,
+                           .max_crop = recipe_.max_crop,
                            .flip = recipe_.augment == "flip",
                            .law = mask_law(recipe_.mask_law),
                            .area = {recipe_.mask_area_min, recipe_.mask_area_max},

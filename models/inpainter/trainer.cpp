@@ -14,10 +14,6 @@
 namespace telltale {
 namespace {
 
-/// How far below the phase's highest PSNR a generator may be and still count as sound. With a discriminator the eye
-/// prefers texture to the blur that maximises PSNR, so the newest sound one is kept, not the highest.
-constexpr double kSlackDb = 1;
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -65,7 +61,8 @@ void InpaintTrainer::step() {
   const bool judged = adversarial();
   const InpaintLosses l = model_->step(batch, progress_.step + 1, progress_.adversary_step + 1, share, judged);
   const std::vector<double> losses = in_order(l);
-  for (double v : {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement, l.perceptual}) {
+  for (double v :
+       {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement, l.perceptual, l.texture}) {
     TT_CHECK(std::isfinite(v), Error, "a loss is no longer finite at step ", progress_.step + 1,
              ": start anew with a lower --lr (now ", recipe_.lr, ") or a smaller --adversarial-weight (now ",
              recipe_.adversarial_weight, "); the last checkpoint stays");
@@ -85,6 +82,7 @@ void InpaintTrainer::step() {
                     {"fake_hinge", l.fake_hinge},
                     {"judgement", l.judgement},
                     {"perceptual", l.perceptual},
+                    {"texture", l.texture},
                     {"seconds", seconds},
                     {"waited", waited}});
   std::string note = fmt::format("l1 {:.4f} coarse, {:.4f} refined", l.coarse_l1, l.refined_l1);
@@ -118,7 +116,7 @@ void InpaintTrainer::keep_if_best(const PaintQuality& q) {
   const bool judged = progress_.adversary_step > 0;
   if (judged != progress_.best_is_adversarial) progress_.best_psnr.reset();
   progress_.best_is_adversarial = judged;
-  const double slack = judged ? kSlackDb : 0;
+  const double slack = judged || recipe_.texture_weight > 0 ? recipe_.keep_within_db : 0;
   if (progress_.best_psnr && q.painted.psnr < *progress_.best_psnr - slack) return;
   progress_.best_psnr = std::max(progress_.best_psnr.value_or(q.painted.psnr), q.painted.psnr);
   progress_.kept_step = progress_.step;
