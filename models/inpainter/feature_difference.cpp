@@ -1,4 +1,4 @@
-#include "tools/common/feature_difference.h"
+#include "models/inpainter/feature_difference.h"
 
 #include <algorithm>
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "tools/common/feature_difference.h"
+#include "models/inpainter/feature_difference.h"
 
 namespace telltale {
 

@@ -1,4 +1,4 @@
-#include "tools/common/texture_loss.h"
+#include "models/inpainter/texture_loss.h"
 
 #include <cmath>
 

@@ -2,7 +2,7 @@
 // How far two images' textures lie apart, wherever in it each grain lies.
 #include <memory>
 
-#include "tools/common/feature_difference.h"
+#include "models/inpainter/feature_difference.h"
 
 namespace telltale {
 

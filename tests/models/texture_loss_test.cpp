@@ -1,5 +1,5 @@
 // The texture loss in double: what it is blind to, what it punishes, its gradient by central differences.
-#include "tools/common/texture_loss.h"
+#include "models/inpainter/texture_loss.h"
 
 #include <gtest/gtest.h>
 
