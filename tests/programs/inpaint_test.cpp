@@ -134,9 +134,10 @@ TEST_F(InpaintPipeline, APerceptualLossJoins) {
 TEST_F(InpaintPipeline, TextureIsTrainedWhileTheCoarseStageStays) {
   ASSERT_EQ(run(line("start", "--adversarial-weight 0")).code, 0);
   const std::string begin = in("start", "best.safetensors");
-  const std::string with = "--size 48 --max-crop 1 --min-crop 1 --trained refined --l1-weight 0 --texture-weight 5"
-                           " --adversary-layers 3 --adversary-grain 8 --warmup-l1-steps 0 --keep-within-db 100 --init " +
-                           begin;
+  const std::string with =
+      "--size 48 --max-crop 1 --min-crop 1 --trained refined --l1-weight 0 --texture-weight 5"
+      " --adversary-layers 3 --adversary-grain 8 --warmup-l1-steps 0 --keep-within-db 100 --init " +
+      begin;
   const Outcome o = run(line("grain", with));
   ASSERT_EQ(o.code, 0) << o.err;
   for (const std::string& step : lines(content(in("grain", "metrics.jsonl")))) {
