@@ -4,11 +4,14 @@
 Usage: compare_fills.py --photos PHOTOS --data DIR …                  folders that `synth --photos PHOTOS --format png` made
        compare_fills.py --photos PHOTOS [--weights FILE] [--sizes 128,256] [--laws paper,boxes,brush,mixed] [--count 400] [--seed 1]
                                                                       makes them first; half of COUNT are painted
-       [--synth build/bin/synth] [--threads N] [--json FILE]
+       [--synth build/bin/synth] [--threads N] [--json FILE] [--sheet FILE]
 
 Same photographs, same holes, same pixels: the originals come from synth itself, which makes every painted photograph again as a placebo; that they equal
 the painted ones outside the hole, bit for bit, is checked. Inside the hole, per image: PSNR (dB, peak 255), mean absolute error (levels), SSIM (11x11,
 sigma 1.5). `generator wins` is the share of images where the generator's PSNR is higher, `by` the mean of the paired differences with its 95 % interval.
+Two more measures are of texture, over images saved as JPEG 95 (fill_texture.py says how): `texture` is the median of the fill's mean squared Laplacian over
+its surroundings' (the photograph itself has about 1, a blur near 0), `patches` the mean sliced Wasserstein distance of high-pass patches to the photograph's.
+--sheet paints a sheet of the first images of the last folder: photograph, hole, Telea, the generator.
 Needs OpenCV for Python: `tools/setup --with-peers` (Debian's python3-opencv).
 """
 import argparse
@@ -23,6 +26,8 @@ import tempfile
 
 import cv2
 import numpy
+
+import fill_texture
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OPENCV = {f"{name} {radius}": (flag, radius) for name, flag in (("Telea", cv2.INPAINT_TELEA), ("Navier-Stokes", cv2.INPAINT_NS)) for radius in (3, 5)}
@@ -81,7 +86,9 @@ def ssim(a, b, hole):
 def quality(truth, painted, hole):
     d = truth[hole].astype(float) - painted[hole]
     square = max((d * d).mean(), 1e-3)  # at most 78 dB: one equal fill must not make the mean infinite
-    return {"psnr": 10 * math.log10(255 * 255 / square), "l1": numpy.abs(d).mean(), "ssim": ssim(truth, painted, hole)}
+    saved = fill_texture.as_saved(painted)
+    return {"psnr": 10 * math.log10(255 * 255 / square), "l1": numpy.abs(d).mean(), "ssim": ssim(truth, painted, hole),
+            "texture": fill_texture.ratio(saved, hole), "patches": fill_texture.distance(saved, fill_texture.as_saved(truth), hole)}
 
 
 def measure(a, data):
@@ -91,7 +98,7 @@ def measure(a, data):
     info["weights"] = info["inpainter"]["weights_sha256"]
     with open(os.path.join(data, "labels.csv")) as f:
         ids = [row["id"] for row in csv.DictReader(f) if row["fake_label"] == "1"]
-    results, area = {}, []
+    results, area, sheet = {}, [], {}
     with tempfile.TemporaryDirectory() as folder:
         originals = make_placebos(a, ids, info, folder)
         for i in ids:
@@ -100,9 +107,25 @@ def measure(a, data):
             if not numpy.array_equal(photo[~hole], painted[~hole]):
                 sys.exit(f"{data}: {i} differs from its photograph outside the hole: --photos {a.photos} is not what it was made of")
             area.append(hole.mean())
-            for name, image in [*fills(photo, hole), ("generator", painted)]:
+            for name, image in [*fills(photo, hole), ("generator", painted), ("photograph", photo)]:
+                if a.sheet and name in ("Telea 5", "generator"):
+                    sheet.setdefault(i, [photo, numpy.where(hole[..., None], 255, photo).astype(numpy.uint8)]).append(image)
                 results.setdefault(name, []).append(quality(photo, image, hole))
+    if a.sheet:
+        write_sheet(a.sheet, list(sheet.values()))
     return results, info, statistics.mean(area)
+
+
+def write_sheet(path, rows, most=24, across=2):
+    """Two rows of pictures side by side, so that 24 fit on a page."""
+    lines = [numpy.hstack([numpy.pad(p, ((0, 4), (0, 4), (0, 0)), constant_values=255) for p in row]) for row in rows[:most]]
+    lines = lines[: len(lines) // across * across]
+    if not lines or not cv2.imwrite(path, numpy.vstack([numpy.hstack(lines[k : k + across]) for k in range(0, len(lines), across)])):
+        sys.exit(f"{path}: cannot be written, or there are fewer than {across} fakes to show")
+
+
+def known(values):
+    return [v for v in values if v is not None] or [math.nan]
 
 
 def summary(results):
@@ -110,8 +133,11 @@ def summary(results):
     rows = {}
     for name, images in results.items():
         rows[name] = {f"{key}_mean": statistics.mean(q[key] for q in images) for key in ("psnr", "l1", "ssim")}
+        rows[name]["texture_median"] = statistics.median(known(q["texture"] for q in images))
+        rows[name]["texture_quartiles"] = list(numpy.quantile(known(q["texture"] for q in images), [0.25, 0.75]))
+        rows[name]["patches_mean"] = statistics.mean(known(q["patches"] for q in images))
         rows[name]["psnr_median"] = statistics.median(q["psnr"] for q in images)
-        if name != "generator":
+        if name not in ("generator", "photograph"):
             gain = [a - q["psnr"] for a, q in zip(ours, images)]
             rows[name]["generator_wins"] = sum(g > 0 for g in gain) / len(gain)
             rows[name]["generator_by"] = statistics.mean(gain)
@@ -120,10 +146,11 @@ def summary(results):
 
 
 def table(rows):
-    lines = ["| fill | PSNR mean | median | L1 | SSIM | generator wins | by |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = ["| fill | texture (quartiles) | patches | PSNR mean | median | L1 | SSIM | generator wins | by |", "|" + " --- |" * 9]
     for name, r in rows.items():
-        against = " – | –" if name == "generator" else f" {100 * r['generator_wins']:.0f} % | {r['generator_by']:+.2f} ± {r['generator_by_95']:.2f} dB"
-        lines.append(f"| {name} | {r['psnr_mean']:.2f} | {r['psnr_median']:.2f} | {r['l1_mean']:.2f} | {r['ssim_mean']:.3f} |{against} |")
+        against = " – | –" if name in ("generator", "photograph") else f" {100 * r['generator_wins']:.0f} % | {r['generator_by']:+.2f} ± {r['generator_by_95']:.2f} dB"
+        low, high = r["texture_quartiles"]
+        lines.append(f"| {name} | {r['texture_median']:.3f} ({low:.3f}, {high:.3f}) | {r['patches_mean']:.2f} | {r['psnr_mean']:.2f} | {r['psnr_median']:.2f} | {r['l1_mean']:.2f} | {r['ssim_mean']:.3f} |{against} |")
     return "\n".join(lines)
 
 
@@ -148,6 +175,7 @@ def main():
     parser.add_argument("--synth", default=os.path.join(ROOT, "build/bin/synth"))
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--json", default="")
+    parser.add_argument("--sheet", default="")
     a = parser.parse_args()
     report = []
     with tempfile.TemporaryDirectory() as folder:

@@ -36,6 +36,19 @@ int Graph::freeze(const std::string& prefix, bool frozen) {
   return matched;
 }
 
+int Graph::freeze_up_to(Value v) {
+  std::vector<bool> needed(size_t(values_), false);
+  needed[size_t(v.id)] = true;
+  int frozen = 0;
+  for (auto node = nodes_.rbegin(); node != nodes_.rend(); ++node) {  // a layer stands behind all that it takes
+    if (!needed[size_t(node->y.id)]) continue;
+    node->frozen = true;
+    ++frozen;
+    for (Value x : node->x) needed[size_t(x.id)] = true;
+  }
+  return frozen;
+}
+
 void Layer::backward(Stream&, const Io&) const {
   throw ShapeError(name + " (" + describe() + ") has no backward: it can't stand between the loss and what trains");
 }

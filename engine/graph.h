@@ -44,6 +44,8 @@ class Graph {
   /// Freezes (or thaws) every layer whose name is `prefix` or starts with `prefix` + "."; "" means all. Frozen layers
   /// take no gradient, and frozen batch norms use their running statistics. Returns how many layers matched.
   int freeze(const std::string& prefix, bool frozen = true);
+  /// Freezes every layer that `v` depends on. Returns how many those are.
+  int freeze_up_to(Value v);
   /// What fusion may do.
   struct Fused {
     bool training = false;  ///< false: everything is constant, so that batch norms fold into convolutions

@@ -86,9 +86,23 @@ const std::vector<GeneratorNet>& generator_nets();
 /// Throws UsageError listing the known families.
 const GeneratorNet& generator_net(const std::string& name);
 
-/// DeepFillv2's discriminator: six 5×5 convolutions of stride 2 under spectral norm, each followed by leaky ReLU 0.2,
-/// of width·{1,2,4,4,4,4} channels (64 as published): conv1 … conv6. x {N,H,W,4}: a completed image, and its mask; any
-/// sizes. Returns the scores of all patches, {N,⌈H/64⌉,⌈W/64⌉,4·width}.
-Value patch_gan(Graph&, Value x, int width = 64);
+/// What DeepFillv2's discriminator may be made into.
+struct PatchGanSettings {
+  static constexpr int kLayers = 6;
+  int width = 64;        ///< channels of the first convolution
+  int layers = kLayers;  ///< fewer leave out the last ones and judge smaller patches, as pix2pix (Isola et al. 2017)
+  /// Above 0 it is shown, beside the image, `grain` times the image's high frequencies (kPatchGanGrain): under spectral
+  /// norm scores cannot differ by more than what is seen does, and grain is a few hundredths of the range of shades.
+  double grain = 0;
+};
+/// DeepFillv2's discriminator: 5×5 convolutions of stride 2 under spectral norm, each followed by leaky ReLU 0.2, of
+/// width·{1,2,4,4,4,4} channels: conv1 … conv6. x {N,H,W,4}: a completed image, and its mask; any sizes. Returns the
+/// scores of all patches, {N,⌈H/2^layers⌉,⌈W/2^layers⌉,channels}, each over 2^(layers+2) − 3 pixels: 253 for six
+/// layers, 61 for four.
+Value patch_gan(Graph&, Value x, const PatchGanSettings& = {});
+/// The layer that filters high frequencies, frozen, and what its weight {3,5,5,4} must be set to: the image less itself
+/// blurred by binomial weights (1 4 6 4 1)/16, channel by channel, times `grain`.
+inline constexpr const char* kPatchGanGrain = "grain";
+std::vector<double> patch_gan_grain(double grain);
 
 }  // namespace telltale

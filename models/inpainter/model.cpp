@@ -57,6 +57,7 @@ void InpaintModel::build_generator(uint64_t seed) {
   mask_ = g.input({n, s, s, 1});
   const GeneratorNet& family = generator_net(recipe_.family);
   net_ = family.build(g, image_, mask_, recipe_.width);
+  if (recipe_.trained == "refined") g.freeze_up_to(net_.coarse);
   complete_ = g.add<Blend>("complete", {image_, net_.refined, mask_});
   judged_ = g.add<Concat>("judged", {complete_, mask_});
   for (Value v : {complete_, judged_}) g.output(v);
@@ -70,6 +71,11 @@ void InpaintModel::build_generator(uint64_t seed) {
     perceptual_ = std::make_unique<PerceptualLoss>(*stream_, recipe_.perceptual_net, Shape{n, s, s, 3}, family.black,
                                                    compute, recipe_.perceptual_weight);
   }
+  if (recipe_.texture_weight > 0) {
+    texture_ =
+        std::make_unique<TextureLoss>(*stream_, Shape{n, s, s, 3}, family.black, compute, recipe_.texture_weight);
+  }
+  if (recipe_.trained == "refined") unused_ = OwnedTensor(stream_->place(), {n, s, s, 3}, compute);
 }
 
 /// A gate halves what passes at first. Filters √2 larger keep its second moment through seventeen of them. Not in
@@ -89,18 +95,25 @@ void InpaintModel::scale_filters() {
 void InpaintModel::build_discriminator(uint64_t seed) {
   const int n = recipe_.batch, s = recipe_.size;
   const Options options{.compute = generator_->options().compute, .training = true, .seed = seed};
+  const PatchGanSettings adversary{
+      .width = recipe_.adversary_width, .layers = recipe_.adversary_layers, .grain = recipe_.adversary_grain};
   Graph trained;
   trained_input_ = trained.input({2 * n, s, s, 4});
-  trained_scores_ = patch_gan(trained, trained_input_, recipe_.adversary_width);
+  trained_scores_ = patch_gan(trained, trained_input_, adversary);
   discriminator_ = std::make_unique<Program>(trained, *stream_, options);
 
   Graph judge;
   judge_input_ = judge.input({n, s, s, 4});
-  judge_scores_ = patch_gan(judge, judge_input_, recipe_.adversary_width);
+  judge_scores_ = patch_gan(judge, judge_input_, adversary);
   judge.freeze("");
   Options constant = options;
   constant.input_gradients = true;
   judge_ = std::make_unique<Program>(judge, *stream_, constant);
+  if (adversary.grain > 0) {
+    for (Program* p : {discriminator_.get(), judge_.get()}) {
+      p->params().write(*stream_, *p->params().find(cat(kPatchGanGrain, ".weight")), patch_gan_grain(adversary.grain));
+    }
+  }
 
   const int64_t patches = judge_->tensor(judge_scores_).shape.numel();
   hinge_ = make_loss("hinge", {{"weight", 1.0 / double(patches)}});
@@ -141,7 +154,8 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   if (adversarial) train_discriminator(adversary_step, lr_share);
 
   const auto* state = state_.tensor.as<const StepState>();
-  loss(*l1_, g.tensor(net_.coarse), target_, g.gradient(net_.coarse), kCoarse, state);
+  const Tensor coarse_gradient = recipe_.trained == "refined" ? unused_.tensor : g.gradient(net_.coarse);
+  loss(*l1_, g.tensor(net_.coarse), target_, coarse_gradient, kCoarse, state);
   loss(*l1_, g.tensor(net_.refined), target_, g.gradient(net_.refined), kRefined, state);
   if (recipe_.hole_weight > 0) {
     loss(*hole_l1_, g.tensor(complete_), target_, g.gradient(complete_), kHole, state);
@@ -151,6 +165,7 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   if (perceptual_) {
     perceptual_->eval(g.tensor(complete_), g.tensor(image_), g.gradient(complete_), sum_of(kPerceptual), state);
   }
+  if (texture_) texture_->eval(g.tensor(complete_), g.tensor(image_), g.gradient(complete_), sum_of(kTexture), state);
   if (adversarial) {
     Program& judge = *judge_;
     copy(s, judge.tensor(judge_input_), g.tensor(judged_));
@@ -172,7 +187,8 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
           .real_hinge = sums[kReal],
           .fake_hinge = sums[kFake],
           .judgement = unweighted(kJudgement, recipe_.adversarial_weight),
-          .perceptual = unweighted(kPerceptual, recipe_.perceptual_weight)};
+          .perceptual = unweighted(kPerceptual, recipe_.perceptual_weight),
+          .texture = unweighted(kTexture, recipe_.texture_weight)};
 }
 
 void InpaintModel::train_discriminator(int64_t step, double lr_share) {
@@ -198,7 +214,7 @@ void InpaintModel::train_discriminator(int64_t step, double lr_share) {
 size_t InpaintModel::bytes() const {
   size_t sum = losses_.buffer.size() + target_.buffer.size();
   for (const auto* p : {&generator_, &discriminator_, &judge_}) sum += *p ? (*p)->total_bytes() : 0;
-  return sum + (perceptual_ ? perceptual_->bytes() : 0);
+  return sum + (perceptual_ ? perceptual_->bytes() : 0) + (texture_ ? texture_->bytes() : 0);
 }
 
 }  // namespace telltale

@@ -7,6 +7,7 @@
 #include "models/inpainter/perceptual_loss.h"
 #include "models/inpainter/photos.h"
 #include "models/inpainter/recipe.h"
+#include "models/inpainter/texture_loss.h"
 #include "nets/nets.h"
 
 namespace telltale {
@@ -18,6 +19,7 @@ struct InpaintLosses {
   double real_hinge = 0, fake_hinge = 0;  ///< of the discriminator; both 1 when it knows nothing, 0 when it is sure
   double judgement = 0;                   ///< −mean score of what was painted: what the generator minimises
   double perceptual = 0;                  ///< mean absolute difference of VGG11's activations
+  double texture = 0;                     ///< difference of local statistics, over all pixels
   double discriminator() const { return real_hinge + fake_hinge; }
 };
 
@@ -39,7 +41,7 @@ class InpaintModel {
   size_t bytes() const;
 
  private:
-  enum Sum { kCoarse, kRefined, kHole, kReal, kFake, kJudgement, kPerceptual, kSums };
+  enum Sum { kCoarse, kRefined, kHole, kReal, kFake, kJudgement, kPerceptual, kTexture, kSums };
   void build_generator(uint64_t seed);
   void scale_filters();
   void build_discriminator(uint64_t seed);
@@ -58,10 +60,12 @@ class InpaintModel {
   std::unique_ptr<Program> generator_, discriminator_;
   std::unique_ptr<Program> judge_;              ///< the discriminator frozen, with gradients of its input
   std::unique_ptr<PerceptualLoss> perceptual_;  ///< null when the recipe gives it no weight
+  std::unique_ptr<TextureLoss> texture_;        ///< likewise
   std::unique_ptr<Loss> l1_, hole_l1_, hinge_, critic_;
   OwnedTensor target_;  ///< the images in accumulator type
   OwnedTensor signs_;   ///< +1 for each patch of a real image, then −1 for each of a painted one
   OwnedTensor ones_;
+  OwnedTensor unused_;  ///< the gradient by the coarse image when nothing before it trains
   OwnedTensor losses_, sums_, state_;
 };
 

@@ -2,10 +2,8 @@
 // What two images differ by in the eyes of a net that recognises things.
 #include <memory>
 #include <string>
-#include <vector>
 
-#include "engine/loss.h"
-#include "engine/program.h"
+#include "models/inpainter/feature_difference.h"
 
 namespace telltale {
 
@@ -20,17 +18,13 @@ class PerceptualLoss {
 
   /// Assigns weight · difference to `sum` ({1,1,1,1}, accumulator type) and adds its gradient by `painted` to
   /// `gradient` (compute type, times the state's loss scale). Enqueues only.
-  void eval(Tensor painted, Tensor original, Tensor gradient, Tensor sum, const StepState*);
-  size_t bytes() const;
+  void eval(Tensor painted, Tensor original, Tensor gradient, Tensor sum, const StepState* state) {
+    difference_->eval(painted, original, gradient, sum, state);
+  }
+  size_t bytes() const { return difference_->bytes(); }
 
  private:
-  Stream* stream_;
-  Value input_;
-  std::vector<Value> features_;
-  std::unique_ptr<Program> net_;               ///< constant, with gradients of its input
-  std::vector<OwnedTensor> wanted_;            ///< the original's features, in accumulator type
-  std::vector<std::unique_ptr<Loss>> losses_;  ///< one a feature
-  OwnedTensor each_;
+  std::unique_ptr<FeatureDifference> difference_;
 };
 
 }  // namespace telltale

@@ -93,7 +93,8 @@ void CropSource::cut(int64_t sample, float* image, float* mask) {
   Random random(s_.seed, kCropStream + uint64_t(sample));
   const int shorter = std::min(photo.width, photo.height);
   const int least = std::min(shorter, std::max(s_.size, int(std::lround(s_.min_crop * shorter))));
-  const int side = int(random.integer(least, shorter));
+  const int most = std::clamp(int(std::lround(s_.max_crop * shorter)), least, shorter);
+  const int side = int(random.integer(least, most));
   const int x = int(random.integer(0, photo.width - side)), y = int(random.integer(0, photo.height - side));
   const bool mirrored = random.uniform() < 0.5;
   if (side != photo.width || side != photo.height) photo = crop(photo, {x, y, x + side, y + side});

@@ -22,7 +22,7 @@ PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, 
 
 struct CropSettings {
   int size = 256, batch = 16;
-  double min_crop = 0.5;  ///< see InpaintRecipe
+  double min_crop = 0.5, max_crop = 1;  ///< see InpaintRecipe
   bool flip = true;
   MaskLaw law = MaskLaw::mixed;
   AreaBounds area;

@@ -1,5 +1,6 @@
 #include "models/inpainter/recipe.h"
 
+#include "models/inpainter/texture_loss.h"
 #include "nets/nets.h"
 
 namespace telltale {
@@ -28,6 +29,20 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .value = &r.adversary_width,
        .low = 1,
        .high = 512},
+      {.name = "adversary_layers",
+       .help = "convolutions of the discriminator, 6 as published; fewer judge smaller patches",
+       .value = &r.adversary_layers,
+       .low = 1,
+       .high = PatchGanSettings::kLayers},
+      {.name = "adversary_grain",
+       .help = "shows the discriminator high frequencies besides, so many times enlarged; 0: the image alone",
+       .value = &r.adversary_grain,
+       .low = 0,
+       .high = 1000},
+      {.name = "trained",
+       .help = "stages of the generator that learn: both, or the refined alone, the coarse one staying as it began",
+       .value = &r.trained,
+       .choices = {"both", "refined"}},
       {.name = "size",
        .help = "trains on size x size pixels, a multiple of 8",
        .value = &r.size,
@@ -55,6 +70,11 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .value = &r.min_crop,
        .low = 0.01,
        .high = 1},
+      {.name = "max_crop",
+       .help = "longest side likewise; no crop is ever shorter than size where the photograph is not",
+       .value = &r.max_crop,
+       .low = 0.01,
+       .high = 1},
       {.name = "augment", .help = "of training crops", .value = &r.augment, .choices = {"flip", "none"}},
       {.name = "l1_weight",
        .help = "of the mean absolute errors of coarse and refined image",
@@ -77,6 +97,11 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .low = 0,
        .high = kMany},
       {.name = "perceptual_net", .help = "file with VGG11's weights, torchvision's", .value = &r.perceptual_net},
+      {.name = "texture_weight",
+       .help = "of the difference of local statistics of texture in the completed image; 0: none",
+       .value = &r.texture_weight,
+       .low = 0,
+       .high = kMany},
       {.name = "warmup_l1_steps",
        .help = "first steps without the discriminator",
        .value = &r.warmup_l1_steps,
@@ -87,6 +112,11 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .value = &r.ema_decay,
        .low = 0,
        .high = 0.99999},
+      {.name = "keep_within_db",
+       .help = "with discriminator or texture loss: decibels below the best PSNR at which a generator is still kept",
+       .value = &r.keep_within_db,
+       .low = 0,
+       .high = 100},
       {.name = "report_steps",
        .help = "validate and paint a sample sheet every so many steps",
        .value = &r.report_steps,
@@ -112,12 +142,16 @@ void check_recipe(const InpaintRecipe& r) {
   TT_CHECK(r.size % 8 == 0, UsageError, "size is ", r.size, ", expected a multiple of 8");
   TT_CHECK(r.mask_area_min <= r.mask_area_max, UsageError, "mask_area_min ", r.mask_area_min,
            " is larger than mask_area_max ", r.mask_area_max);
+  TT_CHECK(r.min_crop <= r.max_crop, UsageError, "min_crop ", r.min_crop, " is larger than max_crop ", r.max_crop);
   TT_CHECK(r.perceptual_weight == 0 || !r.perceptual_net.empty(), UsageError, "perceptual_weight ", r.perceptual_weight,
            " needs perceptual_net, a file with VGG11's weights");
   TT_CHECK(r.perceptual_weight == 0 || r.size >= 16, UsageError, "size is ", r.size,
            ", the perceptual loss takes at least 16");
-  TT_CHECK(r.l1_weight > 0 || r.perceptual_weight > 0 || r.hole_weight > 0 || r.adversarial_weight > 0, UsageError,
-           "every loss has weight 0: nothing would train");
+  TT_CHECK(r.texture_weight == 0 || r.size >= TextureLoss::kSmallest, UsageError, "size is ", r.size,
+           ", the texture loss takes at least ", TextureLoss::kSmallest);
+  TT_CHECK(r.l1_weight > 0 || r.perceptual_weight > 0 || r.texture_weight > 0 || r.hole_weight > 0 ||
+               r.adversarial_weight > 0,
+           UsageError, "every loss has weight 0: nothing would train");
 }
 
 nlohmann::ordered_json to_json(const InpaintRecipe& recipe) {

@@ -13,10 +13,6 @@
 namespace telltale {
 namespace {
 
-/// How far below the phase's highest PSNR a generator may be and still count as sound. With a discriminator the eye
-/// prefers texture to the blur that maximises PSNR, so the newest sound one is kept, not the highest.
-constexpr double kSlackDb = 1;
-
 std::vector<double> in_order(const InpaintLosses& l) {
   return {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement};
 }
@@ -59,7 +55,8 @@ void InpaintTrainer::step() {
   const bool judged = adversarial();
   const InpaintLosses l = model_->step(batch, progress_.step + 1, progress_.adversary_step + 1, share, judged);
   const std::vector<double> losses = in_order(l);
-  for (double v : {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement, l.perceptual}) {
+  for (double v :
+       {l.coarse_l1, l.refined_l1, l.hole_l1, l.real_hinge, l.fake_hinge, l.judgement, l.perceptual, l.texture}) {
     TT_CHECK(std::isfinite(v), Error, "a loss is no longer finite at step ", progress_.step + 1,
              ": start anew with a lower --lr (now ", recipe_.lr, ") or a smaller --adversarial-weight (now ",
              recipe_.adversarial_weight, "); the last checkpoint stays");
@@ -79,6 +76,7 @@ void InpaintTrainer::step() {
                     {"fake_hinge", l.fake_hinge},
                     {"judgement", l.judgement},
                     {"perceptual", l.perceptual},
+                    {"texture", l.texture},
                     {"seconds", seconds},
                     {"waited", waited}});
   std::string note = fmt::format("l1 {:.4f} coarse, {:.4f} refined", l.coarse_l1, l.refined_l1);
@@ -112,7 +110,7 @@ void InpaintTrainer::keep_if_best(const PaintQuality& q) {
   const bool judged = progress_.adversary_step > 0;
   const bool first = progress_.kept_step == 0 || judged != progress_.best_is_adversarial;
   progress_.best_is_adversarial = judged;
-  const double slack = judged ? kSlackDb : 0;
+  const double slack = judged || recipe_.texture_weight > 0 ? recipe_.keep_within_db : 0;
   if (!first && q.painted.psnr < progress_.best_psnr - slack) return;
   progress_.best_psnr = first ? q.painted.psnr : std::max(progress_.best_psnr, q.painted.psnr);
   progress_.kept_step = progress_.step;

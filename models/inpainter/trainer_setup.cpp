@@ -47,6 +47,7 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
   const CropSettings crops{.size = recipe_.size,
                            .batch = recipe_.batch,
                            .min_crop = recipe_.min_crop,
+                           .max_crop = recipe_.max_crop,
                            .flip = recipe_.augment == "flip",
                            .law = mask_law(recipe_.mask_law),
                            .area = {recipe_.mask_area_min, recipe_.mask_area_max},
@@ -85,6 +86,7 @@ void InpaintTrainer::bind(const ordered_json& config, ordered_json& settings) co
   const ordered_json then = {{"family", "csqiangwen"}, {"perceptual_weight", 0.0}, {"perceptual_net", ""}};
   for (const auto& [name, value] : then.items())
     if (!settings.contains(name)) settings[name] = value;
+  settings.erase("keep_within_db");  // may change: no step depends on it
   settings["photographs"] = config.at("photographs").at("sha256");
 }
 

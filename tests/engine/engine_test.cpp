@@ -274,6 +274,20 @@ TEST(Freezing, OnlyTheHeadTrains) {
   EXPECT_GT(norm, 0);
 }
 
+TEST(Freezing, UpToAValueHoldsWhatItDependsOnAndNothingElse) {
+  Graph g;
+  const Value x = g.input({2, 4, 4, 3});
+  const Conv::Settings conv{.channels = 3, .size = 3, .geometry = {.pad = 1}};
+  const Value first = g.add<Conv>("first", {x}, conv), beside = g.add<Conv>("beside", {x}, conv);
+  const Value second = g.add<Conv>("second", {first}, conv);
+  g.add<Add>("joined", {second, beside});
+  EXPECT_EQ(g.freeze_up_to(second), 2);
+  for (const Graph::Node& n : g.nodes()) {
+    EXPECT_EQ(n.frozen, n.layer->name == "first" || n.layer->name == "second") << n.layer->name;
+  }
+  EXPECT_EQ(g.freeze_up_to(x), 0) << "an input depends on no layer";
+}
+
 TEST(Statistics, TrainingCountsItsBatches) {
   const SmallNet net = residual_net();
   Stream s = Stream::cpu();

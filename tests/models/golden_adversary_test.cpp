@@ -37,7 +37,7 @@ void replay(Stream& s, DType type) {
   const Shape shape{int(dims[0]), int(dims[2]), int(dims[3]), int(dims[1])};
   Graph g;
   const Value x = g.input(shape);
-  const Value scores = patch_gan(g, x, std::stoi(file.metadata().at("width")));
+  const Value scores = patch_gan(g, x, {.width = std::stoi(file.metadata().at("width"))});
   Program p(g, s, {.compute = type, .training = true, .input_gradients = true});
   const StateDict params = under_prefix(file.state_dict(), "param.");
   for (const Param& q : p.params().all()) {

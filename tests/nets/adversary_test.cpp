@@ -24,15 +24,15 @@ struct Net {
   Graph graph;
   Value x, scores;
 };
-Net discriminator(int batch, int size, int width) {
+Net discriminator(int batch, int size, const PatchGanSettings& settings) {
   Net net;
   net.x = net.graph.input({batch, size, size, 4});
-  net.scores = patch_gan(net.graph, net.x, width);
+  net.scores = patch_gan(net.graph, net.x, settings);
   return net;
 }
 
 TEST(PatchGan, PublishedShapesAndParameters) {
-  const Net net = discriminator(2, 256, 64);
+  const Net net = discriminator(2, 256, {.width = 64});
   Stream s = Stream::cpu();
   const Program p(net.graph, s, {});
   EXPECT_EQ(p.tensor(net.scores).shape, (Shape{2, 4, 4, 256}));
@@ -112,10 +112,14 @@ double worst_gradient_error(const Objective& objective, Tensor x, const Numbers&
   return worst;
 }
 
-TEST(PatchGan, GradientsInDouble) {
-  Net net = discriminator(2, 16, 2);
+/// Of its input and of whatever trains, by central differences.
+void expect_own_gradients(const PatchGanSettings& settings) {
+  Net net = discriminator(2, 16, settings);
   Stream s = Stream::cpu();
   Program p(net.graph, s, {.compute = DType::f64, .training = true, .input_gradients = true, .seed = 3});
+  if (settings.grain > 0) {
+    p.params().write(s, *p.params().find(cat(kPatchGanGrain, ".weight")), patch_gan_grain(settings.grain));
+  }
   set_values(s, p.tensor(net.x), random_numbers(p.tensor(net.x), 1));
   const Objective objective{p, net, random_numbers(p.tensor(net.scores), 2)};
   converge(p);
@@ -127,8 +131,67 @@ TEST(PatchGan, GradientsInDouble) {
   }
 }
 
+TEST(PatchGan, GradientsInDouble) { expect_own_gradients({.width = 2}); }
+
+TEST(PatchGan, GradientsInDoubleOfFewerLayersThatSeeGrain) {
+  expect_own_gradients({.width = 2, .layers = 3, .grain = 4});
+}
+
+TEST(PatchGan, FewerLayersGiveMorePatches) {
+  Stream s = Stream::cpu();
+  for (const int layers : {1, 2, 3, 4, 5, 6}) {
+    const Net net = discriminator(1, 128, {.width = 2, .layers = layers});
+    const Program p(net.graph, s, {});
+    const int side = 128 >> layers;
+    EXPECT_EQ(p.tensor(net.scores).shape, (Shape{1, side, side, 2 * std::min(1 << (layers - 1), 4)}));
+  }
+  for (const int layers : {0, 7}) EXPECT_THROW(discriminator(1, 128, {.width = 2, .layers = layers}), ShapeError);
+}
+
+/// What the layer "grain" makes of an image {1,16,16,4}.
+Numbers grain_of(const Numbers& image, double grain) {
+  Net net = discriminator(1, 16, {.width = 2, .layers = 1, .grain = grain});
+  Stream s = Stream::cpu();
+  Program p(net.graph, s, {.compute = DType::f64, .training = true});
+  p.params().write(s, *p.params().find(cat(kPatchGanGrain, ".weight")), patch_gan_grain(grain));
+  set_values(s, p.tensor(net.x), image);
+  Numbers seen;
+  p.observe([&](Program::Step step, const Layer& layer, const Io& io) {
+    if (layer.name == kPatchGanGrain && !step.backward) seen = values_of(s, io.y);
+  });
+  p.forward();
+  return seen;
+}
+
+TEST(PatchGan, GrainIsWhatABlurTakesAway) {
+  constexpr int kSide = 16;
+  Numbers image(size_t(kSide) * kSide * 4);
+  const auto at = [](int y, int x, int c, int channels) { return size_t((y * kSide + x) * channels + c); };
+  // Red rises evenly, green is a chequerboard, blue one bright point; the mask must not be seen.
+  for (int y = 0; y < kSide; ++y) {
+    for (int x = 0; x < kSide; ++x) {
+      image[at(y, x, 0, 4)] = 0.03 * y + 0.01 * x;
+      image[at(y, x, 1, 4)] = (x + y) % 2;
+      image[at(y, x, 2, 4)] = y == 8 && x == 8;
+      image[at(y, x, 3, 4)] = y > 7;
+    }
+  }
+  constexpr double kGrain = 5;
+  const Numbers seen = grain_of(image, kGrain);
+  ASSERT_EQ(seen.size(), size_t(kSide) * kSide * 3);
+  for (int y = 2; y < kSide - 2; ++y) {  // further out the padding's zeros are seen, too
+    for (int x = 2; x < kSide - 2; ++x) {
+      EXPECT_NEAR(seen[at(y, x, 0, 3)], 0, 1e-6);
+      EXPECT_NEAR(seen[at(y, x, 1, 3)], kGrain * ((x + y) % 2 ? 0.5 : -0.5), 1e-6);
+    }
+  }
+  EXPECT_NEAR(seen[at(8, 8, 2, 3)], kGrain * (1 - 36. / 256), 1e-6);
+  EXPECT_NEAR(seen[at(8, 10, 2, 3)], -kGrain * 6. / 256, 1e-6);
+  EXPECT_EQ(seen[at(8, 11, 2, 3)], 0);
+}
+
 TEST(PatchGan, AFrozenOneGivesGradientsOfItsInputAndStaysAsItIs) {
-  Net trained = discriminator(2, 16, 2), frozen = discriminator(2, 16, 2);
+  Net trained = discriminator(2, 16, {.width = 2}), frozen = discriminator(2, 16, {.width = 2});
   frozen.graph.freeze("");
   Stream s = Stream::cpu();
   Program a(trained.graph, s, {.compute = DType::f64, .training = true, .input_gradients = true, .seed = 3});
@@ -147,7 +210,7 @@ TEST(PatchGan, AFrozenOneGivesGradientsOfItsInputAndStaysAsItIs) {
 }
 
 TEST(PatchGan, NormalisedFiltersHaveNoLargerSingularValueThanOne) {
-  Net net = discriminator(1, 16, 2);
+  Net net = discriminator(1, 16, {.width = 2});
   Stream s = Stream::cpu();
   Program p(net.graph, s, {.training = true, .seed = 3});
   const Param& w = *p.params().find("conv2.weight_orig");
@@ -172,7 +235,7 @@ class PatchGanBodies : public OnDevice {};
 INSTANTIATE_TEST_SUITE_P(Devices, PatchGanBodies, device_bodies(), device_label);
 
 TEST_P(PatchGanBodies, AgreeWithTheCpu) {
-  const Net net = discriminator(2, 32, 3);
+  const Net net = discriminator(2, 32, {.width = 3});
   Stream cpu = Stream::cpu(), device = stream();
   Program a(net.graph, cpu, {.training = true, .seed = 1}), b(net.graph, device, {.training = true, .seed = 1});
   for (Program* p : {&a, &b}) {

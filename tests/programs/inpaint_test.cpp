@@ -131,6 +131,38 @@ TEST_F(InpaintPipeline, APerceptualLossJoins) {
   EXPECT_FALSE(content(in("looks", "best.safetensors")) == content(in("plain", "best.safetensors")));
 }
 
+TEST_F(InpaintPipeline, TextureIsTrainedWhileTheCoarseStageStays) {
+  ASSERT_EQ(run(line("start", "--adversarial-weight 0")).code, 0);
+  const std::string begin = in("start", "best.safetensors");
+  const std::string with =
+      "--size 48 --max-crop 1 --min-crop 1 --trained refined --l1-weight 0 --texture-weight 5"
+      " --adversary-layers 3 --adversary-grain 8 --warmup-l1-steps 0 --keep-within-db 100 --init " +
+      begin;
+  const Outcome o = run(line("grain", with));
+  ASSERT_EQ(o.code, 0) << o.err;
+  for (const std::string& step : lines(content(in("grain", "metrics.jsonl")))) {
+    EXPECT_GT(nlohmann::json::parse(step).at("texture"), 0.0) << step;
+  }
+  const Safetensors before = Safetensors::open(begin), after = Safetensors::open(in("grain", "best.safetensors"));
+  EXPECT_EQ(after.metadata().at("step"), "8") << "kept although its PSNR need not be the highest";
+  const StateDict old = before.state_dict(), now = after.state_dict();
+  ASSERT_EQ(old.size(), now.size());
+  int same = 0, moved = 0;
+  for (size_t i = 0; i < old.size(); ++i) {
+    const std::string& name = old[i].info.name;
+    ASSERT_EQ(name, now[i].info.name);
+    const bool equal = old[i].read() == now[i].read();
+    EXPECT_EQ(equal, name.starts_with("coarse.")) << name;
+    ++(equal ? same : moved);
+  }
+  EXPECT_GT(same, 0);
+  EXPECT_GT(moved, 0);
+  // The discriminator's constant filter is in the checkpoint, and a run goes on with it to the same bytes.
+  ASSERT_EQ(run(line("parts", with + " --steps 4 --schedule constant")).code, 0);
+  ASSERT_EQ(run(line("parts", with + " --schedule constant --resume")).code, 0);
+  expect_same_run("grain", "parts");
+}
+
 TEST_F(InpaintPipeline, InterruptedAndKilledRunsEndByteIdentical) {
   ASSERT_EQ(run(line("whole")).code, 0);
   for (const int signal : {SIGINT, SIGKILL}) {
@@ -192,6 +224,10 @@ TEST_F(InpaintPipeline, MistakesEndInOneClearLine) {
       {line("x", "--mask-law blob"), 2, "brush"},
       {line("x", "--mask-area-min 0.9"), 2, "mask_area_max"},
       {line("x", "--batch 0"), 2, "batch"},
+      {line("x", "--texture-weight 1"), 2, "takes at least 48"},
+      {line("x", "--max-crop 0.2"), 2, "larger than max_crop"},
+      {line("x", "--adversary-layers 7"), 2, "adversary_layers"},
+      {line("x", "--trained coarse"), 2, "refined"},
       {line("x", "--l1-weight 0 --adversarial-weight 0"), 2, "nothing would train"},
       {line("x", "--init " + (dir_ / "text.safetensors")), 1, "text.safetensors"},
       {line("x", "--init " + in("earlier", "best.safetensors") + " --width 6"), 1, "width 6"},
