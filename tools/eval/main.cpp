@@ -13,7 +13,7 @@ namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, weights, out, split = "test", precision = "auto";
+  std::string data, weights, out, split = "test", precision = "f32";
   double threshold = 0.5;
   int batch = 8, workers = 0;
 };

@@ -29,7 +29,7 @@ constexpr int kAnnotationQuality = 92;
 
 struct InferSettings {
   std::vector<std::string> paths;
-  std::string weights, json = "-", annotations, precision = "auto";
+  std::string weights, json = "-", annotations, precision = "f32";
   double threshold = 0.5;
   int batch = 8;
   bool check = false;
