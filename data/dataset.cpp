@@ -8,6 +8,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "base/json_text.h"
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/sha256.h"
@@ -70,8 +71,7 @@ void write_dataset_info(const std::string& dir, const DatasetInfo& info) {
                   {"codec", {{"name", info.codec}, {"quality", info.quality}}},
                   {"counts", {{"images", info.images}, {"fakes", info.fakes}}},
                   {"skipped", info.skipped}};
-  // A file name need not be UTF-8.
-  write_atomically(dir + kInfoFile, text.dump(2, ' ', false, json::error_handler_t::replace) + "\n");
+  write_atomically(dir + kInfoFile, json_text(text, 2) + "\n");
 }
 
 DatasetInfo read_dataset_info(const std::string& dir) {

@@ -10,7 +10,7 @@
 #include "models/device_check.h"
 #include "nets/nets.h"
 #include "weights/names.h"
-#include "weights/safetensors.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -47,7 +47,7 @@ struct Half {
                  .seed = settings.common.seed}),
         target(s.place(), {batch.count, 1, 1, 5}, DType::f32) {
     if (settings.init != "none") {
-      load_params(s, program.params(), Safetensors::open(settings.init).state_dict(),
+      load_params(s, program.params(), WeightsFile::open(settings.init).state_dict(),
                   detector_net(settings.recipe.net).head);
       program.params_changed();
     }

@@ -3,8 +3,10 @@
 #include <cmath>
 
 #include "base/interrupt.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "losses/loss.h"
+#include "models/training/finite.h"
 #include "weights/names.h"
 
 namespace telltale {
@@ -125,6 +127,9 @@ void Trainer::step(const Batch& batch, int used) {
   ++progress_.step;
   progress_.samples += used;
   progress_.positives += positives;
+  if (stream_->is_cuda() || first_not_finite(*program_).empty()) return;  // there a checkpoint asks
+  settle();                                                               // which says so when the loss shows it, too
+  require_finite(*program_, cat("at step ", progress_.step));
 }
 
 void Trainer::settle() {
@@ -234,7 +239,7 @@ void Trainer::save_best(const Validation& v) {
   metadata["kind"] = "detector";
   metadata["epoch"] = cat(progress_.epoch);
   metadata["validation_loss"] = exact(v.loss());
-  metadata["recipe"] = to_json(recipe_).dump();
+  metadata["recipe"] = json_text(to_json(recipe_));
   metadata["init_sha256"] = init_sha256_;
   metadata["dataset_labels_sha256"] = dataset_->labels_sha256();
   write_safetensors(folder_.best(), params_dict(*stream_, program_->params()), metadata);

@@ -4,12 +4,14 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "models/device.h"
 #include "models/inpainter/trainer.h"
 #include "models/training/checkpoint.h"
 #include "weights/names.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -62,7 +64,9 @@ InpaintProgress from_json(const nlohmann::json& j) {
 }
 
 std::vector<Photo> photographs(const InpaintSettings& s) {
-  std::vector<Photo> photos = list_photos(s.photos);
+  Remarks remarks;
+  std::vector<Photo> photos = list_photos(s.photos, {s.out}, &remarks);
+  for (const std::string& line : remarks) spdlog::warn("{}", line);
   if (s.recipe.limit > 0 && size_t(s.recipe.limit) < photos.size()) photos.resize(size_t(s.recipe.limit));
   return photos;
 }
@@ -102,7 +106,7 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
 
 void InpaintTrainer::take_initial_weights() {
   if (settings_.init != "none") {
-    const Safetensors file = Safetensors::open(settings_.init);
+    const WeightsFile file = WeightsFile::open(settings_.init);
     init_sha256_ = sha256_file(settings_.init);
     try {
       load_params(*stream_, model_->generator().params(), file.state_dict());
@@ -159,7 +163,7 @@ Metadata InpaintTrainer::metadata(const char* kind) const {
           {"family", recipe_.family},
           {"width", cat(recipe_.width)},
           {"step", cat(progress_.step)},
-          {"recipe", to_json(recipe_).dump()},
+          {"recipe", json_text(to_json(recipe_))},
           {"seed", cat(settings_.common.seed)},
           {"photographs", photos_.digest},
           {"init_sha256", init_sha256_}};

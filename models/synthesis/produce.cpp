@@ -13,6 +13,8 @@
 #include "base/progress.h"
 #include "data/codec.h"
 #include "data/compose.h"
+#include "data/jpeg.h"
+#include "data/png.h"
 #include "models/synthesis/window.h"
 
 namespace telltale {
@@ -112,7 +114,13 @@ class Producer {
 
   std::optional<Image> photograph(const Row& r) {
     try {
-      return centre_square(read_image(r.photo), s_.size);
+      Remarks remarks;
+      const Image photo = read_image(r.photo, &remarks);
+      for (const std::string& remark : remarks) {
+        clear_progress_line();
+        spdlog::warn("{}", remark);
+      }
+      return centre_square(photo, s_.size);
     } catch (const DataError& e) {
       folder_.skip(r, e.what());
       return std::nullopt;
@@ -188,10 +196,10 @@ class Producer {
     try {
       std::vector<uint8_t> bytes = read_file(row.photo);
       const Image image = decode_image(bytes, row.photo);
-      const bool is_jpeg = bytes[0] == 0xff;
-      TT_CHECK(image.width == s_.size && image.height == s_.size && is_jpeg == (s_.format == "jpg"), DataError,
-               row.photo, ": is a ", image.width, "x", image.height, is_jpeg ? " JPEG" : " PNG",
-               "; --negatives raw keeps only photographs that already are ", s_.size, "x", s_.size, " ", s_.format);
+      const char* kind = is_jpeg(bytes) ? "jpg" : is_png(bytes) ? "png" : "picture of another kind";
+      TT_CHECK(image.width == s_.size && image.height == s_.size && s_.format == kind, DataError, row.photo, ": is a ",
+               image.width, "x", image.height, " ", kind, "; --negatives raw keeps only photographs that already are ",
+               s_.size, "x", s_.size, " ", s_.format);
       return bytes;
     } catch (const DataError& e) {
       folder_.skip(row, e.what());

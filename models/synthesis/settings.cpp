@@ -2,7 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <charconv>
+#include <filesystem>
 
+#include "base/outputs.h"
 #include "base/sha256.h"
 #include "nets/nets.h"
 
@@ -80,6 +82,15 @@ void check(const SynthSettings& s) {
   s.part();
   TT_CHECK(s.sheet.empty() || s.sheet.ends_with(".png") || s.sheet.ends_with(".jpg") || s.sheet.ends_with(".jpeg"),
            UsageError, "--sheet ", s.sheet, ": must end in .png, .jpg or .jpeg");
+  if (s.sheet.empty()) return;
+  std::vector<std::string> inputs;
+  for (const std::string& input : {s.boxes, s.random_weights() ? "" : s.weights})
+    if (!input.empty()) inputs.push_back(input);
+  check_output("--sheet", s.sheet, inputs);
+  // A sheet of before belongs to a dataset that was begun.
+  namespace fs = std::filesystem;
+  TT_CHECK(!fs::exists(s.sheet) || fs::exists(s.out + "/synth.json"), UsageError, "--sheet ", s.sheet,
+           ": is there already, and ", s.out, " is not begun: remove it or name another file");
 }
 
 nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sha256, bool cuda) {

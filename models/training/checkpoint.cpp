@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "models/training/finite.h"
 #include "weights/names.h"
 
 namespace telltale {
@@ -69,6 +70,7 @@ void append(StateDict& to, StateDict part) {
 
 StateDict training_state(const Program& program, const std::string& prefix) {
   Stream& s = program.stream();
+  require_finite(program, "when it was to be saved");
   StateDict dict = params_dict(s, program.params(), ParamPart::value, prefix + kModel);
   append(dict, params_dict(s, program.params(), ParamPart::first_moment, prefix + kFirstMoment));
   append(dict, params_dict(s, program.params(), ParamPart::second_moment, prefix + kSecondMoment));

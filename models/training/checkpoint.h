@@ -28,6 +28,7 @@ struct RunProgress {
 
 /// Everything an optimiser step changes: parameters and statistics under prefix + "model.", Adam's moments under prefix
 /// + "adam.m." and "adam.v.", all by their torchvision names. The program must outlive it.
+/// Throws Error when a value is not finite: what is saved must be worth going on from.
 StateDict training_state(const Program& program, const std::string& prefix = "");
 /// Fills a training program of the same net from that, bit by bit. Throws DataError.
 void restore_training_state(const StateDict& dict, Program& program, const std::string& prefix = "");

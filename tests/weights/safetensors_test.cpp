@@ -264,12 +264,12 @@ TEST_F(SafetensorsTest, AtomicFileNeverShowsAHalf) {
 
 TEST(StateDictTest, FindsAndStripsPrefix) {
   const StateDict wrapped = {state_tensor("module.a", {1}, {1}), state_tensor("module.b", {1}, {2})};
-  const StateDict dict = without_module_prefix(wrapped);
+  const StateDict dict = without_wrapper_prefix(wrapped);
   EXPECT_EQ(require(dict, "b").read(), std::vector<double>{2});
   EXPECT_EQ(find(dict, "module.b"), nullptr);
   EXPECT_THROW(require(dict, "c"), DataError);
   // A net that has one layer called "module" among others keeps its name.
-  EXPECT_NE(find(without_module_prefix({wrapped[0], dict[1]}), "module.a"), nullptr);
+  EXPECT_NE(find(without_wrapper_prefix({wrapped[0], dict[1]}), "module.a"), nullptr);
 }
 
 }  // namespace
