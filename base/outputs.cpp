@@ -34,9 +34,9 @@ bool lies_in(const std::string& path, const std::string& folder) {
 void check_output(const std::string& option, const std::string& output, const std::vector<std::string>& inputs) {
   std::error_code error;
   const fs::path path(output);
-  TT_CHECK(!fs::is_directory(path, error), UsageError, option, " ", output, ": is a folder; name a file");
+  TT_CHECK(!fs::is_directory(path, error), DataError, option, " ", output, ": is a folder; name a file");
   const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  TT_CHECK(fs::is_directory(folder, error), UsageError, option, " ", output, ": there is no folder ", folder.string());
+  TT_CHECK(fs::is_directory(folder, error), DataError, option, " ", output, ": there is no folder ", folder.string());
   for (const std::string& input : inputs)
     TT_CHECK(!same_file(output, input), UsageError, option, " ", output, ": would overwrite ", input,
              ", which is read; name another file");

@@ -40,8 +40,13 @@ class Walk {
  public:
   explicit Walk(const std::vector<std::string>& passed_over) {
     std::error_code error;
-    for (const std::string& path : passed_over)
-      if (!path.empty()) passed_over_.insert(fs::weakly_canonical(path, error));
+    for (const std::string& path : passed_over) {
+      if (path.empty()) continue;
+      fs::path resolved = fs::weakly_canonical(path, error);
+      if (!resolved.has_filename()) resolved = resolved.parent_path();  // "folder/" is "folder"
+      names_.insert(resolved.filename());
+      passed_over_.insert(std::move(resolved));
+    }
   }
 
   void into(const fs::path& folder, bool is_root) {
@@ -72,7 +77,8 @@ class Walk {
     const fs::path& path = entry.path();
     std::error_code error;
     if (path.filename().string()[0] == '.') return;
-    if (!passed_over_.empty() && passed_over_.contains(fs::weakly_canonical(path, error))) return;
+    // By name first: most paths need not be resolved.
+    if (names_.contains(path.filename()) && passed_over_.contains(fs::weakly_canonical(path, error))) return;
     const fs::file_status status = entry.status(error);  // of what a link leads to
     if (status.type() == fs::file_type::directory) {
       if (entry.is_symlink(error))
@@ -93,7 +99,7 @@ class Walk {
     }
   }
 
-  std::set<fs::path> passed_over_;
+  std::set<fs::path> passed_over_, names_;
   std::vector<fs::path> paths_;
   std::vector<std::string> no_files_;
   std::map<std::string, int> unread_;

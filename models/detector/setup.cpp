@@ -54,6 +54,9 @@ Trainer::Trainer(const TrainSettings& settings, Stream& stream, const Dataset& d
       folder_(settings.out, settings.resume),
       info_{recipe_.net, 5, recipe_.width, recipe_.size, recipe_.box_unit} {
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
+  const auto images = int64_t(train_rows_.size()), fakes = count_fakes(dataset, train_rows_);
+  if (fakes == 0 || fakes == images)
+    spdlog::warn("all {} training images are {}: there is nothing to tell apart", images, fakes ? "fake" : "real");
   const int size = dataset.info().size;
   loss_ = make_detection_loss(recipe_.loss, detection_settings(recipe_, size));
   build_programs();

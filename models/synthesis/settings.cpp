@@ -30,7 +30,7 @@ std::optional<Shard> SynthSettings::part() const {
 }
 
 void add_options(CLI::App& app, SynthSettings& s) {
-  auto* photos = app.add_option("--photos", s.photos, "folder of JPEG and PNG photographs, subfolders included");
+  auto* photos = app.add_option("--photos", s.photos, "folder of photographs (JPEG, PNG, WebP …), subfolders included");
   app.add_option("--scenes", s.scenes, "draw this many procedural photographs into OUT/photos and take those")
       ->check(CLI::Range(1, 1'000'000))
       ->excludes(photos);
