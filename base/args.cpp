@@ -1,10 +1,18 @@
 #include "base/args.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <iostream>
 
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -43,12 +51,72 @@ int fail(const ToolInfo& tool, const std::string& text, int code) {
   return code;
 }
 
+/// Whoever takes the number of a closed standard stream would be written into: each gets a place where nothing can be.
+void hold_standard_streams() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) ::open("/dev/null", O_RDONLY);  // takes the lowest number: fd's
+}
+
+/// Whether all that was said arrived: a full disk shows when a stream is flushed at the latest.
+bool streams_are_well() {
+  std::cout.flush();
+  const bool out = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && !std::cout.fail();
+  const bool err = std::fflush(stderr) == 0 && std::ferror(stderr) == 0;
+  if (!out) std::fputs("standard output cannot be written\n", stderr);
+  return out && err;
+}
+
+/// Numbers as people write them: decimal, with leading zeros and all. CLI11 takes 010 for 8, -1 for the largest
+/// unsigned number, and nan.
+std::string decimal(const std::string& text, bool is_unsigned, bool is_real) {
+  const std::string digits = text.substr(text.find_first_not_of("+-") == 1 ? 1 : 0);
+  if (is_real) {
+    double value = 0;
+    const char* const end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
+    if (error == std::errc() && stop == end && std::isfinite(value)) return text;
+    throw CLI::ValidationError(text, "not a finite decimal number");
+  }
+  if (!digits.empty() && digits.find_first_not_of("0123456789") == digits.npos) {
+    if (is_unsigned && text[0] == '-') throw CLI::ValidationError(text, "not a number from 0 on");
+    const size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
+    return (text[0] == '-' ? "-" : "") + digits.substr(first);
+  }
+  const bool numeric = !digits.empty() && (std::isdigit(static_cast<unsigned char>(digits[0])) || digits[0] == '.');
+  if (numeric) throw CLI::ValidationError(text, "not a whole decimal number");
+  return text;  // a word, such as auto: the option knows
+}
+
+void take_decimals_only(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    const bool is_unsigned = type.starts_with("UINT"), is_real = type.starts_with("FLOAT");
+    if (!is_unsigned && !is_real && !type.starts_with("INT")) continue;
+    option->transform([=](const std::string& text) { return decimal(text, is_unsigned, is_real); });
+  }
+  for (CLI::App* part : app.get_subcommands([](CLI::App*) { return true; })) take_decimals_only(*part);
+}
+
+/// The words behind the program's name. CLI11 takes "[a,b]" for two words, but it is a path: "./[a,b]".
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    words.push_back(word.starts_with('[') && word.ends_with(']') ? "./" + word : word);
+  }
+  std::reverse(words.begin(), words.end());  // as CLI11 wants them
+  return words;
+}
+
+int with_streams_checked(int code) { return code == 0 && !streams_are_well() ? 1 : code; }
+
 }  // namespace
 
 int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
              const std::function<int(const CommonOptions&)>& run) {
   // Large blocks go back to the system when they are freed; glibc would soon keep those of up to 32 MiB.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  hold_standard_streams();
   CommonOptions common;
   CLI::App app(tool.description, tool.name);
   try {
@@ -62,13 +130,14 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
         ->group(group);
     app.add_option("--seed", common.seed, "seed of every random choice")->capture_default_str()->group(group);
     app.add_flag("--quiet", common.quiet, "no progress and no remarks")->group(group);
-    app.parse(argc, argv);
+    take_decimals_only(app);
+    app.parse(words_of(argc, argv));
     check_device_name(common.device);
     set_up_log(tool.name, common.quiet);
     watch_interrupts();
-    return run(common);
+    return with_streams_checked(run(common));
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == int(CLI::ExitCodes::Success)) return app.exit(e);  // --help
+    if (e.get_exit_code() == int(CLI::ExitCodes::Success)) return with_streams_checked(app.exit(e));  // --help
     return fail(tool, one_line(e.what()) + " (see " + tool.name + " --help)", 2);
   } catch (const UsageError& e) {
     return fail(tool, e.what(), 2);

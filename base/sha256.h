@@ -1,7 +1,7 @@
 #pragma once
-// SHA-256 (FIPS 180-4): names weights, datasets and source photographs.
-#include <array>
+// SHA-256 (FIPS 180-4) by OpenSSL: names weights, datasets and source photographs.
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -9,20 +9,21 @@ namespace telltale {
 
 class Sha256 {
  public:
+  Sha256();
+  ~Sha256();
+  Sha256(Sha256&&) noexcept;
+  Sha256& operator=(Sha256&&) noexcept;
   void update(std::span<const uint8_t> bytes);
   /// 64 hexadecimal digits; nothing may be added after it.
   std::string hex();
 
  private:
-  void block(const uint8_t* p);
-  std::array<uint32_t, 8> state_{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::array<uint8_t, 64> buffer_{};
-  uint64_t bytes_ = 0;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 std::string sha256(std::span<const uint8_t> bytes);
-/// Streams the file; DataError when it cannot be read.
+/// Streams the file; DataError when it cannot be read, or is no regular file.
 std::string sha256_file(const std::string& path);
 
 }  // namespace telltale

@@ -2,15 +2,18 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
-#include <memory>
+#include <string_view>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/regular_file.h"
 #include "data/jpeg.h"
 #include "data/png.h"
+#include "data/simple_formats.h"
+#include "data/webp.h"
 
 namespace telltale {
 
@@ -20,31 +23,50 @@ std::string_view text_of(const std::vector<uint8_t>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
+/// What people take for a photograph, by its first bytes; null for anything else.
+const char* known_stranger(std::span<const uint8_t> bytes) {
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const auto holds = [&](size_t at, std::string_view mark) {
+    return text.substr(std::min(at, text.size())).starts_with(mark);
+  };
+  using namespace std::string_view_literals;
+  if (holds(0, "II*\0"sv) || holds(0, "MM\0*"sv)) return "a TIFF or a camera's raw file";
+  if (holds(4, "ftypavif")) return "an AVIF";
+  if (holds(4, "ftyphei") || holds(4, "ftypmif1") || holds(4, "ftypmsf1") || holds(4, "ftyphev")) return "a HEIC";
+  if (holds(4, "ftyp")) return "a film";
+  if (holds(0, "\xff\x0a") || holds(4, "JXL ")) return "a JPEG XL";
+  if (holds(4, "jP  ")) return "a JPEG 2000";
+  if (holds(0, "8BPS")) return "a Photoshop document";
+  if (holds(0, "%PDF")) return "a PDF";
+  if (holds(0, "<")) return "a web page or a drawing in XML";
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<uint8_t> read_file(const std::string& path) {
-  struct Close {
-    void operator()(FILE* f) const { std::fclose(f); }
-  };
-  const std::unique_ptr<FILE, Close> file(std::fopen(path.c_str(), "rbe"));
-  TT_CHECK(file, DataError, path, ": cannot open: ", std::strerror(errno));
+  const Descriptor file = open_regular(path);
   struct stat info;
-  TT_CHECK(::fstat(fileno(file.get()), &info) == 0, DataError, path, ": cannot read: ", std::strerror(errno));
-  TT_CHECK(S_ISREG(info.st_mode), DataError, path, ": not a file");
+  TT_CHECK(::fstat(file.get(), &info) == 0, DataError, path, ": cannot read: ", std::strerror(errno));
   std::vector<uint8_t> bytes(static_cast<size_t>(info.st_size));
-  TT_CHECK(std::fread(bytes.data(), 1, bytes.size(), file.get()) == bytes.size(), DataError, path,
-           ": cannot read: ", std::ferror(file.get()) ? std::strerror(errno) : "it shrank meanwhile");
+  TT_CHECK(read_some(file, bytes, path) == bytes.size(), DataError, path, ": cannot read: it shrank meanwhile");
   return bytes;
 }
 
-Image decode_image(std::span<const uint8_t> bytes, const std::string& name) {
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
   TT_CHECK(!bytes.empty(), DataError, name, ": empty file (0 bytes); copy it again or remove it");
-  if (is_jpeg(bytes)) return decode_jpeg(bytes, name);
-  if (is_png(bytes)) return decode_png(bytes, name);
-  throw DataError(cat(name, ": neither a JPEG nor a PNG; convert it or remove it"));
+  if (is_jpeg(bytes)) return decode_jpeg(bytes, name, remarks);
+  if (is_png(bytes)) return decode_png(bytes, name, remarks);
+  if (is_webp(bytes)) return decode_webp(bytes, name, remarks);
+  if (simple_format(bytes, name)) return decode_simple(bytes, name, remarks);
+  if (const char* kind = known_stranger(bytes))
+    throw DataError(cat(name, ": ", kind, ", which is not read; convert it to JPEG or PNG, or remove it"));
+  throw DataError(cat(name,
+                      ": no picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, PNM, TGA); convert it or "
+                      "remove it"));
 }
 
-Image read_image(const std::string& path) { return decode_image(read_file(path), path); }
+Image read_image(const std::string& path, Remarks* remarks) { return decode_image(read_file(path), path, remarks); }
 
 Grey read_grey(const std::string& path) {
   const Image image = read_image(path);

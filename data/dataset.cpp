@@ -1,12 +1,16 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <unordered_set>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/json_text.h"
 #include "base/sha256.h"
 #include "data/codec.h"
 
@@ -34,11 +38,24 @@ T field(const json& from, const char* name, const std::string& path) {
   return value.get<T>();
 }
 
-std::unordered_set<std::string> names_in(const std::string& folder) {
-  std::unordered_set<std::string> names;
+/// File names by stem, of pictures: a stem's .jpg where it has several, else its .png, else the first by name.
+std::unordered_map<std::string, std::string> pictures_in(const std::string& folder) {
+  constexpr std::array<std::string_view, 8> kEndings{".jpg", ".png", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif"};
+  const auto rank = [&](const std::string& name) {
+    std::string ending = fs::path(name).extension().string();
+    const size_t exact = size_t(std::find(kEndings.begin(), kEndings.end(), ending) - kEndings.begin());
+    if (exact < kEndings.size()) return exact;
+    for (char& c : ending) c = char(std::tolower(static_cast<unsigned char>(c)));
+    return kEndings.size() + size_t(std::find(kEndings.begin(), kEndings.end(), ending) - kEndings.begin());
+  };
+  std::unordered_map<std::string, std::string> names;
   std::error_code error;
-  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    names.insert(it->path().filename().string());
+  for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (rank(name) >= 2 * kEndings.size()) continue;
+    std::string& best = names[it->path().stem().string()];
+    if (best.empty() || std::pair(rank(name), name) < std::pair(rank(best), best)) best = name;
+  }
   TT_CHECK(!error, DataError, folder, ": cannot list the folder: ", error.message());
   return names;
 }
@@ -55,7 +72,7 @@ void write_dataset_info(const std::string& dir, const DatasetInfo& info) {
             {"counts", {{"images", info.images}, {"fakes", info.fakes}}},
             {"skipped", info.skipped}};
   if (!info.treatment.empty()) text["treatment"] = info.treatment;
-  write_atomically(dir + kInfoFile, text.dump(2) + "\n");
+  write_atomically(dir + kInfoFile, json_text(text, 2) + "\n");
 }
 
 DatasetInfo read_dataset_info(const std::string& dir) {
@@ -106,13 +123,13 @@ Dataset Dataset::open(const std::string& dir) {
   dataset.labels_sha256_ = sha256_file(table);
 
   int64_t fakes = 0;
-  const auto names = names_in(dir + "/images");
+  const auto names = pictures_in(dir + "/images");
   for (const Label& label : dataset.labels_) {
     fakes += label.fake;
-    const char* ending = names.contains(label.id + ".jpg") ? ".jpg" : ".png";
-    TT_CHECK(names.contains(label.id + ending), DataError, dir, "/images/", label.id,
+    const auto found = names.find(label.id);
+    TT_CHECK(found != names.end(), DataError, dir, "/images/", label.id,
              ".jpg (or .png): missing, and labels.csv names it");
-    dataset.image_paths_.push_back(dir + "/images/" + label.id + ending);
+    dataset.image_paths_.push_back(dir + "/images/" + found->second);
   }
   TT_CHECK(int64_t(dataset.labels_.size()) == dataset.info_.images && fakes == dataset.info_.fakes, DataError, table,
            ": has ", dataset.labels_.size(), " rows, ", fakes, " of them fake; dataset.json says ",

@@ -1,5 +1,7 @@
 #include "data/exif.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstring>
 
 namespace telltale {
@@ -16,6 +18,7 @@ class TiffReader {
     ok_ = (little || big) && u16(2) == 42;
   }
   bool ok() const { return ok_; }
+  uint32_t u8(size_t at) { return read(at, 1); }
   uint32_t u16(size_t at) { return read(at, 2); }
   uint32_t u32(size_t at) { return read(at, 4); }
 
@@ -35,19 +38,45 @@ class TiffReader {
 
 }  // namespace
 
-int exif_orientation(std::span<const uint8_t> app1) {
-  if (app1.size() < 14 || std::memcmp(app1.data(), "Exif\0\0", 6) != 0) return 1;
-  TiffReader tiff(app1.subspan(6));
+int exif_orientation(std::span<const uint8_t> exif) {
+  constexpr std::string_view kHeader("Exif\0\0", 6);
+  if (exif.size() >= kHeader.size() && std::memcmp(exif.data(), kHeader.data(), kHeader.size()) == 0)
+    exif = exif.subspan(kHeader.size());
+  TiffReader tiff(exif);
   const size_t directory = tiff.u32(4);
   const uint32_t entries = tiff.u16(directory);
   for (uint32_t i = 0; i < entries && tiff.ok(); ++i) {
+    constexpr uint32_t kOrientation = 0x0112, kByte = 1, kShort = 3, kLong = 4;
     const size_t entry = directory + 2 + size_t(i) * 12;
-    constexpr uint32_t kOrientation = 0x0112, kShort = 3;
-    if (tiff.u16(entry) != kOrientation || tiff.u16(entry + 2) != kShort) continue;
-    const uint32_t value = tiff.u16(entry + 8);
-    return tiff.ok() && value >= 1 && value <= 8 ? int(value) : 1;
+    if (tiff.u16(entry) != kOrientation) continue;
+    const uint32_t type = tiff.u16(entry + 2);
+    if (type != kByte && type != kShort && type != kLong) continue;
+    const size_t at = entry + 8;
+    const uint32_t value = type == kLong ? tiff.u32(at) : type == kShort ? tiff.u16(at) : tiff.u8(at);
+    if (!tiff.ok()) return 0;
+    return value >= 1 && value <= 8 ? int(value) : 1;
   }
-  return 1;
+  return 0;
+}
+
+int xmp_orientation(std::string_view xmp) {
+  constexpr std::string_view kName = "tiff:Orientation";
+  const size_t at = xmp.find(kName);
+  if (at == xmp.npos) return 0;
+  std::string_view rest = xmp.substr(at + kName.size());
+  // tiff:Orientation="6" or <tiff:Orientation>6</tiff:Orientation>, spaces allowed.
+  size_t i = 0;
+  constexpr std::string_view kBetween = " \t\r\n=>\"'";
+  while (i < rest.size() && kBetween.find(rest[i]) != kBetween.npos) ++i;
+  const bool digit = i > 0 && i < rest.size() && rest[i] >= '1' && rest[i] <= '8';
+  const bool alone = digit && (i + 1 == rest.size() || !std::isalnum(static_cast<unsigned char>(rest[i + 1])));
+  return alone ? rest[i] - '0' : 0;
+}
+
+int orientation_of(std::span<const uint8_t> exif, std::string_view xmp) {
+  int orientation = exif_orientation(exif);
+  if (orientation == 0) orientation = xmp_orientation(xmp);
+  return std::max(orientation, 1);
 }
 
 Image upright(Image image, int orientation) {

@@ -1,6 +1,7 @@
 #pragma once
 // Pictures in host memory: 8-bit, row-major, no padding between rows.
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "data/boxes.h"
@@ -26,6 +27,9 @@ struct Grey {
   Grey(int w, int h) : width(w), height(h), pixels(size_t(w) * h) {}
   bool operator==(const Grey&) const = default;
 };
+
+/// What was odd about files that were read all the same: lines "name: …", without consequences for the pixels.
+using Remarks = std::vector<std::string>;
 
 enum class Filter { bilinear, lanczos };
 

@@ -1,9 +1,12 @@
 #include "data/jpeg.h"
 
+#include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 // libjpeg's headers need <cstdio> before them.
 #include <jerror.h>
 #include <jpeglib.h>
@@ -22,51 +25,100 @@ struct JpegErrors {
   jpeg_error_mgr base;
   std::jmp_buf escape;
   char message[JMSG_LENGTH_MAX];
-  bool truncated;
+  int code;           ///< of the error
+  bool ended;         ///< the bytes ended before the image's end marker
+  bool odd_sequence;  ///< a scan header with a progressive image's numbers in a sequential one
 };
 
 [[noreturn]] void jump_out(j_common_ptr jpeg) {
   auto* errors = reinterpret_cast<JpegErrors*>(jpeg->err);
   errors->base.format_message(jpeg, errors->message);
-  errors->truncated = errors->base.msg_code == JWRN_JPEG_EOF || errors->base.msg_code == JWRN_HIT_MARKER ||
-                      errors->base.msg_code == JERR_INPUT_EOF;
+  errors->code = errors->base.msg_code;
   std::longjmp(errors->escape, 1);
 }
 
-// Warnings mean invented pixels, so they are errors, but for rubbish between segments, which harms nothing.
+// A warning means invented pixels, so it is an error, but for what harms none: rubbish between segments, marks that
+// contradict each other, and bytes that end (JWRN_HIT_MARKER says when a pixel was missing them).
 void on_message(j_common_ptr jpeg, int level) {
   if (level >= 0) return;
-  const int code = jpeg->err->msg_code;
-  if (code != JWRN_EXTRANEOUS_DATA && code != JWRN_JFIF_MAJOR && code != JWRN_ADOBE_XFORM) jump_out(jpeg);
+  auto* errors = reinterpret_cast<JpegErrors*>(jpeg->err);
+  switch (errors->base.msg_code) {
+    case JWRN_EXTRANEOUS_DATA:
+    case JWRN_JFIF_MAJOR:
+    case JWRN_ADOBE_XFORM: return;
+    case JWRN_NOT_SEQUENTIAL: errors->odd_sequence = true; return;
+    case JWRN_JPEG_EOF: errors->ended = true; return;
+    default: jump_out(jpeg);
+  }
 }
 
 void set_up(JpegErrors& errors) {
   jpeg_std_error(&errors.base);
   errors.base.error_exit = jump_out;
   errors.base.emit_message = on_message;
-  errors.truncated = false;
+  errors.code = 0;
+  errors.ended = errors.odd_sequence = false;
   errors.message[0] = 0;
 }
 
-// A progressive file of a few kilobytes can ask for thousands of scans over a large image.
-void limit_scans(j_common_ptr jpeg) {
+/// Whether the error is that libjpeg does not read such files, not that this one is broken.
+bool is_unsupported(int code) {
+  for (const int known : {JERR_BAD_PRECISION, JERR_SOF_UNSUPPORTED, JERR_ARITH_NOTIMPL, JERR_CONVERSION_NOTIMPL,
+                          JERR_COMPONENT_COUNT, JERR_FRACT_SAMPLE_NOTIMPL, JERR_CCIR601_NOTIMPL, JERR_NOTIMPL,
+                          JERR_IMAGE_TOO_BIG, JERR_WIDTH_OVERFLOW, JERR_NOT_COMPILED})
+    if (code == known) return true;
+  return false;
+}
+
+/// The scans of a JPEG of several: which have been read, and whether the picture needs no more.
+struct Scans {
+  jpeg_progress_mgr progress{};
+  std::array<bool, MAX_COMPONENTS> seen{};  ///< components, by index, of which a scan was read to its end
+  bool complete = false;
+
+  void note(jpeg_decompress_struct& jpeg) {
+    // At the end of a scan, before the next marker is looked for.
+    if (jpeg.input_iMCU_row != jpeg.total_iMCU_rows) return;
+    for (int i = 0; i < jpeg.comps_in_scan; ++i) seen[size_t(jpeg.cur_comp_info[i]->component_index)] = true;
+    complete = true;
+    for (int c = 0; c < jpeg.num_components; ++c) {
+      complete &= seen[size_t(c)];
+      // Of a progressive image every bit of every coefficient.
+      if (jpeg.coef_bits)
+        complete &= std::all_of(jpeg.coef_bits[c], jpeg.coef_bits[c] + DCTSIZE2, [](int b) { return b == 0; });
+    }
+    if (!complete) return;
+    // Nothing that follows can change the picture: neither a missing end marker nor a maker's trailer is looked at.
+    static constexpr std::array<JOCTET, 2> kEnd{0xff, JPEG_EOI};
+    jpeg.src->next_input_byte = kEnd.data();
+    jpeg.src->bytes_in_buffer = kEnd.size();
+    jpeg.unread_marker = 0;
+  }
+};
+
+void on_progress(j_common_ptr common) {
+  if (!common->is_decompressor) return;
+  auto* jpeg = reinterpret_cast<j_decompress_ptr>(common);
+  // A progressive file of a few kilobytes can ask for thousands of scans over a large image.
   constexpr int kMaxScans = 500;
-  if (!jpeg->is_decompressor || reinterpret_cast<j_decompress_ptr>(jpeg)->input_scan_number <= kMaxScans) return;
-  auto* errors = reinterpret_cast<JpegErrors*>(jpeg->err);
-  std::snprintf(errors->message, sizeof errors->message, "more than %d scans", kMaxScans);
-  std::longjmp(errors->escape, 1);
+  if (jpeg->input_scan_number > kMaxScans) {
+    auto* errors = reinterpret_cast<JpegErrors*>(jpeg->err);
+    std::snprintf(errors->message, sizeof errors->message, "more than %d scans", kMaxScans);
+    std::longjmp(errors->escape, 1);
+  }
+  reinterpret_cast<Scans*>(jpeg->progress)->note(*jpeg);
 }
 
 struct Decompressor {
   JpegErrors errors;
-  jpeg_progress_mgr progress{};
+  Scans scans;
   jpeg_decompress_struct jpeg{};
   Decompressor() {
     set_up(errors);
     jpeg.err = &errors.base;
     jpeg_create_decompress(&jpeg);
-    progress.progress_monitor = limit_scans;
-    jpeg.progress = &progress;
+    scans.progress.progress_monitor = on_progress;
+    jpeg.progress = &scans.progress;
   }
   ~Decompressor() { jpeg_destroy_decompress(&jpeg); }
   Decompressor(const Decompressor&) = delete;
@@ -81,11 +133,16 @@ struct Decompressor {
   }
 };
 
-int orientation_of(const jpeg_decompress_struct& jpeg) {
-  for (jpeg_saved_marker_ptr m = jpeg.marker_list; m; m = m->next)
-    if (m->marker == JPEG_APP0 + 1 && m->data_length >= 4 && std::memcmp(m->data, "Exif", 4) == 0)
-      return exif_orientation({m->data, m->data_length});
-  return 1;
+int stored_orientation(const jpeg_decompress_struct& jpeg) {
+  constexpr std::string_view kExif("Exif\0\0", 6), kXmp("http://ns.adobe.com/xap/1.0/\0", 29);
+  std::span<const uint8_t> exif;
+  std::string_view xmp;
+  for (jpeg_saved_marker_ptr m = jpeg.marker_list; m; m = m->next) {
+    const std::string_view text(reinterpret_cast<const char*>(m->data), m->data_length);
+    if (exif.empty() && text.starts_with(kExif)) exif = {m->data, m->data_length};
+    if (xmp.empty() && text.starts_with(kXmp)) xmp = text.substr(kXmp.size());
+  }
+  return orientation_of(exif, xmp);
 }
 
 // Adobe's files hold the complement of the ink.
@@ -102,11 +159,16 @@ bool is_jpeg(std::span<const uint8_t> bytes) {
   return bytes.size() >= 3 && bytes[0] == 0xff && bytes[1] == 0xd8 && bytes[2] == 0xff;
 }
 
-Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name) {
+Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
   Decompressor d;
   jpeg_decompress_struct& jpeg = d.jpeg;
   const auto fail = [&] {
-    throw DataError(cat(name, ": ", d.errors.truncated ? "truncated" : "damaged", " JPEG (", d.errors.message,
+    const int code = d.errors.code;
+    if (is_unsupported(code))
+      throw DataError(cat(name, ": a JPEG of a kind that is not read (", d.errors.message,
+                          "); save it as an ordinary 8-bit JPEG or as a PNG"));
+    const bool truncated = d.errors.ended || code == JWRN_HIT_MARKER || code == JERR_INPUT_EOF;
+    throw DataError(cat(name, ": ", truncated ? "truncated" : "damaged", " JPEG (", d.errors.message,
                         "); copy the file again or remove it"));
   };
   if (!d.run([&] {
@@ -120,22 +182,29 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name) {
            kMaxPixels, " pixels; shrink the image first");
   const bool cmyk = jpeg.jpeg_color_space == JCS_CMYK || jpeg.jpeg_color_space == JCS_YCCK;
   jpeg.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
-  const int orientation = orientation_of(jpeg);
+  const int orientation = stored_orientation(jpeg);
+  const bool several_scans = jpeg_has_multiple_scans(&jpeg);
 
   Image image(int(jpeg.image_width), int(jpeg.image_height));
   std::vector<uint8_t> line(cmyk ? size_t(image.width) * 4 : 0);
   uint8_t* const ink = line.data();
   if (!d.run([&] {
         jpeg_start_decompress(&jpeg);
+        // Without its end a file of several scans would show what came before: coarse, or without colour.
+        if (several_scans && d.errors.ended && !d.scans.complete) ERREXIT(&jpeg, JERR_INPUT_EOF);
         while (jpeg.output_scanline < jpeg.output_height) {
           const int y = int(jpeg.output_scanline);
           JSAMPROW row = cmyk ? ink : image.at(0, y);
           jpeg_read_scanlines(&jpeg, &row, 1);
           if (cmyk) cmyk_row_to_rgb(ink, image.at(0, y), image.width, jpeg.saw_Adobe_marker);
         }
-        jpeg_finish_decompress(&jpeg);
+        // Not finished: what follows the last pixel is nobody's business.
       }))
     fail();
+  if (remarks && d.errors.odd_sequence)
+    remarks->push_back(
+        cat(name, ": its scan header is not to the letter of JPEG (as some phones write it); read all the same"));
+  if (remarks && d.errors.ended) remarks->push_back(cat(name, ": its end marker is missing; every pixel is there"));
   return upright(std::move(image), orientation);
 }
 

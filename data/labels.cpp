@@ -17,24 +17,76 @@ namespace {
 constexpr std::array<std::string_view, 8> kColumns{"id",    "fake_label", "x_min", "y_min",
                                                    "x_max", "y_max",      "split", "painter"};
 
-// The line's fields, and the line taken off `text`; a carriage return before the line's end is dropped.
-std::vector<std::string_view> take_line(std::string_view& text) {
-  const size_t end = std::min(text.find('\n'), text.size());
-  std::string_view line = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  if (line.ends_with('\r')) line.remove_suffix(1);
-  std::vector<std::string_view> fields;
-  for (size_t comma; (comma = line.find(',')) != line.npos; line.remove_prefix(comma + 1))
-    fields.push_back(line.substr(0, comma));
-  fields.push_back(line);
-  return fields;
+// One line's cells, and the line taken off `text`; a carriage return before the line's end is dropped. A cell in
+// quotes may hold commas, doubled quotes and line ends. False where a quote is not closed.
+bool take_line(std::string_view& text, std::vector<std::string>& cells) {
+  cells.assign(1, {});
+  bool quoted = false;
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (quoted && c == '"' && at + 1 < text.size() && text[at + 1] == '"') {
+      cells.back() += c;
+      ++at;
+    } else if (c == '"' && (quoted || cells.back().empty())) {
+      quoted = !quoted;
+    } else if (c == ',' && !quoted) {
+      cells.emplace_back();
+    } else if (c == '\n' && !quoted) {
+      break;
+    } else {
+      cells.back() += c;
+    }
+  }
+  text.remove_prefix(std::min(at + 1, text.size()));
+  if (cells.back().ends_with('\r')) cells.back().pop_back();
+  return !quoted;
+}
+
+bool is_blank(const std::vector<std::string>& cells) {
+  return std::all_of(cells.begin(), cells.end(), [](const std::string& c) { return c.empty(); });
+}
+
+void append_utf8(std::string& to, uint32_t c) {
+  if (c < 0x80) {
+    to += char(c);
+    return;
+  }
+  const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+  constexpr std::array<uint32_t, 4> kLead{0, 0xc0, 0xe0, 0xf0};
+  to += char(kLead[size_t(more)] | c >> (6 * more));
+  for (int i = more - 1; i >= 0; --i) to += char(0x80 | (c >> (6 * i) & 0x3f));
+}
+
+/// Text as UTF-8 without a byte order mark: spreadsheets write UTF-16, too, and mark it. A lone half of a pair becomes
+/// U+FFFD.
+std::string as_utf8(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  const bool little = text.starts_with("\xff\xfe"), big = text.starts_with("\xfe\xff");
+  if (!little && !big) return std::string(text);
+  const auto unit = [&](size_t at) {
+    const auto byte = [&](size_t i) { return uint32_t(static_cast<unsigned char>(text[i])); };
+    return little ? byte(at) | byte(at + 1) << 8 : byte(at) << 8 | byte(at + 1);
+  };
+  std::string out;
+  for (size_t at = 2; at + 1 < text.size(); at += 2) {
+    uint32_t c = unit(at);
+    if (c >= 0xd800 && c < 0xdc00 && at + 3 < text.size() && (unit(at + 2) & 0xfc00) == 0xdc00) {
+      c = 0x10000 + ((c & 0x3ff) << 10) + (unit(at + 2) & 0x3ff);
+      at += 2;
+    } else if (c >= 0xd800 && c < 0xe000) {
+      c = 0xfffd;
+    }
+    append_utf8(out, c);
+  }
+  return out;
 }
 
 // An id becomes a file name: it must not lead out of its folder.
 bool is_id(std::string_view id) {
   if (id.empty() || id.size() > 200 || id[0] == '.') return false;
   for (const char c : id)
-    if (c == '/' || c == '\\' || c == ',' || c == '"' || static_cast<unsigned char>(c) < 0x20) return false;
+    if (c == '/' || c == '\\' || static_cast<unsigned char>(c) < 0x20) return false;
   return true;
 }
 
@@ -43,13 +95,16 @@ class Parser {
   Parser(const std::string& path, const LabelFormat& format) : path_(path), format_(format) {}
 
   std::vector<Label> parse(std::string_view text) {
-    if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
-    read_header(take_line(text));
+    std::vector<std::string> cells;
+    require(take_line(text, cells), "a quote is not closed");
+    read_header(cells);
     std::vector<Label> labels;
     std::unordered_set<std::string> seen;
     while (!text.empty()) {
       ++line_;
-      labels.push_back(row(take_line(text)));
+      require(take_line(text, cells), "a quote is not closed");
+      if (is_blank(cells)) continue;  // editors and spreadsheets leave some at the end
+      labels.push_back(row(cells));
       require(seen.insert(labels.back().id).second, "id '", labels.back().id, "' has a row already");
     }
     return labels;
@@ -61,7 +116,7 @@ class Parser {
     if (!condition) throw DataError(cat(path_, ":", line_, ": ", what...));
   }
 
-  void read_header(const std::vector<std::string_view>& names) {
+  void read_header(const std::vector<std::string>& names) {
     column_.fill(-1);
     columns_ = names.size();
     for (size_t i = 0; i < names.size(); ++i) {
@@ -75,7 +130,7 @@ class Parser {
     for (size_t i = 0; i < 6; ++i) require(column_[i] >= 0, "column '", kColumns[i], "' is missing");
   }
 
-  int number(const std::vector<std::string_view>& fields, int column) const {
+  int number(const std::vector<std::string>& fields, int column) const {
     const std::string_view text = fields[column_[column]];
     int value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -84,7 +139,7 @@ class Parser {
     return value;
   }
 
-  Label row(const std::vector<std::string_view>& fields) const {
+  Label row(const std::vector<std::string>& fields) const {
     require(fields.size() == columns_, "expected ", columns_, " fields, found ", fields.size());
     Label label;
     label.id = fields[column_[0]];
@@ -102,7 +157,7 @@ class Parser {
     }
     if (column_[6] >= 0) {
       try {
-        label.split = split_named(std::string(fields[column_[6]]));
+        label.split = split_named(fields[column_[6]]);
       } catch (const UsageError& error) {
         require(false, error.what());
       }
@@ -135,9 +190,23 @@ Split split_named(const std::string& name) {
   throw UsageError(cat("unknown split '", name, "': known are train, validation, test"));
 }
 
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  std::string cell = "\"";
+  for (const char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return cell + "\"";
+}
+
+std::string from_csv_cell(const std::string& cell) {
+  std::string_view rest = cell;
+  std::vector<std::string> cells;
+  return take_line(rest, cells) && cells.size() == 1 ? cells[0] : cell;
+}
+
 std::vector<Label> read_labels(const std::string& path, const LabelFormat& format) {
   const auto bytes = read_file(path);
-  return Parser(path, format).parse({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  const std::string text = as_utf8({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return Parser(path, format).parse(text);
 }
 
 void write_labels(const std::string& path, const std::vector<Label>& labels) {
@@ -147,9 +216,9 @@ void write_labels(const std::string& path, const std::vector<Label>& labels) {
     TT_CHECK(is_id(l.id), DataError, path, ": '", l.id, "' cannot be an id (a file is named after it)");
     TT_CHECK(l.painter.find_first_of(",\n\r") == std::string::npos, DataError, path, ": '", l.painter,
              "' cannot be a painter's name");
-    text += l.id + (l.fake ? ",1," : ",0,") + std::to_string(l.box.x_min) + ',' + std::to_string(l.box.y_min) + ',' +
-            std::to_string(l.box.x_max) + ',' + std::to_string(l.box.y_max) + ',' + name_of(l.split) +
-            (painters ? "," + l.painter : "") + '\n';
+    text += csv_cell(l.id) + (l.fake ? ",1," : ",0,") + std::to_string(l.box.x_min) + ',' +
+            std::to_string(l.box.y_min) + ',' + std::to_string(l.box.x_max) + ',' + std::to_string(l.box.y_max) + ',' +
+            name_of(l.split) + (painters ? "," + l.painter : "") + '\n';
   }
   write_atomically(path, text);
 }

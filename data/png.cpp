@@ -1,28 +1,18 @@
 #include "data/png.h"
 
+#include <png.h>
+
+#include <algorithm>
 #include <array>
-#include <climits>
+#include <csetjmp>
+#include <cstdio>
 #include <cstring>
-#include <memory>
+#include <string_view>
 
 #include "base/check.h"
 #include "data/codec.h"
-
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wsign-compare"
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-#define STB_IMAGE_STATIC
-#define STB_IMAGE_IMPLEMENTATION
-#define STBI_ONLY_PNG
-#define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS 1000000
-#include <stb_image.h>
-#define STB_IMAGE_WRITE_STATIC
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STBI_WRITE_NO_STDIO
-#include <stb_image_write.h>
-#pragma GCC diagnostic pop
+#include "data/exif.h"
+#include "data/white.h"
 
 namespace telltale {
 
@@ -30,47 +20,112 @@ namespace {
 
 constexpr std::array<uint8_t, 8> kSignature{0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
 
-constexpr std::array<uint32_t, 256> kCrcTable = [] {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t n = 0; n < 256; ++n) {
-    uint32_t c = n;
-    for (int bit = 0; bit < 8; ++bit) c = c & 1 ? 0xedb88320u ^ (c >> 1) : c >> 1;
-    table[n] = c;
-  }
-  return table;
-}();
-
-uint32_t crc32(std::span<const uint8_t> bytes) {
-  uint32_t c = 0xffffffffu;
-  for (const uint8_t b : bytes) c = kCrcTable[(c ^ b) & 0xff] ^ (c >> 8);
-  return ~c;
-}
-
-uint32_t big_endian(const uint8_t* p) { return uint32_t(p[0]) << 24 | p[1] << 16 | p[2] << 8 | p[3]; }
-
-// Walks the chunks: stb checks neither their sums nor that the file is all there. Returns width and height.
-std::array<int64_t, 2> check_chunks(std::span<const uint8_t> bytes, const std::string& name) {
-  const auto truncated = [&] { return DataError(cat(name, ": truncated PNG; copy the file again or remove it")); };
-  std::array<int64_t, 2> size{};
-  for (size_t at = kSignature.size();;) {
-    if (bytes.size() - at < 12) throw truncated();
-    const uint8_t* chunk = bytes.data() + at;
-    const size_t length = big_endian(chunk);
-    if (length > bytes.size() - at - 12) throw truncated();
-    TT_CHECK(crc32({chunk + 4, length + 4}) == big_endian(chunk + 8 + length), DataError, name,
-             ": damaged PNG (checksum of a chunk); copy the file again or remove it");
-    if (at == kSignature.size()) {
-      TT_CHECK(std::memcmp(chunk + 4, "IHDR", 4) == 0 && length == 13, DataError, name, ": damaged PNG (no header)");
-      size = {big_endian(chunk + 8), big_endian(chunk + 12)};
-    }
-    if (std::memcmp(chunk + 4, "IEND", 4) == 0) return size;
-    at += 12 + length;
-  }
-}
-
-struct StbFree {
-  void operator()(uint8_t* p) const { stbi_image_free(p); }
+// libpng reports through callbacks in C frames, where a C++ exception may not pass: it jumps out, and the C++ side
+// throws. What is jumped over must own nothing.
+struct PngState {
+  std::jmp_buf escape;
+  std::array<char, 200> message{};
+  bool truncated = false;
+  std::span<const uint8_t> in;          ///< what is left to read
+  std::vector<uint8_t>* out = nullptr;  ///< what was written
 };
+
+[[noreturn]] void jump_out(png_structp png, png_const_charp message) {
+  auto* state = static_cast<PngState*>(png_get_error_ptr(png));
+  std::snprintf(state->message.data(), state->message.size(), "%s", message);
+  std::longjmp(state->escape, 1);
+}
+
+void ignore_warning(png_structp, png_const_charp) {}
+
+void take_bytes(png_structp png, png_bytep to, size_t count) {
+  auto* state = static_cast<PngState*>(png_get_io_ptr(png));
+  if (count > state->in.size()) {
+    state->truncated = true;
+    png_error(png, "the file ends too early");
+  }
+  std::copy_n(state->in.data(), count, to);
+  state->in = state->in.subspan(count);
+}
+
+void put_bytes(png_structp png, png_bytep from, size_t count) {
+  std::vector<uint8_t>& out = *static_cast<PngState*>(png_get_io_ptr(png))->out;
+  bool fits = true;
+  try {
+    out.insert(out.end(), from, from + count);
+  } catch (const std::bad_alloc&) {
+    fits = false;
+  }
+  if (!fits) png_error(png, "out of memory");
+}
+
+struct Reader {
+  PngState state;
+  png_structp png = nullptr;
+  png_infop info = nullptr, end = nullptr;
+  explicit Reader(std::span<const uint8_t> bytes) {
+    state.in = bytes;
+    png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &state, jump_out, ignore_warning);
+    info = png ? png_create_info_struct(png) : nullptr;
+    end = png ? png_create_info_struct(png) : nullptr;
+    if (!end || !info) throw std::bad_alloc();
+    png_set_read_fn(png, &state, take_bytes);
+  }
+  ~Reader() { png_destroy_read_struct(&png, &info, &end); }
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  // Calls into libpng; false when it jumped out.
+  template <class F>
+  bool run(F body) {
+    if (setjmp(state.escape) != 0) return false;
+    body();
+    return true;
+  }
+};
+
+/// The colours of a picture's indices, laid on white: black beyond the end of its palette.
+struct Palette {
+  int colours = 0;
+  std::array<std::array<uint8_t, 3>, 256> rgb{};
+  int highest = 0;  ///< index that was looked up
+
+  Palette(png_structp png, png_infop info) {
+    png_colorp entries = nullptr;
+    png_bytep alphas = nullptr;
+    int alpha_count = 0;
+    png_get_PLTE(png, info, &entries, &colours);
+    png_get_tRNS(png, info, &alphas, &alpha_count, nullptr);
+    for (int i = 0; i < colours; ++i) {
+      const std::array<uint8_t, 4> rgba{entries[i].red, entries[i].green, entries[i].blue,
+                                        i < alpha_count ? alphas[i] : uint8_t(255)};
+      lay_on_white(rgba.data(), 1, rgb[size_t(i)].data());
+    }
+  }
+  void look_up(const uint8_t* indices, size_t pixels, uint8_t* to) {
+    for (size_t i = 0; i < pixels; ++i, to += 3) {
+      highest = std::max<int>(highest, indices[i]);
+      std::copy_n(rgb[indices[i]].data(), 3, to);
+    }
+  }
+};
+
+/// EXIF and XMP may stand before the pixels or behind them.
+int stored_orientation(png_structp png, png_infop info, png_infop end) {
+  std::span<const uint8_t> exif;
+  std::string_view xmp;
+  for (const png_infop part : {info, end}) {
+    png_uint_32 bytes = 0;
+    png_bytep data = nullptr;
+    if (exif.empty() && png_get_eXIf_1(png, part, &bytes, &data) != 0) exif = {data, bytes};
+    png_textp texts = nullptr;
+    int count = 0;
+    png_get_text(png, part, &texts, &count);
+    for (int i = 0; i < count; ++i)
+      if (xmp.empty() && std::strcmp(texts[i].key, "XML:com.adobe.xmp") == 0 && texts[i].text) xmp = texts[i].text;
+  }
+  return orientation_of(exif, xmp);
+}
 
 }  // namespace
 
@@ -78,31 +133,90 @@ bool is_png(std::span<const uint8_t> bytes) {
   return bytes.size() >= kSignature.size() && std::memcmp(bytes.data(), kSignature.data(), kSignature.size()) == 0;
 }
 
-Image decode_png(std::span<const uint8_t> bytes, const std::string& name) {
-  const auto [width, height] = check_chunks(bytes, name);
-  TT_CHECK(width > 0 && height > 0, DataError, name, ": damaged PNG (", width, "x", height, " pixels)");
-  TT_CHECK(width * height <= kMaxPixels && bytes.size() <= INT_MAX, DataError, name, ": ", width, "x", height,
-           " is more than ", kMaxPixels, " pixels; shrink the image first");
-  int w = 0, h = 0, channels = 0;
-  const std::unique_ptr<uint8_t, StbFree> rgba(
-      stbi_load_from_memory(bytes.data(), int(bytes.size()), &w, &h, &channels, 4));
-  TT_CHECK(rgba, DataError, name, ": damaged PNG (", stbi_failure_reason(), "); copy the file again or remove it");
-  Image image(w, h);
-  const uint8_t* from = rgba.get();
-  for (uint8_t *to = image.rgb.data(), *end = to + image.rgb.size(); to < end; to += 3, from += 4)
-    for (int c = 0; c < 3; ++c) to[c] = uint8_t((from[c] * from[3] + 255 * (255 - from[3]) + 127) / 255);
-  return image;
+Image decode_png(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
+  Reader r(bytes);
+  const auto fail = [&] {
+    throw DataError(cat(name, ": ", r.state.truncated ? "truncated" : "damaged", " PNG (", r.state.message.data(),
+                        "); copy the file again or remove it"));
+  };
+  int passes = 1;
+  if (!r.run([&] {
+        png_set_user_limits(r.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // kMaxPixels is the limit
+        png_read_info(r.png, r.info);
+      }))
+    fail();
+  const int64_t width = png_get_image_width(r.png, r.info), height = png_get_image_height(r.png, r.info);
+  TT_CHECK(width * height <= kMaxPixels, DataError, name, ": ", width, "x", height, " is more than ", kMaxPixels,
+           " pixels; shrink the image first");
+  // Deflate makes at most 1032 bytes of one: a few bytes that promise a large picture are cut short.
+  const int64_t promised = int64_t(png_get_rowbytes(r.png, r.info)) * height;
+  TT_CHECK(promised / 1040 <= int64_t(bytes.size()), DataError, name,
+           ": truncated PNG (too few bytes for its size); copy the file again or remove it");
+  const bool indexed = png_get_color_type(r.png, r.info) == PNG_COLOR_TYPE_PALETTE;
+  if (!r.run([&] {
+        if (indexed) {
+          png_set_packing(r.png);
+        } else {
+          png_set_expand(r.png);
+          png_set_strip_16(r.png);
+          png_set_gray_to_rgb(r.png);
+          png_set_add_alpha(r.png, 0xff, PNG_FILLER_AFTER);
+        }
+        passes = png_set_interlace_handling(r.png);
+        png_read_update_info(r.png, r.info);
+      }))
+    fail();
+
+  Image image{int(width), int(height)};
+  Palette palette(r.png, r.info);
+  // An interlaced picture comes in passes over all its rows, any other one row by row.
+  const int64_t stride = (indexed ? 1 : 4) * width;
+  std::vector<uint8_t> stored(size_t(stride * (passes > 1 ? height : 1)));
+  uint8_t* const first = stored.data();
+  const auto convert = [&](const uint8_t* row, int64_t y) {
+    uint8_t* const to = image.at(0, int(y));
+    indexed ? palette.look_up(row, size_t(width), to) : lay_on_white(row, size_t(width), to);
+  };
+  if (!r.run([&] {
+        for (int pass = 0; pass < passes; ++pass)
+          for (int64_t y = 0; y < height; ++y) {
+            uint8_t* const row = first + (passes > 1 ? y * stride : 0);
+            png_read_row(r.png, row, nullptr);
+            if (pass == passes - 1) convert(row, y);
+          }
+      }))
+    fail();
+  if (remarks && indexed && palette.highest >= palette.colours)
+    remarks->push_back(cat(name, ": uses colour ", palette.highest, " of a palette of ", palette.colours,
+                           "; what lies beyond its end is black"));
+  // Every pixel is there: what may be wrong behind them does no harm.
+  if (!r.run([&] { png_read_end(r.png, r.end); }) && remarks)
+    remarks->push_back(cat(name, ": ", r.state.message.data(), " behind its pixels; every pixel is there"));
+  return upright(std::move(image), stored_orientation(r.png, r.info, r.end));
 }
 
 std::vector<uint8_t> encode_png(const uint8_t* pixels, int width, int height, int channels) {
   TT_CHECK(width > 0 && height > 0, ShapeError, "PNG of ", width, "x", height, ": sizes must be positive");
   std::vector<uint8_t> out;
-  const auto append = [](void* to, void* data, int size) {
-    const auto* p = static_cast<const uint8_t*>(data);
-    static_cast<std::vector<uint8_t>*>(to)->insert(static_cast<std::vector<uint8_t>*>(to)->end(), p, p + size);
-  };
-  TT_CHECK(stbi_write_png_to_func(append, &out, width, height, channels, pixels, width * channels), DataError,
-           "cannot encode a PNG of ", width, "x", height);
+  PngState state;
+  state.out = &out;
+  struct Writer {
+    png_structp png;
+    png_infop info;
+    ~Writer() { png_destroy_write_struct(&png, &info); }
+  } w{png_create_write_struct(PNG_LIBPNG_VER_STRING, &state, jump_out, ignore_warning), nullptr};
+  w.info = w.png ? png_create_info_struct(w.png) : nullptr;
+  if (!w.info) throw std::bad_alloc();
+  if (setjmp(state.escape) != 0)
+    throw DataError(cat("cannot encode a PNG of ", width, "x", height, ": ", state.message.data()));
+  png_set_write_fn(w.png, &state, put_bytes, nullptr);
+  png_set_user_limits(w.png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
+  png_set_IHDR(w.png, w.info, png_uint_32(width), png_uint_32(height), 8,
+               channels == 1 ? PNG_COLOR_TYPE_GRAY : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_write_info(w.png, w.info);
+  for (int y = 0; y < height; ++y) png_write_row(w.png, pixels + size_t(y) * size_t(width) * size_t(channels));
+  png_write_end(w.png, nullptr);
   return out;
 }
 

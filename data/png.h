@@ -1,5 +1,5 @@
 #pragma once
-// PNG through stb, with the checks that stb leaves out; codec.h is what others call.
+// libpng behind exceptions; codec.h is what others call.
 #include <cstdint>
 #include <span>
 #include <string>
@@ -11,8 +11,8 @@ namespace telltale {
 
 /// Whether the bytes start as a PNG does.
 bool is_png(std::span<const uint8_t> bytes);
-/// DataError "name: …".
-Image decode_png(std::span<const uint8_t> bytes, const std::string& name);
+/// Decoded and upright; DataError "name: …". Indices beyond a palette's end are black.
+Image decode_png(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks = nullptr);
 /// channels is 3 (RGB) or 1 (grey); pixels is height·width·channels bytes.
 std::vector<uint8_t> encode_png(const uint8_t* pixels, int width, int height, int channels);
 

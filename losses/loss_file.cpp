@@ -16,6 +16,7 @@
 #include "kernels/device/device_module.h"
 #include "losses/embedded_headers.h"
 #include "losses/loss.h"
+#include "losses/loss_cache.h"
 #include "losses/nvrtc.h"
 
 namespace telltale {
@@ -52,18 +53,6 @@ std::string text_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   TT_CHECK(file, UsageError, path, ": cannot open this loss file");
   return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::string cache_folder(const std::string& given) {
-  std::string folder = given;
-  if (folder.empty()) {
-    const char *xdg = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
-    folder = xdg && *xdg ? cat(xdg, "/telltale") : cat(home && *home ? cat(home, "/.cache") : "/tmp", "/telltale");
-  }
-  std::error_code error;
-  fs::create_directories(folder, error);
-  TT_CHECK(fs::is_directory(folder), DataError, folder, ": cannot make this cache folder: ", error.message());
-  return fs::absolute(folder);
 }
 
 /// The embedded headers as files; their folder's name says their contents.
@@ -103,8 +92,9 @@ std::string compiled(const std::string& path, const std::string& cache) {
   const std::string flags = cat(" -std=c++20 -O2 -fPIC -fopenmp -fno-math-errno",
                                 TT_COMPILE_NATIVE ? " -march=native" : "", " -DTT_CUDA=0 -DTT_LOSS_FILE");
   const std::string unit = cat(cache, "/", hash_of(path), "-", getpid()), source = unit + ".cpp", whole = unit + ".ii";
-  write_atomically(source, cat("#include ", '"', path, "\"\n"));
-  compile(cat(compiler(), flags, " -I", quoted(include_folder(cache)), " -E ", quoted(source), " -o ", quoted(whole)),
+  write_atomically(source, "");  // the file by -include: any path goes through a shell's quotes, not through #include's
+  compile(cat(compiler(), flags, " -I", quoted(include_folder(cache)), " -include ", quoted(path), " -E ",
+              quoted(source), " -o ", quoted(whole)),
           path);
   std::string text = compiler() + flags;
   std::ifstream preprocessed(whole);
@@ -113,8 +103,10 @@ std::string compiled(const std::string& path, const std::string& cache) {
   }
   std::string object = cat(cache, "/", hash_of(text), ".so");
   const std::string part = cat(object, ".part-", getpid());
-  if (!fs::exists(object)) {
+  if (!is_sealed(object)) {
     compile(cat(compiler(), flags, " -shared -fpreprocessed ", quoted(whole), " -o ", quoted(part)), path);
+    seal(part);
+    fs::permissions(part, fs::perms::group_write | fs::perms::others_write, fs::perm_options::remove);
     fs::rename(part, object);
   }
   fs::remove(source);
@@ -136,7 +128,7 @@ std::string first_error(const std::string& output, const std::string& otherwise)
 
 std::string load_loss_file(const std::string& given, const std::string& cache_given) {
   TT_CHECK(fs::is_regular_file(given), UsageError, given, ": there is no such loss file");
-  const std::string path = fs::canonical(given), cache = cache_folder(cache_given);
+  const std::string path = fs::canonical(given), cache = loss_cache_folder(cache_given);
   for (const auto& [name, file] : loaded()) {
     if (file.path == path) return name;
   }
@@ -161,7 +153,7 @@ std::string load_loss_file(const std::string& given, const std::string& cache_gi
 std::string compile_loss_file_for_device(const std::string& path, const std::string& architecture,
                                          const std::string& cache) {
   const std::string folder = fs::canonical(path).parent_path();
-  return nvrtc_compile(text_of(path), path, architecture, {include_folder(cache_folder(cache)), folder});
+  return nvrtc_compile(text_of(path), path, architecture, {include_folder(loss_cache_folder(cache)), folder});
 }
 
 void launch_loss_file(const std::string& loss, Stream& s, const std::string& kernel, int64_t n, const void* row) {

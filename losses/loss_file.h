@@ -7,7 +7,7 @@
 namespace telltale {
 
 /// Compiles a loss file with the system's compiler, registers what it registers and returns that name. Compiled files
-/// are kept in `cache` (empty: $XDG_CACHE_HOME/telltale or ~/.cache/telltale) under a hash of their preprocessed text.
+/// are kept in `cache` (empty: what loss_cache.h says) under a hash of their preprocessed text.
 /// The compiler is $CXX, or the one this program was built with, or c++. Throws UsageError with the compiler's first
 /// error, and when the file registers nothing new. The file's code runs in this process: load only what you trust.
 std::string load_loss_file(const std::string& path, const std::string& cache = "");

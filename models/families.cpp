@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/params.h"
+#include "models/detector/detector.h"
 #include "nets/nets.h"
 #include "weights/names.h"
 
@@ -55,6 +56,19 @@ const std::vector<NetFamily>& net_families() {
     return all;
   }();
   return families;
+}
+
+std::vector<NetFamily> families_for(const std::map<std::string, std::string>& metadata) {
+  if (!metadata.contains("net")) return net_families();
+  refuse_checkpoint(metadata);
+  const DetectorInfo info = detector_info("its metadata", metadata);
+  const DetectorNet& net = detector_net(info.net);
+  const auto tensors = [info, &net](int64_t, int64_t) {
+    Graph graph;
+    net.build(graph, graph.input({1, 64, 64, 3}), {.outputs = info.outputs, .width = info.width, .dropout = 0});
+    return tensors_of(graph);
+  };
+  return {{net.name, net.first, net.head, tensors}};
 }
 
 NetIdentity identify_generator(const StateDict& dict, const std::string& path) {

@@ -66,7 +66,7 @@ void check_fuse_filter(const StateTensor& t) {
 }  // namespace
 
 StateDict net_parameters(const StateDict& dict, SpectralNorm how) {
-  StateDict net = fold_spectral_norm(without_module_prefix(dict), how);
+  StateDict net = fold_spectral_norm(without_wrapper_prefix(dict), how);
   for (const StateTensor& t : net)
     if (is_fuse_filter(t)) check_fuse_filter(t);
   std::erase_if(net, is_fuse_filter);

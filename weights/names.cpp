@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "kernels/device/host_values.h"
 #include "weights/elements.h"
 
@@ -152,7 +153,7 @@ std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std:
 }
 
 LoadReport load_params(Stream& s, Params& params, const StateDict& from, const std::string& head) {
-  const StateDict dict = without_module_prefix(from);
+  const StateDict dict = without_wrapper_prefix(from);
   LoadReport report;
   Faults faults;
   std::set<std::string> wanted;
@@ -185,6 +186,14 @@ LoadReport load_params(Stream& s, Params& params, const StateDict& from, const s
   for (const StateTensor& t : dict)
     if (!wanted.contains(t.info.name)) faults.add("left over: ", t.info.name, " ", to_string(t.info.shape));
   faults.raise();
+  for (const auto& [param, tensors] : matches)
+    for (const StateTensor* t : tensors) {
+      const int64_t broken = t ? count_not_finite(*t) : 0;
+      TT_CHECK(broken == 0, DataError, t->info.name, ": ", broken, " of its ", t->info.numel(),
+               " values are infinite or no numbers: the weights are broken");
+    }
+  if (const std::string prefix = wrapper_prefix(from); !prefix.empty())
+    spdlog::info("every name begins with {}, which is dropped", prefix);
 
   for (const auto& [param, tensors] : matches) {
     assign(s, param->spec, param->value, tensors);

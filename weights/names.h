@@ -32,8 +32,8 @@ struct LoadReport {
 /// Fills a net from a file. A head ("fc", "classifier.6"; "" for none) whose tensors differ from the file's in the
 /// number of outputs alone keeps its values; counters (num_batches_tracked) may be scalars or [1], and
 /// become 0 where a file from before PyTorch 0.4.1 lacks them. Otherwise throws DataError listing the first five
-/// tensors that are missing, left over or of a wrong shape, and how many there are; then nothing was written. "module."
-/// prefixes are ignored.
+/// tensors that are missing, left over or of a wrong shape, and how many there are; then nothing was written. So does a
+/// number that is not finite, naming its tensor. A wrapper's prefix (state_dict.h) is dropped, and said.
 LoadReport load_params(Stream&, Params&, const StateDict& from, const std::string& head = "");
 
 /// Which numbers of a net to name.

@@ -23,6 +23,46 @@ constexpr std::string_view kFunctions[] = {"torch._utils._rebuild_tensor", "torc
 constexpr std::string_view kStorages[] = {
     "torch.DoubleStorage", "torch.FloatStorage", "torch.HalfStorage", "torch.BFloat16Storage", "torch.LongStorage",
     "torch.IntStorage",    "torch.ShortStorage", "torch.CharStorage", "torch.ByteStorage",     "torch.BoolStorage"};
+// What stands beside the tensors in people's checkpoints and torch.load(weights_only=True) would take: built as far as
+// it must be to be passed over, and never looked at.
+constexpr std::string_view kBeside[] = {"builtins.set",
+                                        "__builtin__.set",
+                                        "builtins.frozenset",
+                                        "__builtin__.frozenset",
+                                        "builtins.bytearray",
+                                        "__builtin__.bytearray",
+                                        "builtins.complex",
+                                        "__builtin__.complex",
+                                        "builtins.list",
+                                        "builtins.dict",
+                                        "builtins.int",
+                                        "builtins.float",
+                                        "__builtin__.list",
+                                        "__builtin__.dict",
+                                        "__builtin__.int",
+                                        "__builtin__.float",
+                                        "_codecs.encode",
+                                        "argparse.Namespace",
+                                        "collections.Counter",
+                                        "collections.defaultdict",
+                                        "numpy.dtype",
+                                        "numpy.ndarray",
+                                        "numpy.core.multiarray.scalar",
+                                        "numpy._core.multiarray.scalar",
+                                        "numpy.core.multiarray._reconstruct",
+                                        "numpy._core.multiarray._reconstruct",
+                                        "torch.device",
+                                        "torch.float64",
+                                        "torch.float32",
+                                        "torch.float16",
+                                        "torch.bfloat16",
+                                        "torch.int64",
+                                        "torch.int32",
+                                        "torch.int16",
+                                        "torch.int8",
+                                        "torch.uint8",
+                                        "torch.bool",
+                                        "torch.complex64"};
 
 /// Python's pickletools has their meaning.
 enum class Op : uint8_t {
@@ -65,6 +105,24 @@ enum class Op : uint8_t {
   reduce = 'R',
   build = 'b',
   binpersid = 'Q',
+  // Of protocol 2, for objects that are passed over:
+  newobj = 0x81,
+  // Of protocol 3:
+  binbytes = 'B',
+  short_binbytes = 'C',
+  // Of protocol 4:
+  short_binunicode = 0x8c,
+  binunicode8 = 0x8d,
+  binbytes8 = 0x8e,
+  empty_set = 0x8f,
+  additems = 0x90,
+  frozenset = 0x91,
+  newobj_ex = 0x92,
+  stack_global = 0x93,
+  memoize = 0x94,
+  frame = 0x95,
+  // Of protocol 5:
+  bytearray8 = 0x96,
 };
 
 std::string hex(unsigned byte) {
@@ -85,6 +143,8 @@ std::string_view allowed_global(std::string_view module, std::string_view name) 
     if (is(known)) return known;
   for (std::string_view known : kStorages)
     if (is(known)) return known;
+  for (std::string_view known : kBeside)
+    if (is(known)) return known;
   throw DataError(
       cat("it asks for ", module.substr(0, 100), ".", name.substr(0, 100),
           ", which no dictionary of tensors needs and which is not run here; save model.state_dict() alone"));
@@ -97,9 +157,10 @@ class PickleMachine {
   PickleMachine(std::span<const unsigned char> bytes, Pickle& result) : in_(bytes), result_(result) {}
 
   void run() {
-    TT_CHECK(Op(in_.number<uint8_t>()) == Op::proto, DataError, "not a pickle of protocol 2");
+    TT_CHECK(Op(in_.number<uint8_t>()) == Op::proto, DataError, "not a pickle of protocol 2 to 5");
     const int protocol = in_.number<uint8_t>();
-    TT_CHECK(protocol == 2, DataError, "a pickle of protocol ", protocol, ": save it with torch.save's own, 2");
+    TT_CHECK(protocol >= 2 && protocol <= 5, DataError, "a pickle of protocol ", protocol,
+             ": save it with torch.save's own, 2");
     for (;;) {
       const auto byte = in_.number<uint8_t>();
       if (Op(byte) == Op::stop) break;
@@ -128,9 +189,11 @@ class PickleMachine {
     stack_.pop_back();
     return index;
   }
+  /// What is filled: a value of that kind, or an object that is passed over (a Counter, a set), which keeps nothing.
   PickleValue& top(Kind kind, const char* what) {
     TT_CHECK(stack_.size() > floor(), DataError, "the stack is empty");
     PickleValue& value = result_.values_[stack_.back()];
+    if (is_passed_over(value)) return nowhere_ = {};
     TT_CHECK(value.kind == kind, DataError, "something else than a ", what, " is filled as one");
     return value;
   }
@@ -189,8 +252,8 @@ class PickleMachine {
       TT_CHECK(items.size() == 1 && values[items[0]].kind == Kind::tuple, DataError, "torch.Size is not given a tuple");
       stack_.push_back(items[0]);
     } else {
-      TT_CHECK(std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions), DataError, name,
-               " is applied, which PyTorch never does");
+      const bool known = std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
+      TT_CHECK(known || is_beside(name), DataError, name, " is applied, which PyTorch never does");
       push({.kind = Kind::object, .items = {callable, arguments}});
     }
   }
@@ -212,7 +275,32 @@ class PickleMachine {
     }
     return items;
   }
-  /// Only attributes: a state_dict's _metadata. Nothing here has any.
+  static bool is_beside(std::string_view name) {
+    return std::find(std::begin(kBeside), std::end(kBeside), name) != std::end(kBeside);
+  }
+  bool is_passed_over(const PickleValue& v) const {
+    if (v.kind != Kind::object) return false;
+    return v.items.empty() || is_beside(result_.values_[v.items[0]].text);
+  }
+  /// An object of a class that is passed over: its arguments are dropped.
+  void new_object(size_t arguments) {
+    pop_last(arguments);
+    const uint32_t type = pop();
+    const PickleValue& value = result_.values_[type];
+    TT_CHECK(value.kind == Kind::global && (is_beside(value.text) || value.text == kOrderedDict), DataError,
+             "an object of something else than a known class");
+    push(value.text == kOrderedDict ? PickleValue{.kind = Kind::dict} : PickleValue{.kind = Kind::object});
+  }
+  /// A set: passed over with all that is in it.
+  void new_set() { push({.kind = Kind::object}); }
+  void stack_global() {
+    const uint32_t name = pop(), module = pop();
+    const auto& values = result_.values_;
+    TT_CHECK(values[name].kind == Kind::text && values[module].kind == Kind::text, DataError,
+             "a class is named by something else than texts");
+    push({.kind = Kind::global, .text = allowed_global(values[module].text, values[name].text)});
+  }
+  /// Only attributes: a state_dict's _metadata, or an object's that is passed over. Nothing here has any.
   void build() {
     pop();
     top(Kind::dict, "dictionary");
@@ -275,6 +363,23 @@ class PickleMachine {
       case Op::reduce: return reduce();
       case Op::build: return build();
       case Op::binpersid: return push({.kind = Kind::persistent, .items = pop_last(1)});
+      case Op::newobj: return new_object(1);
+      case Op::newobj_ex: return new_object(2);
+      case Op::short_binbytes: return push_text(in_.number<uint8_t>(), Kind::bytes);
+      case Op::binbytes: return push_text(in_.number<uint32_t>(), Kind::bytes);
+      case Op::binbytes8:
+      case Op::bytearray8: return push_text(in_.number<uint64_t>(), Kind::bytes);
+      case Op::short_binunicode: return push_text(in_.number<uint8_t>());
+      case Op::binunicode8: return push_text(in_.number<uint64_t>());
+      case Op::empty_set: return new_set();
+      case Op::additems:
+        pop_to_mark();
+        top(Kind::object, "set");
+        return;
+      case Op::frozenset: pop_to_mark(); return new_set();
+      case Op::stack_global: return stack_global();
+      case Op::memoize: return put(uint32_t(memo_.size()));
+      case Op::frame: in_.number<uint64_t>(); return;  // how much follows before the next: of no use here
       case Op::proto:
       case Op::stop: break;
     }
@@ -286,6 +391,7 @@ class PickleMachine {
   std::vector<uint32_t> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint32_t, uint32_t> memo_;
+  PickleValue nowhere_;  ///< takes what is put into an object that is passed over
   size_t copied_ = 0;
 };
 

@@ -17,12 +17,13 @@ struct PickleValue {
     long_number,  ///< text: its bytes, little-endian two's complement
     real,
     text,        ///< UTF-8, or Python 2's bytes
+    bytes,       ///< text: Python 3's
     tuple,       ///< items
     list,        ///< items
     dict,        ///< items: key, value, key, value, in order of insertion; a key may come twice
     global,      ///< text: "torch._utils._rebuild_tensor_v2"
     persistent,  ///< items: what names a storage (one tuple)
-    object,      ///< items: a global and the tuple of its arguments; not called
+    object,      ///< items: a global and the tuple of its arguments; not called. None: passed over
   };
   Kind kind = Kind::none;
   int64_t integer = 0;
@@ -35,10 +36,11 @@ struct PickleValue {
 class Pickle {
  public:
   /// Reads up to STOP; bytes may follow. Time and memory are linear in the bytes read, of which there may be 64 MiB and
-  /// 2 000 000 values. Throws DataError naming the byte, unless: protocol 2; known instructions only (no INST, OBJ,
-  /// NEWOBJ, EXT, no protocol 4); globals only of the allow-list (OrderedDict, torch's storages,
-  /// torch._utils._rebuild_tensor, …_tensor_v2, …_parameter, torch.Size); each applied as PyTorch applies it; every
-  /// length inside the bytes.
+  /// 2 000 000 values. Throws DataError naming the byte, unless: protocols 2 to 5; known instructions only (no INST,
+  /// OBJ, EXT, no buffers out of band); globals only of the allow-list (OrderedDict, torch's storages,
+  /// torch._utils._rebuild_tensor, …_tensor_v2, …_parameter, torch.Size; and, to be passed over: sets, numpy's scalars
+  /// and arrays, Namespace, Counter, defaultdict, dtypes, devices); each applied as PyTorch applies it; every length
+  /// inside the bytes.
   explicit Pickle(std::span<const unsigned char> bytes);
 
   using Kind = PickleValue::Kind;

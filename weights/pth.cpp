@@ -94,7 +94,7 @@ class PthReader {
  private:
   // --- which dictionary ---
   bool is_tensor(const PickleValue& v) const {
-    return v.kind == Kind::object && pickle_[v.items[0]].text.starts_with("torch._utils._rebuild_");
+    return v.kind == Kind::object && !v.items.empty() && pickle_[v.items[0]].text.starts_with("torch._utils._rebuild_");
   }
   bool holds_tensors(const PickleValue& v) const {
     if (v.kind != Kind::dict) return false;
@@ -112,6 +112,15 @@ class PthReader {
       if (key.kind == Kind::text && seen.insert(inner).second && holds_tensors(pickle_[inner])) return key.text;
     }
     return "";
+  }
+  /// Dictionaries of tensors beside the one that is taken: averaged weights, say.
+  void note_others(const PickleValue& dict, std::string_view taken) {
+    constexpr size_t kMost = 8;
+    for (size_t i = 0; i + 1 < dict.items.size() && to_.others_.size() < kMost; i += 2) {
+      const PickleValue& key = pickle_[dict.items[i]];
+      if (key.kind != Kind::text || key.text == taken || !holds_tensors(pickle_[dict.items[i + 1]])) continue;
+      to_.others_.push_back(cat(to_.found_under_, to_.found_under_.empty() ? "" : ".", key.text));
+    }
   }
   const PickleValue& step_into(const PickleValue& dict, std::string_view key) {
     const PickleValue* next = pickle_.find(dict, key);
@@ -138,8 +147,10 @@ class PthReader {
         const PickleValue* inner = pickle_.find(*dict, key);
         if (next.empty() && inner && inner->kind == Kind::dict) next = key;
       }
-      if (next.empty() && (holds_tensors(*dict) || dict->items.empty())) return *dict;
-      if (next.empty()) next = first_with_tensors(*dict);
+      const bool here = next.empty() && (holds_tensors(*dict) || dict->items.empty());
+      if (!here && next.empty()) next = first_with_tensors(*dict);
+      note_others(*dict, next);
+      if (here) return *dict;
       TT_CHECK(!next.empty(), DataError, "no dictionary of tensors in it; ", keys_of(*dict));
       dict = &step_into(*dict, next);
     }
@@ -247,7 +258,7 @@ class PthReader {
 
 bool Pth::begins(Bytes file) {
   const std::string_view text = text_of(file);
-  return text.starts_with(kZipMagic) || text.starts_with(kLegacyMagic);
+  return text.starts_with(kZipMagic) || begins_legacy(text);
 }
 
 Pth Pth::open(const std::string& path, const std::string& key) try {

@@ -30,6 +30,8 @@ class Pth {
   const Metadata& metadata() const { return metadata_; }
   /// Where the dictionary was found: "" for the file's own, "state_dict", …
   const std::string& found_under() const { return found_under_; }
+  /// Where other dictionaries of tensors stand beside it, as keys for open(): up to eight.
+  const std::vector<std::string>& others() const { return others_; }
   /// Names in the dictionary whose values are no tensors.
   const std::vector<std::string>& skipped() const { return skipped_; }
   /// Every tensor, in the dictionary's order; this file must outlive it.
@@ -41,7 +43,7 @@ class Pth {
   std::string path_, found_under_;
   const char* form_ = "";
   Metadata metadata_;
-  std::vector<std::string> skipped_;
+  std::vector<std::string> skipped_, others_;
   StateDict tensors_;
   MappedFile file_;
 };

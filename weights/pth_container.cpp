@@ -57,6 +57,14 @@ void check_crc(const ZipMember& m) {
 
 }  // namespace
 
+bool begins_legacy(std::string_view file) {
+  const std::string_view number = kLegacyMagic.substr(2);
+  const bool pickle = file.size() > 2 && file[0] == kLegacyMagic[0] && file[1] >= 2 && file[1] <= 5;
+  constexpr size_t kFrame = 9;  // protocols 4 and 5 say how much follows
+  return pickle && (file.substr(2).starts_with(number) ||
+                    (file[2] == '\x95' && file.size() > 2 + kFrame && file.substr(2 + kFrame).starts_with(number)));
+}
+
 StorageName storage_name(const Pickle& pickle, const PickleValue& persistent) {
   const PickleValue& id = pickle[persistent.items.at(0)];
   const bool storage = id.kind == Kind::tuple && (id.items.size() == 5 || id.items.size() == 6) &&

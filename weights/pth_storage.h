@@ -35,8 +35,10 @@ PthContainer open_pth_zip(StateTensor::Bytes file);
 /// length and elements.
 PthContainer open_pth_legacy(StateTensor::Bytes file);
 
-/// The first bytes of a legacy file: its magic number, pickled.
+/// The first bytes of a legacy file: its magic number, pickled; by protocol 2 as here, or by another.
 inline constexpr std::string_view kLegacyMagic("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", 15);
+/// Whether a file begins so, by any of the protocols 2 to 5.
+bool begins_legacy(std::string_view file);
 
 /// The member that carries our metadata in a zip.
 inline constexpr std::string_view kMetadataMember = "telltale.json";

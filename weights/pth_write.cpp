@@ -3,6 +3,7 @@
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/json_text.h"
 #include "weights/pth.h"
 #include "weights/pth_storage.h"
 #include "weights/zip.h"
@@ -112,7 +113,7 @@ void write_pth(const std::string& path, const StateDict& dict, const Metadata& m
   zip.add(folder + "byteorder", "little");
   std::vector<unsigned char> scratch;
   for (size_t i = 0; i < dict.size(); ++i) zip.add(cat(folder, "data/", i), stored_bytes(dict[i], scratch));
-  if (!metadata.empty()) zip.add(cat(folder, kMetadataMember), nlohmann::json(metadata).dump());
+  if (!metadata.empty()) zip.add(cat(folder, kMetadataMember), json_text(nlohmann::json(metadata)));
   zip.add(folder + "version", "3\n");
   zip.finish();
   file.commit();

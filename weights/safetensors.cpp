@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/byte_reader.h"
+#include "base/json_text.h"
 #include "weights/elements.h"
 
 namespace telltale {
@@ -222,7 +223,7 @@ std::string make_header(const std::vector<const StateTensor*>& order, const Meta
     json[t->info.name] = {{"dtype", name_of(t->info.dtype)}, {"shape", t->info.shape}, {"data_offsets", {begin, end}}};
     begin = end;
   }
-  std::string text = json.dump();
+  std::string text = json_text(json);
   text.append((8 - text.size() % 8) % 8, ' ');
   TT_CHECK(text.size() <= kMaxHeader, DataError, "a header of ", text.size(), " bytes is too long");
   const uint64_t length = text.size();

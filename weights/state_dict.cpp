@@ -1,6 +1,7 @@
 #include "weights/state_dict.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "weights/elements.h"
@@ -61,6 +62,35 @@ StateTensor::Bytes stored_bytes(const StateTensor& t, std::vector<unsigned char>
   return scratch;
 }
 
+namespace {
+
+/// Of little-endian floats whose exponent's bits are `exponent`: all ones mean infinite or no number.
+template <class Bits>
+int64_t count_all_ones(StateTensor::Bytes bytes, Bits exponent) {
+  const auto count = int64_t(bytes.size() / sizeof(Bits));
+  int64_t found = 0;
+#pragma omp parallel for reduction(+ : found) if (count > (1 << 18))
+  for (int64_t i = 0; i < count; ++i) {
+    Bits bits;
+    std::memcpy(&bits, bytes.data() + size_t(i) * sizeof(Bits), sizeof(Bits));
+    found += (bits & exponent) == exponent;
+  }
+  return found;
+}
+
+}  // namespace
+
+int64_t count_not_finite(const StateTensor& t) {
+  std::vector<unsigned char> scratch;
+  switch (t.info.dtype) {
+    case FileDType::f64: return count_all_ones<uint64_t>(stored_bytes(t, scratch), 0x7ff0000000000000);
+    case FileDType::f32: return count_all_ones<uint32_t>(stored_bytes(t, scratch), 0x7f800000);
+    case FileDType::f16: return count_all_ones<uint16_t>(stored_bytes(t, scratch), 0x7c00);
+    case FileDType::bf16: return count_all_ones<uint16_t>(stored_bytes(t, scratch), 0x7f80);
+    default: return 0;
+  }
+}
+
 const StateTensor* find(const StateDict& dict, std::string_view name) {
   const auto it = std::find_if(dict.begin(), dict.end(), [&](const StateTensor& t) { return t.info.name == name; });
   return it == dict.end() ? nullptr : &*it;
@@ -76,12 +106,26 @@ StateTensor state_tensor(std::string name, std::vector<int64_t> shape, std::vect
   return {{std::move(name), dtype, std::move(shape)}, [v = std::move(values)] { return v; }};
 }
 
-StateDict without_module_prefix(StateDict dict) {
-  constexpr std::string_view kPrefix = "module.";
-  const bool everywhere =
-      std::all_of(dict.begin(), dict.end(), [&](const StateTensor& t) { return t.info.name.starts_with(kPrefix); });
-  if (everywhere)
-    for (StateTensor& t : dict) t.info.name.erase(0, kPrefix.size());
+std::string wrapper_prefix(const StateDict& dict) {
+  constexpr std::string_view kWrappers[] = {"_orig_mod.", "model.", "module."};
+  std::string prefix;
+  for (bool longer = !dict.empty(); longer;) {
+    longer = false;
+    for (const std::string_view wrapper : kWrappers) {
+      const bool everywhere = std::all_of(dict.begin(), dict.end(), [&](const StateTensor& t) {
+        return std::string_view(t.info.name).substr(std::min(prefix.size(), t.info.name.size())).starts_with(wrapper);
+      });
+      if (!everywhere) continue;
+      prefix += wrapper;
+      longer = true;
+    }
+  }
+  return prefix;
+}
+
+StateDict without_wrapper_prefix(StateDict dict) {
+  const size_t length = wrapper_prefix(dict).size();
+  for (StateTensor& t : dict) t.info.name.erase(0, length);
   return dict;
 }
 

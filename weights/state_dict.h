@@ -45,6 +45,9 @@ using StateDict = std::vector<StateTensor>;
 /// DataError when that is another number of values than its shape asks for.
 StateTensor::Bytes stored_bytes(const StateTensor&, std::vector<unsigned char>& scratch);
 
+/// How many of its values are infinite or no numbers.
+int64_t count_not_finite(const StateTensor&);
+
 /// By name; null when absent.
 const StateTensor* find(const StateDict& dict, std::string_view name);
 /// By name; throws DataError naming what is missing.
@@ -54,7 +57,10 @@ const StateTensor& require(const StateDict& dict, std::string_view name);
 StateTensor state_tensor(std::string name, std::vector<int64_t> shape, std::vector<double> values,
                          FileDType dtype = FileDType::f32);
 
-/// The same tensors without a "module." in front (DataParallel's), when every name has it.
-StateDict without_module_prefix(StateDict dict);
+/// What wrappers put in front of every name, in whatever order: torch.compile's "_orig_mod.", Lightning's "model.",
+/// DataParallel's "module."; empty where they did not.
+std::string wrapper_prefix(const StateDict& dict);
+/// The same tensors without it.
+StateDict without_wrapper_prefix(StateDict dict);
 
 }  // namespace telltale

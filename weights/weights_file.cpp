@@ -1,6 +1,11 @@
 #include "weights/weights_file.h"
 
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
 #include "base/byte_reader.h"
+#include "base/log.h"
 
 namespace telltale {
 
@@ -32,26 +37,67 @@ WeightsFile WeightsFile::open(const std::string& path, const std::string& key) {
         throw DataError(cat(path, ": ", e.what()));
       }
     }();
-    if (Pth::begins(file.bytes())) return WeightsFile(Pth::open(path, key));
+    if (Pth::begins(file.bytes())) {
+      Pth pth = Pth::open(path, key);
+      for (const std::string& other : pth.others())
+        spdlog::info("{}: \"{}\" is taken; \"{}\" holds tensors, too (convert --key takes those)", path,
+                     pth.found_under().empty() ? "its own dictionary" : pth.found_under(), other);
+      return {path, std::move(pth)};
+    }
     // A safetensors file begins with a length, whose bytes may be anything's first: its brace is what tells.
     const std::string_view text = text_of(file.bytes());
+    const bool safetensors = text.size() > 8 && text[8] == '{' && text[7] == 0;
+    if (!safetensors && text.starts_with('{')) return {path, open_shards(path, text)};
     if (text.size() <= 8 || text[8] != '{') refuse_strangers(path, text);
   }
-  return WeightsFile(Safetensors::open(path));
+  return {path, Safetensors::open(path)};
 }
 
-const std::string& WeightsFile::path() const {
-  return std::visit([](const auto& f) -> const std::string& { return f.path(); }, file_);
+WeightsFile::Shards WeightsFile::open_shards(const std::string& path, std::string_view index) {
+  const nlohmann::json json = nlohmann::json::parse(index, nullptr, /*allow_exceptions=*/false);
+  const bool is_index = json.is_object() && json.contains("weight_map") && json["weight_map"].is_object();
+  TT_CHECK(is_index, DataError, path, ": text in braces, but no index of shards: it has no \"weight_map\"");
+  std::map<std::string, std::vector<std::string>> names;  // by the shard's file
+  for (const auto& [tensor, file] : json["weight_map"].items()) {
+    TT_CHECK(file.is_string(), DataError, path, ": the shard of \"", tensor, "\" is no text");
+    names[file.get<std::string>()].push_back(tensor);
+  }
+  Shards shards;
+  for (const auto& [file, tensors] : names) {
+    TT_CHECK(!file.empty() && file[0] != '.' && file.find('/') == file.npos, DataError, path, ": the shard \"", file,
+             "\" does not lie beside it");
+    WeightsFile shard = open((std::filesystem::path(path).parent_path() / file).string());
+    TT_CHECK(!std::holds_alternative<Shards>(shard.file_), DataError, path, ": the shard ", file, " is an index, too");
+    shard.names_ = tensors;
+    shards.push_back(std::move(shard));
+  }
+  return shards;
 }
 
-const char* WeightsFile::form() const { return pth() ? pth()->form() : "safetensors"; }
+const char* WeightsFile::form() const {
+  return pth() ? pth()->form() : std::holds_alternative<Shards>(file_) ? "index of shards" : "safetensors";
+}
 
 const Metadata& WeightsFile::metadata() const {
-  return std::visit([](const auto& f) -> const Metadata& { return f.metadata(); }, file_);
+  static const Metadata kNone;
+  if (pth()) return pth()->metadata();
+  const Safetensors* file = std::get_if<Safetensors>(&file_);
+  return file ? file->metadata() : kNone;
 }
 
 StateDict WeightsFile::state_dict() const {
-  return std::visit([](const auto& f) -> StateDict { return f.state_dict(); }, file_);
+  if (pth()) return pth()->state_dict();
+  if (const Safetensors* file = std::get_if<Safetensors>(&file_)) return file->state_dict();
+  StateDict all;
+  for (const WeightsFile& shard : std::get<Shards>(file_)) {
+    const StateDict part = shard.state_dict();
+    for (const std::string& name : shard.names_) {
+      const StateTensor* t = find(part, name);
+      TT_CHECK(t, DataError, path_, ": \"", name, "\" is not in ", shard.path_);
+      all.push_back(*t);
+    }
+  }
+  return all;
 }
 
 void check_weights_ending(const std::string& path) {

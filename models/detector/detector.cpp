@@ -45,6 +45,11 @@ struct Field {
 
 /// Ours say in their metadata what they are; of somebody else's the tensors do.
 DetectorInfo info_of(const WeightsFile& file) {
+  try {
+    refuse_checkpoint(file.metadata());
+  } catch (const DataError& e) {
+    throw DataError(cat(file.path(), ": ", e.what()));
+  }
   if (file.metadata().contains("net")) return detector_info(file.path(), file.metadata());
   try {
     const DetectorInfo info = detector_info(identify(file.state_dict(), net_families()));
@@ -73,6 +78,12 @@ PictureGraph detector_graph(const DetectorInfo& info, int batch, int image_size,
       detector_net(info.net).build(d.graph, x, {.outputs = info.outputs, .width = info.width, .dropout = dropout})};
   d.graph.output(d.heads[0]);
   return d;
+}
+
+void refuse_checkpoint(const std::map<std::string, std::string>& metadata) {
+  const auto kind = metadata.find("kind");
+  TT_CHECK(kind == metadata.end() || kind->second != "checkpoint", DataError,
+           "a checkpoint, for train --resume; take best.safetensors beside it");
 }
 
 DetectorInfo detector_info(const std::string& path, const std::map<std::string, std::string>& metadata) {

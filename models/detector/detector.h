@@ -30,6 +30,8 @@ struct DetectorInfo {
 PictureGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout = 0.5f,
                             Tensor resident = {});
 
+/// DataError for the metadata of a checkpoint, saying which file to take.
+void refuse_checkpoint(const std::map<std::string, std::string>& metadata);
 /// Reads metadata; throws DataError naming the file and the field that is missing or wrong.
 DetectorInfo detector_info(const std::string& path, const std::map<std::string, std::string>& metadata);
 /// What tensors alone say: 256 × 256 and normalised boxes are taken for granted. Throws DataError when they are no

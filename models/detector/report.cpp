@@ -2,10 +2,13 @@
 
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
+#include <fstream>
 #include <iomanip>
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "kernels/parts/math.h"
 #include "models/device.h"
@@ -53,9 +56,9 @@ std::string predictions(const Report& r, const Dataset& data, const std::vector<
   for (size_t i = 0; i < rows.size(); ++i) {
     const Sample& s = r.samples[i];
     const RealBox& b = s.predicted;
-    csv += fmt::format("{},{},{:.9g},{:.9g},{},{:.3f},{:.3f},{:.3f},{:.3f},", data.labels()[size_t(rows[i])].id,
-                       int(s.fake), s.logit, sigmoid(s.logit), int(calls_fake(s.logit, r.evaluation.threshold)),
-                       b.x_min, b.y_min, b.x_max, b.y_max);
+    csv += fmt::format("{},{},{:.9g},{:.9g},{},{:.3f},{:.3f},{:.3f},{:.3f},",
+                       csv_cell(data.labels()[size_t(rows[i])].id), int(s.fake), s.logit, sigmoid(s.logit),
+                       int(calls_fake(s.logit, r.evaluation.threshold)), b.x_min, b.y_min, b.x_max, b.y_max);
     csv += s.fake ? fmt::format("{:.6f}\n", iou(s.predicted, s.truth)) : "\n";
   }
   return csv;
@@ -88,6 +91,16 @@ void print_table(const Report& r) {
   std::fflush(stdout);
 }
 
+void check_report_folder(const std::string& out) {
+  namespace fs = std::filesystem;
+  std::ifstream file(out + "/report.json");
+  const ordered_json old = ordered_json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (old.is_object() && old.contains("confusion") && old.contains("weights")) return;  // an earlier report's folder
+  for (const char* name : {"report.json", "predictions.csv", "confusion.png", "roc.png"})
+    TT_CHECK(!fs::exists(out + "/" + name), UsageError, out, ": holds a ", name,
+             " that is no report's; name another folder");
+}
+
 void write_report(const std::string& out, const Report& r, const Dataset& data, const std::vector<int>& rows) {
   ordered_json j = metrics_json(r.evaluation);
   j["split"] = r.split;
@@ -107,7 +120,7 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
   j["device"] = r.device;
   j["machine"] = machine_description();
   write_atomically(out + "/predictions.csv", predictions(r, data, rows));
-  write_atomically(out + "/report.json", j.dump(2) + "\n");
+  write_atomically(out + "/report.json", json_text(j, 2) + "\n");
   const std::vector<RocPoint> curve = roc_curve(r.samples);
   const bool drawn = plot_confusion(out + "/confusion.png", r.evaluation.confusion, r.evaluation.threshold) &&
                      (curve.empty() || plot_roc(out + "/roc.png", curve, r.evaluation.auc));

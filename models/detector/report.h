@@ -18,6 +18,8 @@ struct Report {
 void print_table(const Report&);
 /// Writes into the folder `out`; `rows` are the samples' rows of the dataset. A missing gnuplot costs a warning and the
 /// pictures, nothing else.
+/// Throws UsageError when the folder holds a file that write_report would replace and a report did not write.
+void check_report_folder(const std::string& out);
 void write_report(const std::string& out, const Report&, const Dataset&, const std::vector<int>& rows);
 
 }  // namespace telltale

@@ -7,8 +7,10 @@
 
 #include "base/check.h"
 #include "base/choice.h"
+#include "base/folder_lock.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "models/detector/prediction.h"
 #include "models/detector/task.h"
 #include "models/device.h"
@@ -27,7 +29,7 @@ double mean_iou_of(std::span<const Sample> s) { return localisation(s, 0.5).mean
 void check_folder(const DetectSettings& settings) {
   if (!fs::exists(settings.out)) return;
   TT_CHECK(fs::is_directory(settings.out), UsageError, settings.out, ": the study's folder is a file");
-  TT_CHECK(settings.resume || fs::is_empty(settings.out), UsageError, settings.out,
+  TT_CHECK(settings.resume || first_content(settings.out).empty(), UsageError, settings.out,
            ": the study's folder is not empty: choose another, or continue with --resume");
   TT_CHECK(!fs::exists(settings.out + "/config.json"), UsageError, settings.out,
            ": is the folder of a single run: choose another for a study");
@@ -100,6 +102,10 @@ RunHistory read_history(const std::string& results_csv) {
 int run_study(const DetectSettings& settings, const StudyOptions& options, Stream& stream, const Dataset& dataset) {
   const std::vector<Trial> trials = trials_of(settings, options);
   check_folder(settings);
+  std::error_code error;
+  fs::create_directories(settings.out, error);
+  TT_CHECK(fs::is_directory(settings.out), DataError, settings.out, ": cannot make this folder: ", error.message());
+  const FolderLock lock(settings.out, "another study");
   const Split split = options.sweep.empty() ? Split::test : Split::validation;
   const std::vector<int> rows = dataset.rows(split);  // before hours of training: it may have none
   std::vector<TrialResult> results;

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "base/atomic_file.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "models/detector/study.h"
@@ -165,7 +166,7 @@ void tell_study(const DetectSettings& settings, const StudyOptions& options, con
   write_atomically(out + "/results.csv", to_csv(complete(results, paired)));
   write_atomically(out + "/predictions.csv", to_csv(predictions(results, dataset, rows)));
   write_atomically(out + "/results.md", text);
-  write_atomically(out + "/report.json", report.dump(2) + "\n");
+  write_atomically(out + "/report.json", json_text(report, 2) + "\n");
   if (!draw_pictures(out, results))
     spdlog::warn("no pictures: gnuplot is missing or failed (install gnuplot-nox); the numbers are all there");
   std::printf("%s", text.c_str());

@@ -12,6 +12,7 @@
 #include "kernels/reduce.h"
 #include "losses/loss.h"
 #include "models/device.h"
+#include "models/training/finite.h"
 
 namespace telltale {
 namespace {
@@ -178,6 +179,7 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   }
   g.backward(/*accumulate=*/false);
   g.update(kAdam);
+  if (!s.is_cuda()) require_finite(g, cat("at step ", step));
 
   const std::vector<double> sums = values_of(s, sums_);
   const auto unweighted = [&](Sum sum, double weight) { return weight > 0 ? sums[sum] / weight : 0.0; };
@@ -207,6 +209,7 @@ void InpaintModel::train_discriminator(int64_t step, double lr_share) {
   loss(*hinge_, half(scores, 1), half(signs, 1), half(gradients, 1), kFake, state);
   d.backward(/*accumulate=*/false);
   d.update(kAdam);
+  if (!s.is_cuda()) require_finite(d, cat("of the discriminator at step ", step));
   judge_->params().copy_from(s, d.params());
   judge_->params_changed();
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -25,10 +26,18 @@ PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, 
   for (const Photo& p : photos) hashes.push_back(pool.submit([path = p.path] { return sha256_file(path); }));
   std::vector<std::string> digests;
   std::string text;
-  for (size_t i = 0; i < photos.size(); ++i) {
-    digests.push_back(hashes[i].get());
-    text += cat(photos[i].id, ",", digests.back(), "\n");
+  std::vector<Photo> listed = std::exchange(photos, {});
+  for (size_t i = 0; i < listed.size(); ++i) {
+    try {
+      digests.push_back(hashes[i].get());
+    } catch (const DataError& e) {
+      spdlog::warn("skipped {}", e.what());
+      continue;
+    }
+    text += cat(listed[i].id, ",", digests.back(), "\n");
+    photos.push_back(std::move(listed[i]));
   }
+  TT_CHECK(photos.size() >= 2, DataError, "fewer than two photographs can be read: one must train and one be held out");
   const int validation = std::clamp(int(photos.size()) / 20, 1, held_out);
   const SplitPlan plan{.exact = true, .amount = {double(int(photos.size()) - validation), double(validation), 0}};
   const std::vector<Split> splits = assign_splits(plan, seed, digests);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <thread>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "models/inpainter/trainer.h"
 #include "models/training/program.h"
@@ -21,7 +22,9 @@ constexpr const char* kResultsHeader =
     "contrast\n";
 
 std::vector<Photo> photographs(const InpaintSettings& s) {
-  std::vector<Photo> photos = list_photos(s.photos);
+  Remarks remarks;
+  std::vector<Photo> photos = list_photos(s.photos, {s.out}, &remarks);
+  for (const std::string& line : remarks) spdlog::warn("{}", line);
   if (s.recipe.limit > 0 && size_t(s.recipe.limit) < photos.size()) photos.resize(size_t(s.recipe.limit));
   return photos;
 }
@@ -96,7 +99,7 @@ Metadata InpaintTrainer::metadata(const char* kind) const {
           {"family", recipe_.family},
           {"width", cat(recipe_.width)},
           {"step", cat(progress_.step)},
-          {"recipe", to_json(recipe_).dump()},
+          {"recipe", json_text(to_json(recipe_))},
           {"seed", cat(settings_.common.seed)},
           {"photographs", photos_.digest},
           {"init_sha256", init_sha256_}};

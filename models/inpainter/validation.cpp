@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "data/codec.h"
 #include "data/compose.h"
 #include "kernels/cast.h"
@@ -19,13 +20,20 @@ constexpr size_t kSheetRows = 8;
 InpaintValidation::InpaintValidation(Stream& stream, const InpaintRecipe& r, const std::vector<Photo>& photos,
                                      uint64_t seed)
     : stream_(&stream), size_(r.size), black_(generator_net(r.family).black) {
-  const size_t count = std::min(photos.size(), size_t(r.validation_photos));
-  batch_ = int(std::min(count, size_t(r.batch)));
-  for (size_t i = 0; i < count; ++i) {
-    photos_.push_back(centre_square(read_image(photos[i].path), size_));
+  const size_t wanted = std::min(photos.size(), size_t(r.validation_photos));
+  for (size_t i = 0; i < wanted; ++i) {
+    try {
+      photos_.push_back(centre_square(read_image(photos[i].path), size_));
+    } catch (const DataError& e) {
+      spdlog::warn("skipped {}", e.what());
+      continue;
+    }
     masks_.push_back(draw_mask(mask_law(r.mask_law), size_, size_, seed, cat("validation ", photos[i].id),
                                {r.mask_area_min, r.mask_area_max}));
   }
+  const size_t count = photos_.size();
+  TT_CHECK(count > 0, DataError, "none of the ", wanted, " photographs held out can be read");
+  batch_ = int(std::min(count, size_t(r.batch)));
   painted_.resize(count);
   Graph g;
   image_ = g.input({batch_, size_, size_, 3});

@@ -12,7 +12,9 @@
 #include <set>
 
 #include "base/atomic_file.h"
+#include "base/json_text.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "data/codec.h"
 #include "data/dataset.h"
 
@@ -28,11 +30,8 @@ constexpr const char* kJournalHeader = "id,psnr_db\n";
 
 /// synth.json is the first file of all, so a folder with anything else and without it is not ours.
 void check_ours(const std::string& dir) {
-  std::string foreign;
-  for (const auto& entry : fs::directory_iterator(dir)) {
-    const std::string name = entry.path().filename().string();
-    if (name.rfind(std::string(kSettings) + ".part-", 0) != 0) foreign = name;
-  }
+  std::string foreign = first_content(dir);
+  if (foreign.starts_with(std::string(kSettings) + ".part-")) foreign.clear();
   // Looked for last: what another shard makes meanwhile comes after its synth.json.
   TT_CHECK(foreign.empty() || fs::exists(dir + "/" + kSettings), DataError, dir, ": holds ", foreign,
            ", which synth did not make; give an empty or a new folder");
@@ -81,9 +80,7 @@ DatasetFolder::DatasetFolder(const std::string& dir, const json& settings, std::
   fs::create_directories(dir, error);
   TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
            ": cannot make the folder: ", error ? error.message() : "a file of that name is there");
-  lock_ = ::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  TT_CHECK(lock_ >= 0 && ::flock(lock_, (shard ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0, DataError, dir,
-           ": another synth is at work in it");
+  lock_ = FolderLock(dir, "another synth", shard ? FolderLock::Kind::shared : FolderLock::Kind::exclusive);
   check_ours(dir);
   if (!shard) remove_temporaries(dir);  // a live shard's are no debris
   claim(settings);
@@ -97,7 +94,6 @@ DatasetFolder::DatasetFolder(const std::string& dir, const json& settings, std::
 
 DatasetFolder::~DatasetFolder() {
   if (journal_) std::fclose(journal_);
-  if (lock_ >= 0) ::close(lock_);
 }
 
 void DatasetFolder::claim(const json& settings) {
@@ -109,12 +105,16 @@ void DatasetFolder::claim(const json& settings) {
     TT_CHECK(stored.is_object(), DataError, path, ": not valid JSON; start again in another folder");
   }
   for (const auto& [key, value] : settings.items()) {
+    TT_CHECK(
+        key != "photographs" || !stored.contains(key) || stored[key] == value, DataError, dir_,
+        ": was begun with other photographs (some were added, removed or changed); what it lists as skipped it does "
+        "without, so nothing need be removed; for the photographs of now use another --out");
     TT_CHECK(!stored.contains(key) || stored[key] == value, DataError, dir_, ": was begun with ", key, " ",
-             stored[key].dump(), ", this run has ", value.dump(), "; use the same or another --out");
+             json_text(stored[key]), ", this run has ", json_text(value), "; use the same or another --out");
   }
   json merged = stored;
   merged.update(settings);
-  if (merged != stored) write_atomically(path, merged.dump(2) + "\n");
+  if (merged != stored) write_atomically(path, json_text(merged, 2) + "\n");
   ending_ = merged.value("format", "jpg");
 }
 
@@ -149,7 +149,7 @@ void DatasetFolder::read_journals() {
     std::getline(lines, line);
     while (std::getline(lines, line)) {
       const size_t comma = line.rfind(',');
-      if (comma != std::string::npos) psnr_[line.substr(0, comma)] = line.substr(comma + 1);
+      if (comma != std::string::npos) psnr_[from_csv_cell(line.substr(0, comma))] = line.substr(comma + 1);
     }
   }
 }
@@ -168,7 +168,7 @@ std::string DatasetFolder::mask_path(const std::string& id) const { return dir_ 
 
 void DatasetFolder::finished(const Row& r, const std::string& psnr) {
   const std::lock_guard lock(mutex_);
-  const std::string line = r.label.id + "," + psnr + "\n";
+  const std::string line = csv_cell(r.label.id) + "," + psnr + "\n";
   // One write per line: a kill leaves whole lines but for the last.
   TT_CHECK(std::fputs(line.c_str(), journal_) >= 0 && std::fflush(journal_) == 0, DataError, journal_path_,
            ": cannot write: ", std::strerror(errno));
@@ -198,9 +198,9 @@ std::vector<Row> DatasetFolder::complete(const Plan& plan, const SynthSettings& 
   for (const Row& r : rows) {
     labels.push_back(r.label);
     if (r.label.fake)
-      psnr += r.label.id + "," + psnr_.at(r.label.id) + "\n";
+      psnr += csv_cell(r.label.id) + "," + psnr_.at(r.label.id) + "\n";
     else
-      psnr += r.label.id + ",\n";
+      psnr += csv_cell(r.label.id) + ",\n";
   }
   write_atomically(dir_ + "/" + kJournal, psnr);
   write_labels(dir_ + "/labels.csv", labels);

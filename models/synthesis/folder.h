@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/folder_lock.h"
 #include "models/synthesis/plan.h"
 
 namespace telltale {
@@ -46,7 +47,7 @@ class DatasetFolder {
   void read_journals();
   std::vector<std::string> shard_journals() const;
   std::string dir_, ending_, journal_path_;
-  int lock_ = -1;
+  FolderLock lock_;
   FILE* journal_ = nullptr;
   std::map<std::string, std::string> psnr_;  ///< by id, of finished rows
   std::vector<Skipped> skipped_;

@@ -188,8 +188,8 @@ std::string Plan::sha256() const {
   return sha256_text(text);
 }
 
-Image framed(const Row& r, const SynthSettings& s) {
-  const Image photo = read_image(r.photo);
+Image framed(const Row& r, const SynthSettings& s, Remarks* remarks) {
+  const Image photo = read_image(r.photo, remarks);
   return with_past(s.is_native() ? window_of(photo, r, s) : centre_square(photo, s.size), r.treatment.past);
 }
 
@@ -219,8 +219,15 @@ void draw_scenes(const std::string& folder, const SynthSettings& s, TaskPool& po
 }
 
 Plan make_plan(const SynthSettings& s, const std::string& folder, TaskPool& pool) {
-  std::vector<Photo> photos = list_photos(folder);
+  const PhotoFiles files = find_photos(folder, {s.out, s.sheet});
+  TT_CHECK(!files.paths.empty(), DataError, folder, ": no photographs in this folder");
+  for (const std::string& line : files.remarks) spdlog::warn("{}", line);
+  std::vector<Photo> photos = with_ids(folder, files.paths);
   Plan plan;
+  for (const std::string& line : files.unreadable) {
+    spdlog::warn("skipped {}", line);
+    plan.skipped.push_back({"", folder, line});
+  }
   if (s.boxes.empty()) {
     if (s.count && size_t(s.count) < photos.size()) photos.resize(size_t(s.count));
     for (const Photo& p : photos) plan.rows.push_back(row_of(p));

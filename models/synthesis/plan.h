@@ -31,7 +31,7 @@ struct Plan {
 
 /// The row's photograph as it is before it is painted: scaled to the images' size or cut out, and with its past.
 /// DataError when it cannot be used.
-Image framed(const Row&, const SynthSettings&);
+Image framed(const Row&, const SynthSettings&, Remarks* remarks = nullptr);
 /// Where the row is painted: drawn again as it was for the plan; a table gives boxes only. `photo` as framed() has it.
 Grey mask_of(const Row&, const SynthSettings&, const Image& photo);
 

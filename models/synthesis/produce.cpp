@@ -13,6 +13,8 @@
 #include "base/progress.h"
 #include "data/codec.h"
 #include "data/compose.h"
+#include "data/jpeg.h"
+#include "data/png.h"
 #include "models/synthesis/window.h"
 
 namespace telltale {
@@ -113,7 +115,13 @@ class Producer {
   /// As it is before it is painted.
   std::optional<Image> photograph(const Row& r) {
     try {
-      return framed(r, s_);
+      Remarks remarks;
+      Image photo = framed(r, s_, &remarks);
+      for (const std::string& remark : remarks) {
+        clear_progress_line();
+        spdlog::warn("{}", remark);
+      }
+      return photo;
     } catch (const DataError& e) {
       folder_.skip(r, e.what());
       return std::nullopt;
@@ -204,10 +212,10 @@ class Producer {
     try {
       std::vector<uint8_t> bytes = read_file(row.photo);
       const Image image = decode_image(bytes, row.photo);
-      const bool is_jpeg = bytes[0] == 0xff;
-      TT_CHECK(image.width == s_.size && image.height == s_.size && is_jpeg == (s_.format == "jpg"), DataError,
-               row.photo, ": is a ", image.width, "x", image.height, is_jpeg ? " JPEG" : " PNG",
-               "; --negatives raw keeps only photographs that already are ", s_.size, "x", s_.size, " ", s_.format);
+      const char* kind = is_jpeg(bytes) ? "jpg" : is_png(bytes) ? "png" : "picture of another kind";
+      TT_CHECK(image.width == s_.size && image.height == s_.size && s_.format == kind, DataError, row.photo, ": is a ",
+               image.width, "x", image.height, " ", kind, "; --negatives raw keeps only photographs that already are ",
+               s_.size, "x", s_.size, " ", s_.format);
       return bytes;
     } catch (const DataError& e) {
       folder_.skip(row, e.what());

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/choice.h"
+#include "base/outputs.h"
 #include "base/sha256.h"
 #include "nets/nets.h"
 
@@ -72,7 +73,7 @@ std::optional<Shard> SynthSettings::part() const {
 }
 
 void add_options(CLI::App& app, SynthSettings& s) {
-  auto* photos = app.add_option("--photos", s.photos, "folder of JPEG and PNG photographs, subfolders included");
+  auto* photos = app.add_option("--photos", s.photos, "folder of photographs (JPEG, PNG, WebP …), subfolders included");
   app.add_option("--scenes", s.scenes, "draw this many procedural photographs into OUT/photos and take those")
       ->check(CLI::Range(1, 1'000'000))
       ->excludes(photos);
@@ -151,6 +152,16 @@ void check(const SynthSettings& s) {
   s.part();
   TT_CHECK(s.sheet.empty() || s.sheet.ends_with(".png") || s.sheet.ends_with(".jpg") || s.sheet.ends_with(".jpeg"),
            UsageError, "--sheet ", s.sheet, ": must end in .png, .jpg or .jpeg");
+  if (s.sheet.empty()) return;
+  std::vector<std::string> inputs;
+  if (!s.boxes.empty()) inputs.push_back(s.boxes);
+  for (const std::string& weights : s.generators())
+    if (!SynthSettings::is_random(weights)) inputs.push_back(weights);
+  check_output("--sheet", s.sheet, inputs);
+  // A sheet of before belongs to a dataset that was begun.
+  namespace fs = std::filesystem;
+  TT_CHECK(!fs::exists(s.sheet) || fs::exists(s.out + "/synth.json"), UsageError, "--sheet ", s.sheet,
+           ": is there already, and ", s.out, " is not begun: remove it or name another file");
 }
 
 std::map<std::string, std::string> treatment_of(const SynthSettings& s) {

@@ -1,5 +1,6 @@
 #include "models/training/checkpoint.h"
 
+#include "models/training/finite.h"
 #include "weights/names.h"
 
 namespace telltale {
@@ -62,6 +63,7 @@ void save_checkpoint(const std::string& path, const std::vector<CheckpointPart>&
                      Metadata metadata) {
   StateDict dict;
   for (const CheckpointPart& p : parts) {
+    require_finite(*p.program, "when it was to be saved");
     append(dict, p);
     if (scales(p)) progress[p.prefix + kLossScale] = p.program->loss_scale();
   }

@@ -18,7 +18,7 @@ struct CheckpointPart {
 
 /// Writes `progress` into the metadata, whole or not at all; of each part parameters and statistics under prefix +
 /// "model.", Adam's moments under prefix + "adam.m." and "adam.v.", all by their state_dict names, and the dynamic loss
-/// scale where there is one.
+/// scale where there is one. Throws Error when a value is not finite: what is saved must be worth going on from.
 void save_checkpoint(const std::string& path, const std::vector<CheckpointPart>&, nlohmann::json progress,
                      Metadata metadata);
 /// Fills the programs of the same nets from a checkpoint, bit by bit, and hands `progress` to `take`. Throws DataError

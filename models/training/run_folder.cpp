@@ -5,6 +5,8 @@
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/json_text.h"
+#include "base/outputs.h"
 
 namespace telltale {
 namespace {
@@ -12,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
+constexpr const char* kAnother = "another run of train";
 constexpr const char* kMetrics = "metrics.jsonl";
 constexpr const char* kTiming = "timing.csv";
 constexpr const char* kTimingHeader = "epoch,seconds,images_per_second,loader_wait_share\n";
@@ -40,11 +43,12 @@ void remove_torn_writes(const std::string& dir) {
 
 }  // namespace
 
-RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
+RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir), resume_(resume) {
   if (!fs::exists(dir)) return;
   TT_CHECK(fs::is_directory(dir), UsageError, dir, ": the run folder is a file");
+  lock_ = FolderLock(dir, kAnother);
   if (resume) remove_torn_writes(dir);
-  const bool empty = fs::is_empty(dir);
+  const bool empty = first_content(dir).empty();
   TT_CHECK(empty || resume, UsageError, dir,
            ": the run folder is not empty: choose another, or continue that run with --resume");
   TT_CHECK(empty || fs::exists(path("config.json")), UsageError, dir,
@@ -52,13 +56,18 @@ RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir) {
   continues_ = fs::exists(checkpoint());
 }
 
-ordered_json RunFolder::begin(const ordered_json& config, const Binding& binding) {
+ordered_json RunFolder::begin(const ordered_json& given, const Binding& binding) {
   std::error_code error;
   fs::create_directories(dir_, error);
   TT_CHECK(fs::is_directory(dir_), DataError, dir_, ": cannot make this folder: ", error.message());
+  if (!lock_.holds()) {
+    lock_ = FolderLock(dir_, kAnother);
+    TT_CHECK(resume_ || first_content(dir_).empty(), UsageError, dir_, ": another run was begun in it meanwhile");
+  }
   const std::string file = path("config.json");
+  const ordered_json config = ordered_json::parse(json_text(given));  // as it is read again: paths need not be UTF-8
   if (!fs::exists(file)) {
-    write_atomically(file, config.dump(2) + "\n");
+    write_atomically(file, json_text(config, 2) + "\n");
     return config;
   }
   ordered_json old;
@@ -77,7 +86,7 @@ ordered_json RunFolder::begin(const ordered_json& config, const Binding& binding
   for (const char* length : {"epochs", "steps"}) {
     if (!config.at("recipe").contains(length) || old["recipe"][length] == config.at("recipe").at(length)) continue;
     old["recipe"][length] = config.at("recipe").at(length);
-    write_atomically(file, old.dump(2) + "\n");
+    write_atomically(file, json_text(old, 2) + "\n");
   }
   return old;
 }
@@ -93,7 +102,7 @@ void RunFolder::rewind(int64_t step, int epochs, const std::string& results) {
   write_results(results);
 }
 
-void RunFolder::log_step(const ordered_json& line) { append(kMetrics, line.dump()); }
+void RunFolder::log_step(const ordered_json& line) { append(kMetrics, json_text(line)); }
 
 void RunFolder::write_results(const std::string& csv) { write_atomically(path("results.csv"), csv); }
 

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/folder_lock.h"
+
 namespace telltale {
 
 /// Keeps the folder's files in step with the checkpoint, so that a continued run ends with the files of an unbroken
@@ -11,7 +13,8 @@ namespace telltale {
 class RunFolder {
  public:
   /// Without `resume` the folder must be empty or absent; with it, or be a run's, and what an interrupted write left
-  /// there is removed. Throws UsageError otherwise. Creates nothing.
+  /// there is removed. Throws UsageError otherwise, DataError when another run is at work in it: the folder is held
+  /// from the moment it is there. Creates nothing.
   RunFolder(const std::string& dir, bool resume);
 
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
@@ -36,7 +39,8 @@ class RunFolder {
  private:
   void append(const std::string& name, const std::string& line);
   std::string dir_;
-  bool continues_ = false;
+  bool resume_, continues_ = false;
+  FolderLock lock_;
 };
 
 }  // namespace telltale

@@ -2,7 +2,9 @@
 
 #include <cmath>
 
+#include "base/json_text.h"
 #include "base/log.h"
+#include "models/training/finite.h"
 
 namespace telltale {
 namespace {
@@ -95,6 +97,9 @@ void Trainer::step(const Batch& batch, int used) {
   ++progress_.step;
   progress_.samples += used;
   progress_.positives += positives;
+  if (stream_->is_cuda() || first_not_finite(*program_).empty()) return;  // there a checkpoint asks
+  settle();                                                               // which says so when the loss shows it, too
+  require_finite(*program_, cat("at step ", progress_.step));
 }
 
 void Trainer::send(const Batch& batch, int first) {
@@ -252,7 +257,7 @@ void Trainer::save_best(const Validation& v) {
   metadata["format"] = "pt";  // what safetensors' loaders for PyTorch look for
   metadata["epoch"] = cat(progress_.epoch);
   metadata["validation_loss"] = exact(v.loss);
-  metadata["recipe"] = task_.recipe_json().dump();
+  metadata["recipe"] = json_text(task_.recipe_json());
   metadata["init_sha256"] = init_sha256_;
   metadata["dataset_labels_sha256"] = dataset_.labels_sha256();
   write_safetensors(folder_.best(), params_dict(*stream_, program_->params()), metadata);

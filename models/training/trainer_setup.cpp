@@ -44,6 +44,9 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
       later_pass_(stream),
       update_(stream) {
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
+  const auto images = int64_t(train_rows_.size()), fakes = count_fakes(dataset, train_rows_);
+  if (fakes == 0 || fakes == images)
+    spdlog::warn("all {} training images are {}: there is nothing to tell apart", images, fakes ? "fake" : "real");
   for (const Head& h : heads_) figures_.insert(figures_.end(), h.figures.begin(), h.figures.end());
   progress_.sums.assign(figures_.size(), 0);
   build_programs();

@@ -1,3 +1,8 @@
+#include <sys/stat.h>
+#include <webp/encode.h>
+
+#include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdio>
 // libjpeg's header needs <cstdio> before it.
@@ -122,18 +127,106 @@ TEST(Exif, AllOrientationsAreSetUpright) {
     }
 }
 
-TEST(Exif, HostileBytesMeanUpright) {
+TEST(Exif, HostileBytesSayNothing) {
   const Bytes good = exif(6, true);
   EXPECT_EQ(exif_orientation(good), 6);
-  for (size_t n = 0; n < good.size() - 6; ++n) EXPECT_EQ(exif_orientation(std::span(good).first(n)), 1) << n;
+  for (size_t n = 0; n < good.size() - 6; ++n) EXPECT_EQ(exif_orientation(std::span(good).first(n)), 0) << n;
   Bytes far = good;
   far[10] = far[11] = far[12] = far[13] = 0xff;  // the directory's offset
-  EXPECT_EQ(exif_orientation(far), 1);
+  EXPECT_EQ(exif_orientation(far), 0);
   Bytes many = good;
   many[14] = many[15] = 0xff;  // the number of entries
   many[16] = 0;                // and the first is another tag
-  EXPECT_EQ(exif_orientation(many), 1);
+  EXPECT_EQ(exif_orientation(many), 0);
   for (const int o : {0, 9, 255}) EXPECT_EQ(exif_orientation(exif(o, true)), 1);
+}
+
+TEST(Exif, ByteAndLongServeAsWell) {
+  for (const bool little : {true, false})
+    for (const uint8_t type : {1, 4}) {
+      Bytes bytes = exif(6, little);
+      bytes[little ? 18 : 19] = type;
+      if (!little) bytes[type == 4 ? 27 : 24] = 6, bytes[type == 4 ? 25 : 27] = 0;
+      EXPECT_EQ(exif_orientation(bytes), 6) << little << " " << int(type);
+      EXPECT_EQ(exif_orientation(std::span(bytes).subspan(6)), 6) << "without its header, as PNG and WebP keep it";
+    }
+}
+
+TEST(Xmp, TheOrientationIsAnAttributeOrAnElement) {
+  EXPECT_EQ(xmp_orientation("<rdf:Description tiff:Orientation=\"6\"/>"), 6);
+  EXPECT_EQ(xmp_orientation("<tiff:Orientation>8</tiff:Orientation>"), 8);
+  EXPECT_EQ(xmp_orientation("tiff:Orientation = '3'"), 3);
+  for (const char* nothing : {"", "tiff:Orientation", "tiff:Orientation=\"9\"", "tiff:Orientation=\"66\"",
+                              "Orientation=\"6\"", "tiff:Orientation6"})
+    EXPECT_EQ(xmp_orientation(nothing), 0) << nothing;
+  EXPECT_EQ(orientation_of(exif(3, true), "tiff:Orientation=\"6\""), 3) << "EXIF comes first";
+  EXPECT_EQ(orientation_of({}, "tiff:Orientation=\"6\""), 6);
+  EXPECT_EQ(orientation_of({}, ""), 1);
+}
+
+// A quarter of a turn clockwise, as orientation 6 asks for.
+Image turned(const Image& image) { return upright(image, 6); }
+
+Bytes bytes_of(const std::string& text) { return {text.begin(), text.end()}; }
+
+TEST(Xmp, TurnsAJpeg) {
+  const Image image = test_picture(40, 24);
+  const Bytes xmp = bytes_of(std::string("http://ns.adobe.com/xap/1.0/") + '\0' + "<x tiff:Orientation=\"6\"/>");
+  const Image read = decode_image(jpeg_of(image.rgb, 40, 24, 3, JCS_RGB, JCS_YCbCr, xmp), "x");
+  EXPECT_LT(mean_difference(read, turned(image)), 3);
+}
+
+TEST(Jpeg, AMissingEndOrATrailerCostsNoPixel) {
+  const Image image = test_picture(48, 40);
+  for (const bool progressive : {false, true}) {
+    const Bytes whole = jpeg_of(image.rgb, 48, 40, 3, JCS_RGB, JCS_YCbCr, {}, progressive);
+    const Image wanted = decode_image(whole, "x");
+    Bytes cut(whole.begin(), whole.end() - 2);
+    Remarks remarks;
+    EXPECT_EQ(decode_image(cut, "x", &remarks), wanted);
+    ASSERT_EQ(remarks.size(), 1u) << progressive;
+    EXPECT_EQ(remarks[0], "x: its end marker is missing; every pixel is there");
+    for (const std::string& trailer :
+         {std::string("SEFH\0\1 maker's own", 17), std::string(300, '\xff'), std::string("\xff\xc5\0\2", 4)}) {
+      Bytes longer = cut;
+      longer.insert(longer.end(), trailer.begin(), trailer.end());
+      EXPECT_EQ(decode_image(longer, "x"), wanted) << progressive;
+    }
+    cut.resize(cut.size() - 1);
+    EXPECT_NE(refusal([&] { decode_image(cut, "x"); }).find("truncated JPEG"), std::string::npos);
+    remarks.clear();
+    decode_image(whole, "x", &remarks);
+    EXPECT_TRUE(remarks.empty());
+  }
+}
+
+TEST(Jpeg, APhonesScanHeaderIsRead) {
+  const Image image = test_picture(32, 32);
+  Bytes bytes = encode_jpeg(image, 90);
+  const Image wanted = decode_image(bytes, "x");
+  constexpr std::array<uint8_t, 2> kScan{0xff, 0xda};
+  const auto sos = std::search(bytes.begin(), bytes.end(), kScan.begin(), kScan.end());
+  sos[12] = 0;  // the last coefficient of the scan: 63 in a sequential image
+  Remarks remarks;
+  EXPECT_EQ(decode_image(bytes, "x", &remarks), wanted);
+  EXPECT_EQ(remarks.size(), 1u);
+}
+
+TEST(Jpeg, WhatIsNotReadIsNotCalledDamaged) {
+  const auto with = [](uint8_t marker, size_t at, uint8_t value) {
+    Bytes bytes = encode_jpeg(test_picture(16, 16), 90);
+    for (size_t i = 0; i + 12 < bytes.size(); ++i)
+      if (bytes[i] == 0xff && bytes[i + 1] == 0xc0) {
+        bytes[i + 1] = marker;
+        if (at > 0) bytes[i + at] = value;
+        break;
+      }
+    return refusal([&] { decode_image(bytes, "x"); });
+  };
+  for (const std::string& text : {with(0xc1, 4, 12), with(0xc3, 0, 0)}) {  // 12 bits a sample; lossless
+    EXPECT_EQ(text.find("damaged"), text.npos) << text;
+    EXPECT_NE(text.find("of a kind that is not read"), text.npos) << text;
+  }
 }
 
 TEST(Png, SurvivesARoundTripExactly) {
@@ -184,18 +277,172 @@ TEST(Png, SixteenBitsAreReducedToEight) {
   EXPECT_EQ(image.rgb, (Bytes{0x12, 0x12, 0x12, 0xfe, 0xfe, 0xfe}));
 }
 
+// `png` with a chunk before its end.
+Bytes with_chunk(Bytes png, const std::string& type, const Bytes& content) {
+  const Bytes end(png.end() - 12, png.end());
+  png.resize(png.size() - 12);
+  append_chunk(png, type, content);
+  png.insert(png.end(), end.begin(), end.end());
+  return png;
+}
+
+TEST(Png, ExifAndXmpTurnIt) {
+  const Image image = test_picture(12, 7);
+  const Bytes plain = encode_png(image.rgb.data(), 12, 7, 3);
+  const Bytes tiff = exif(6, false);
+  EXPECT_EQ(decode_image(with_chunk(plain, "eXIf", {tiff.begin() + 6, tiff.end()}), "x"), turned(image));
+  const std::string text = std::string("XML:com.adobe.xmp") + std::string(5, '\0') + "<x tiff:Orientation=\"6\"/>";
+  EXPECT_EQ(decode_image(with_chunk(plain, "iTXt", bytes_of(text)), "x"), turned(image));
+}
+
+TEST(Png, BeyondItsPaletteIsBlackWhateverWasReadBefore) {
+  // Two colours, and indices 0, 1, 2, 200.
+  Bytes png = png_of(4, 1, 8, 3, {0, 0, 1, 2, 200});
+  Bytes palette;
+  append_chunk(palette, "PLTE", {10, 20, 30, 40, 50, 60});
+  png.insert(png.begin() + 33, palette.begin(), palette.end());
+  for (int i = 0; i < 3; ++i) {
+    Remarks remarks;
+    EXPECT_EQ(decode_image(png, "x", &remarks).rgb, (Bytes{10, 20, 30, 40, 50, 60, 0, 0, 0, 0, 0, 0}));
+    EXPECT_EQ(remarks, Remarks{"x: uses colour 200 of a palette of 2; what lies beyond its end is black"});
+    decode_image(encode_png(test_picture(64, 64, i).rgb.data(), 64, 64, 3), "x");
+  }
+}
+
+TEST(Png, WhatIsMissingBehindThePixelsIsForgiven) {
+  const Image image = test_picture(9, 9);
+  const Bytes whole = encode_png(image.rgb.data(), 9, 9, 3);
+  Remarks remarks;
+  EXPECT_EQ(decode_image(std::span(whole).first(whole.size() - 12), "x", &remarks), image);
+  EXPECT_EQ(remarks.size(), 1u);
+}
+
+TEST(Png, AMillionColumnsAreRead) {
+  Image wide(1'200'000, 2);
+  for (size_t i = 0; i < wide.rgb.size(); ++i) wide.rgb[i] = uint8_t(i / 1000);
+  EXPECT_EQ(decode_image(encode_png(wide.rgb.data(), wide.width, 2, 3), "x"), wide);
+}
+
 TEST(Png, TransparencyIsLaidOnWhite) {
   const Image image = decode_image(png_of(3, 1, 8, 6, {0, 10, 20, 30, 255, 10, 20, 30, 0, 0, 0, 0, 128}), "x");
   EXPECT_EQ(image.rgb, (Bytes{10, 20, 30, 255, 255, 255, 127, 127, 127}));
 }
 
+Bytes webp_of(const Image& image) {
+  uint8_t* out = nullptr;
+  const size_t size = WebPEncodeLosslessRGB(image.rgb.data(), image.width, image.height, 3 * image.width, &out);
+  const Bytes bytes(out, out + size);
+  WebPFree(out);
+  return bytes;
+}
+
+void append(Bytes& to, std::initializer_list<uint32_t> numbers, int size) {
+  for (const uint32_t n : numbers)
+    for (int i = 0; i < size; ++i) to.push_back(uint8_t(n >> (8 * i)));
+}
+
+// 24 bits, rows from below.
+Bytes bmp_of(const Image& image) {
+  Bytes bytes{'B', 'M'};
+  append(bytes, {0, 0, 54, 40, uint32_t(image.width), uint32_t(image.height)}, 4);
+  append(bytes, {1, 24}, 2);
+  append(bytes, {0, 0, 0, 0, 0, 0}, 4);
+  for (int y = image.height - 1; y >= 0; --y) {
+    for (int x = 0; x < image.width; ++x)
+      for (int c = 2; c >= 0; --c) bytes.push_back(image.at(x, y)[c]);
+    bytes.resize((bytes.size() - 54 + 3) / 4 * 4 + 54);
+  }
+  return bytes;
+}
+
+TEST(Webp, IsReadExactlyAndTurned) {
+  const Image image = test_picture(21, 13);
+  EXPECT_EQ(decode_image(webp_of(image), "x"), image);
+  // The extended form: canvas and flags, the picture, EXIF.
+  const Bytes simple = webp_of(image), tiff = exif(6, true);
+  Bytes body{'W', 'E', 'B', 'P', 'V', 'P', '8', 'X', 10, 0, 0, 0, 8, 0, 0, 0, 20, 0, 0, 12, 0, 0};
+  body.insert(body.end(), simple.begin() + 12, simple.end());
+  body.insert(body.end(), {'E', 'X', 'I', 'F'});
+  append(body, {uint32_t(tiff.size())}, 4);
+  body.insert(body.end(), tiff.begin(), tiff.end());
+  Bytes file{'R', 'I', 'F', 'F'};
+  append(file, {uint32_t(body.size())}, 4);
+  file.insert(file.end(), body.begin(), body.end());
+  EXPECT_EQ(decode_image(file, "x"), turned(image));
+}
+
+TEST(Bmp, IsReadExactly) {
+  for (const int width : {1, 2, 3, 4, 17}) {
+    const Image image = test_picture(width, 5);
+    EXPECT_EQ(decode_image(bmp_of(image), "x"), image);
+  }
+}
+
+TEST(Bmp, APaletteIsNotExceeded) {
+  // 8 bits, two colours, a row of four pixels.
+  const auto with_index = [](uint8_t last) {
+    Bytes bytes{'B', 'M'};
+    append(bytes, {0, 0, 62, 40, 4, 1}, 4);
+    append(bytes, {1, 8}, 2);
+    append(bytes, {0, 0, 0, 0, 2, 0, 0x010203, 0x040506}, 4);
+    bytes.insert(bytes.end(), {0, 1, 0, last});
+    return bytes;
+  };
+  EXPECT_EQ(decode_image(with_index(1), "x").rgb, (Bytes{1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6}));
+  EXPECT_NE(refusal([&] { decode_image(with_index(2), "x"); }).find("colour 2 of a palette of 2"), std::string::npos);
+}
+
+TEST(Pnm, BinaryEightBitsAreRead) {
+  const Bytes colour = bytes_of("P6 # two pixels\n2 1\n255\nabcdef");
+  EXPECT_EQ(decode_image(colour, "x").rgb, bytes_of("abcdef"));
+  EXPECT_EQ(decode_image(bytes_of("P5\n2 1 255\nab"), "x").rgb, bytes_of("aaabbb"));
+  for (const char* other : {"P6 2 1 100\nabcdef", "P5 1 1 65535\nab", "P3 1 1 255\n1 2 3"})
+    EXPECT_NE(refusal([&] { decode_image(bytes_of(other), "x"); }).find("a PNM that is not read"), std::string::npos)
+        << other;
+  EXPECT_NE(refusal([&] { decode_image(bytes_of("P6 2 1 255\nabcde"), "x"); }).find("truncated PNM"),
+            std::string::npos);
+}
+
+TEST(Tga, IsReadByNameAndHeader) {
+  Bytes bytes{0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 24, 0x20, 3, 2, 1, 6, 5, 4};
+  EXPECT_EQ(decode_image(bytes, "x.TGA").rgb, (Bytes{1, 2, 3, 4, 5, 6}));
+  refusal([&] { decode_image(bytes, "x"); });
+  bytes.pop_back();
+  EXPECT_NE(refusal([&] { decode_image(bytes, "x.tga"); }).find("truncated TGA"), std::string::npos);
+  // Run-length coded: a repeated pixel, then one that is not there.
+  const Bytes cut{0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 1, 0, 24, 0x20, 0x81, 3, 2, 1};
+  EXPECT_NE(refusal([&] { decode_image(cut, "x.tga"); }).find("truncated TGA"), std::string::npos);
+}
+
+TEST(Gif, TheFirstPictureIsReadOnWhite) {
+  // 2 × 1, four colours, the second transparent; codes: clear, 3, 1, end, of three bits each.
+  Bytes bytes = bytes_of("GIF89a");
+  append(bytes, {2, 1}, 2);
+  bytes.insert(bytes.end(), {0x81, 0, 0, 0, 0, 0, 9, 9, 9, 0, 0, 0, 1, 2, 3});
+  bytes.insert(bytes.end(), {0x21, 0xf9, 4, 1, 0, 0, 1, 0, 0x2c, 0, 0, 0, 0, 2, 0, 1, 0, 0, 2, 2});
+  bytes.insert(bytes.end(), {4 | 3 << 3 | (1 & 3) << 6, 1 >> 2 | 5 << 1, 0, 0x3b});
+  EXPECT_EQ(decode_image(bytes, "x").rgb, (Bytes{1, 2, 3, 255, 255, 255}));
+  EXPECT_NE(refusal([&] { decode_image(std::span(bytes).first(bytes.size() - 4), "x"); }).find("truncated GIF"),
+            std::string::npos);
+}
+
 TEST(Codec, TruncationIsRefusedAtEveryLength) {
   const Image image = test_picture(32, 32);
-  for (const Bytes& whole : {encode_jpeg(image, 90), encode_png(image.rgb.data(), 32, 32, 3),
-                             jpeg_of(image.rgb, 32, 32, 3, JCS_RGB, JCS_YCbCr, {}, true)}) {
-    EXPECT_NO_THROW(decode_image(whole, "x"));
-    for (size_t n = 0; n < whole.size(); ++n)
-      EXPECT_THROW(decode_image(std::span(whole).first(n), "x"), DataError) << n << " of " << whole.size();
+  // And how many of the last bytes stand behind all pixels: JPEG's and PNG's end markers.
+  const std::pair<Bytes, size_t> files[] = {{encode_jpeg(image, 90), 2},
+                                            {encode_png(image.rgb.data(), 32, 32, 3), 12},
+                                            {jpeg_of(image.rgb, 32, 32, 3, JCS_RGB, JCS_YCbCr, {}, true), 2},
+                                            {webp_of(image), 0},
+                                            {bmp_of(image), 0}};
+  for (const auto& [whole, end] : files) {
+    const Image wanted = decode_image(whole, "x");
+    for (size_t n = 0; n < whole.size(); ++n) {
+      const auto part = std::span(whole).first(n);
+      if (n + end < whole.size())
+        EXPECT_THROW(decode_image(part, "x"), DataError) << n << " of " << whole.size();
+      else
+        EXPECT_EQ(decode_image(part, "x"), wanted) << n << " of " << whole.size();
+    }
   }
 }
 
@@ -224,7 +471,11 @@ TEST(Codec, RefusalsNameTheFileAndTheReason) {
   put(folder / "empty.jpg", "");
   says("empty.jpg", "empty file");
   put(folder / "text.jpg", "hello, I am a text");
-  says("text.jpg", "neither a JPEG nor a PNG");
+  says("text.jpg", "no picture of a kind that is read");
+  put(folder / "phone.jpg", std::string("\0\0\0\x18"
+                                        "ftypheic",
+                                        12));
+  says("phone.jpg", "a HEIC, which is not read");
   std::filesystem::create_directory(folder / "folder.jpg");
   says("folder.jpg", "not a file");
   Bytes cut = encode_jpeg(test_picture(64, 64), 90);
@@ -234,7 +485,9 @@ TEST(Codec, RefusalsNameTheFileAndTheReason) {
   Bytes flipped = encode_png(test_picture(64, 64).rgb.data(), 64, 64, 3);
   flipped[flipped.size() / 2] ^= 1;
   put(folder / "flipped.png", flipped);
-  says("flipped.png", "checksum");
+  says("flipped.png", "damaged PNG (");
+  ASSERT_EQ(mkfifo((folder / "pipe.jpg").c_str(), 0600), 0);
+  says("pipe.jpg", "not a file, but a pipe");
 }
 
 TEST(Codec, GiantDimensionsAreRefusedBeforeAllocation) {

@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include <chrono>
 #include <map>
 
@@ -30,6 +32,35 @@ TEST(Labels, ReadsSixAndSevenColumnsInAnyOrder) {
   EXPECT_EQ(read_text(kSix), std::vector<Label>{});
 }
 
+TEST(Labels, BlankLinesArePassedOver) {
+  const Label fake{"a", true, {1, 2, 30, 40}, Split::none};
+  const std::string six = kSix;
+  for (const char* end : {"\n\n", "\n,,,,,\n", "\r\n\r\n", "\n\n\n"})
+    EXPECT_EQ(read_text(six + "a,1,1,2,30,40" + end), std::vector{fake}) << end;
+}
+
+TEST(Labels, QuotedCellsAreRead) {
+  const auto rows = read_text(std::string(kSix) + "\"a, b\",\"1\",1,2,30,40\n\"say \"\"x\"\"\",0,0,0,0,0\n");
+  EXPECT_EQ(rows[0].id, "a, b");
+  EXPECT_TRUE(rows[0].fake);
+  EXPECT_EQ(rows[1].id, "say \"x\"");
+  for (const std::string text : {"plain", "a, b", "say \"x\"", "line\nend"})
+    EXPECT_EQ(from_csv_cell(csv_cell(text)), text);
+}
+
+TEST(Labels, Utf16IsReadWhereItIsMarked) {
+  const std::string text = std::string(kSix) + "caf\xc3\xa9 \xf0\x9f\x98\x80,0,0,0,0,0\n";
+  const std::u16string wide = u"id,fake_label,x_min,y_min,x_max,y_max\ncaf\u00e9 \U0001f600,0,0,0,0,0\n";
+  for (const bool little : {true, false}) {
+    std::string bytes = little ? "\xff\xfe" : "\xfe\xff";
+    for (const char16_t c : wide) {
+      const char low = char(c & 0xff), high = char(c >> 8);
+      bytes += little ? std::string{low, high} : std::string{high, low};
+    }
+    EXPECT_EQ(read_text(bytes), read_text(text));
+  }
+}
+
 TEST(Labels, ThePapersAxesAreSwappedBack) {
   const auto rows = read_text(std::string(kSix) + "a,1,10,20,110,90\n", {.paper_axes = true});
   EXPECT_EQ(rows[0].box, (Box{20, 10, 90, 110}));
@@ -47,7 +78,8 @@ TEST(Labels, EveryErrorNamesItsLine) {
   says("id,id,fake_label,x_min,y_min,x_max,y_max\n", "1", "twice");
   says("id,fake_label,x_min,y_min,x_max,y_max,colour\n", "1", "unknown column 'colour'");
   says(six + good + "b,1,1,2,30\n", "3", "expected 6 fields, found 5");
-  says(six + good + "\n", "3", "expected 6 fields, found 1");
+  says(six + good + "\n\nb,1\n", "5", "expected 6 fields, found 2");
+  says(six + "\"a,1,1,2,30,40\n", "2", "a quote is not closed");
   says(six + "b,1,1,2,30,40,9\n", "2", "expected 6 fields, found 7");
   says(six + good + "b,1,1,2,3x,40\n", "3", "x_max '3x' is not a whole number");
   says(six + "b,1,1,,30,40\n", "2", "y_min '' is not a whole number");
@@ -73,10 +105,11 @@ TEST(Labels, WritingAndReadingAgree) {
   std::vector<Label> labels{{"00000001", true, {0, 1, 256, 200}, Split::train},
                             {"x y-z", false, {}, Split::validation},
                             {"c", true, {5, 6, 7, 8}, Split::test},
-                            {"d", false, {}, Split::none}};
+                            {"d", false, {}, Split::none},
+                            {"Paris, \"old\" 2019", false, {}, Split::none}};
   write_labels(folder / "l.csv", labels);
   EXPECT_EQ(read_labels(folder / "l.csv"), labels);
-  labels[0].id = "a,b";
+  labels[0].id = "a/b";
   refusal([&] { write_labels(folder / "l.csv", labels); });
 }
 
@@ -214,11 +247,53 @@ TEST(Photos, RefusalsAreClear) {
   Folder folder;
   EXPECT_NE(refusal([&] { list_photos(folder.path()); }).find("no photographs"), std::string::npos);
   EXPECT_NE(refusal([&] { list_photos(folder / "none"); }).find("No such file"), std::string::npos);
-  put(folder / "one/twin.jpg", "x");
-  put(folder / "two/twin.png", "x");
-  const std::string text = refusal([&] { list_photos(folder.path()); });
-  EXPECT_NE(text.find("one/twin.jpg"), text.npos);
-  EXPECT_NE(text.find("two/twin.png"), text.npos);
+}
+
+std::string ids_of(const std::vector<Photo>& photos) {
+  std::string ids;
+  for (const Photo& p : photos) ids += p.id + " ";
+  return ids;
+}
+
+TEST(Photos, EqualStemsGetTheirFolders) {
+  Folder folder;
+  for (const char* name : {"cat/1.png", "dog/1.png", "dog/2.png", "one/twin.jpg", "one/twin.png", "1.png"})
+    put(folder / name, "x");
+  EXPECT_EQ(ids_of(list_photos(folder.path())), "1 cat_1 dog_1 2 one_twin_jpg one_twin_png ");
+  put(folder / "cat_1.png", "x");  // would be cat/1.png's
+  EXPECT_EQ(ids_of(list_photos(folder.path())), "1 cat_1_png cat_1 dog_1 2 one_twin_jpg one_twin_png ");
+}
+
+TEST(Photos, AnyNameBecomesAnId) {
+  EXPECT_EQ(photo_id("a/Paris, 2019.png"), "Paris, 2019");
+  EXPECT_EQ(photo_id("x/d\xe9.png"), "d\xe9");
+  const std::string letters(240, 'n');
+  const std::string id = photo_id(letters + ".png");
+  EXPECT_EQ(id.size(), 150 + 1 + 16u);
+  EXPECT_TRUE(id.starts_with(letters.substr(0, 150) + "-"));
+  EXPECT_NE(id, photo_id(letters + "n.png"));
+  std::string chinese;
+  for (int i = 0; i < 70; ++i) chinese += "\xe7\x8c\xab";
+  const std::string cats = photo_id(chinese + ".png");
+  EXPECT_EQ(cats.find("-"), 150u) << "cut between characters";
+  EXPECT_TRUE(photo_id("a\nb\\c.png").starts_with("a_b_c-"));
+}
+
+TEST(Photos, TroubleBelowTheFolderIsALine) {
+  Folder folder;
+  put(folder / "good.jpg", "x");
+  put(folder / "own/1.jpg", "x");
+  put(folder / "phone.HEIC", "x");
+  put(folder / "elsewhere/2.jpg", "x");
+  std::filesystem::create_symlink("loop.jpg", folder / "loop.jpg");
+  std::filesystem::create_directory_symlink("elsewhere", folder / "link");
+  ASSERT_EQ(mkfifo((folder / "pipe.jpg").c_str(), 0600), 0);
+  Remarks remarks;
+  EXPECT_EQ(ids_of(list_photos(folder.path(), {folder / "own"}, &remarks)), "2 good loop ");
+  ASSERT_EQ(remarks.size(), 3u);
+  EXPECT_NE(remarks[0].find("1 link(s) to folders are not followed"), std::string::npos) << remarks[0];
+  EXPECT_NE(remarks[1].find("1 .heic file(s) passed over"), std::string::npos) << remarks[1];
+  EXPECT_NE(remarks[2].find("pipe.jpg: passed over: not a file"), std::string::npos) << remarks[2];
 }
 
 TEST(Dataset, OpensWhatWasWritten) {
@@ -259,7 +334,10 @@ TEST(Dataset, WhatIsWrongIsNamed) {
   write_dataset(folder.path(), 8, 32);
   std::filesystem::rename(folder / "images/img1005.jpg", folder / "away");
   says("img1005");
-  std::filesystem::rename(folder / "away", folder / "images/img1005.jpg");
+  std::filesystem::rename(folder / "away", folder / "images/img1005.JPG");
+  EXPECT_EQ(Dataset::open(folder.path()).image_path(5), folder / "images/img1005.JPG");
+  put(folder / "images/img1005.jpg", "preferred");
+  EXPECT_EQ(Dataset::open(folder.path()).image_path(5), folder / "images/img1005.jpg");
   DatasetInfo info = read_dataset_info(folder.path());
   info.fakes = 3;
   write_dataset_info(folder.path(), info);

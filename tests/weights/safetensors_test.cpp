@@ -264,12 +264,25 @@ TEST_F(SafetensorsTest, AtomicFileNeverShowsAHalf) {
 
 TEST(StateDictTest, FindsAndStripsPrefix) {
   const StateDict wrapped = {state_tensor("module.a", {1}, {1}), state_tensor("module.b", {1}, {2})};
-  const StateDict dict = without_module_prefix(wrapped);
+  const StateDict dict = without_wrapper_prefix(wrapped);
   EXPECT_EQ(require(dict, "b").read(), std::vector<double>{2});
   EXPECT_EQ(find(dict, "module.b"), nullptr);
   EXPECT_THROW(require(dict, "c"), DataError);
   // A net that has one layer called "module" among others keeps its name.
-  EXPECT_NE(find(without_module_prefix({wrapped[0], dict[1]}), "module.a"), nullptr);
+  EXPECT_NE(find(without_wrapper_prefix({wrapped[0], dict[1]}), "module.a"), nullptr);
+  for (const std::string prefix : {"_orig_mod.", "model.", "module._orig_mod.", "model._orig_mod.module."}) {
+    const StateDict both = {state_tensor(prefix + "a", {1}, {1}), state_tensor(prefix + "b", {1}, {2})};
+    EXPECT_EQ(wrapper_prefix(both), prefix);
+    EXPECT_EQ(without_wrapper_prefix(both)[1].info.name, "b");
+  }
+  EXPECT_EQ(wrapper_prefix({}), "");
+}
+
+TEST(StateDictTest, CountsWhatIsNotFinite) {
+  const double inf = INFINITY, nan = NAN;
+  for (const FileDType t : {FileDType::f64, FileDType::f32, FileDType::f16, FileDType::bf16})
+    EXPECT_EQ(count_not_finite(state_tensor("a", {5}, {1, inf, -inf, nan, 60000}, t)), 3) << name_of(t);
+  EXPECT_EQ(count_not_finite(state_tensor("a", {2}, {1, 2}, FileDType::i64)), 0);
 }
 
 }  // namespace

@@ -68,7 +68,7 @@ int bench_load(const CommonOptions& common, const LoadBenchOptions& options) {
     Program program = program_of(
         [&] {
           const WeightsFile file = WeightsFile::open(path);
-          return identify(without_module_prefix(file.state_dict()), net_families());
+          return identify(without_wrapper_prefix(file.state_dict()), net_families());
         }(),
         stream);
     PlainFile plain(path);

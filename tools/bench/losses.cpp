@@ -8,6 +8,7 @@
 #include "base/atomic_file.h"
 #include "base/choice.h"
 #include "base/interrupt.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/table.h"
 #include "losses/loss_file.h"
@@ -200,7 +201,7 @@ int bench_losses(const CommonOptions& common, const LossBenchOptions& o) {
   }
   write_atomically(o.out + "/gradients.csv", to_csv(gradient_table(losses, studies)));
   write_atomically(o.out + "/summary.md", text);
-  write_atomically(o.out + "/report.json", report.dump(2) + "\n");
+  write_atomically(o.out + "/report.json", json_text(report, 2) + "\n");
   if (!drawn)
     spdlog::warn("no pictures: gnuplot is missing or failed (install gnuplot-nox); the numbers are all there");
 

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "base/atomic_file.h"
+#include "base/json_text.h"
 #include "models/device.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/losses.h"
@@ -33,7 +34,7 @@ double peak_memory_mib() {
 }
 
 void write_report(const std::string& path, const nlohmann::json& report) {
-  if (!path.empty()) write_atomically(path, report.dump(1) + "\n");
+  if (!path.empty()) write_atomically(path, json_text(report, 1) + "\n");
 }
 
 }  // namespace telltale

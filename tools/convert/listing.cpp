@@ -18,9 +18,9 @@ std::string describe(const NetIdentity& net) {
   return text + (net.spectral_norm ? ", with its spectral norm" : "");
 }
 
-std::string net_of(const StateDict& dict) {
+std::string net_of(const StateDict& dict, const Metadata& metadata) {
   try {
-    return describe(identify(dict, net_families()));
+    return describe(identify(dict, families_for(metadata)));
   } catch (const DataError& e) {
     return e.what();
   }
@@ -92,7 +92,7 @@ void print_listing(const WeightsFile& file) {
   std::printf("\n");
   for (const auto& [key, value] : file.metadata())
     std::printf("%s: %s\n", printable(key).c_str(), printable(value.substr(0, 200)).c_str());
-  std::printf("net: %s\n", net_of(dict).c_str());
+  std::printf("net: %s\n", net_of(dict, file.metadata()).c_str());
 }
 
 }  // namespace telltale

@@ -7,6 +7,7 @@
 
 #include "base/args.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "models/detector/detector.h"
 #include "models/device.h"
 #include "models/families.h"
@@ -51,12 +52,12 @@ void store_as(FileDType type, StateDict& dict) {
 }
 
 Converted converted(const WeightsFile& file, const ConvertSettings& settings) {
-  Converted c{without_module_prefix(file.state_dict()), file.metadata()};
+  Converted c{without_wrapper_prefix(file.state_dict()), file.metadata()};
   c.metadata.try_emplace("source", std::filesystem::path(file.path()).filename().string());
   if (settings.any) return c;
   NetIdentity net;
   try {
-    net = identify(c.dict, net_families());
+    net = identify(c.dict, families_for(file.metadata()));
   } catch (const DataError& e) {
     throw DataError(cat(file.path(), ": ", e.what(), "\n  (--any converts it all the same)"));
   }
@@ -78,7 +79,7 @@ Converted converted(const WeightsFile& file, const ConvertSettings& settings) {
 
 bool verify(const WeightsFile& file, const ConvertSettings& settings, const CommonOptions& common) {
   Stream stream = open_device(common);
-  const StateDict dict = without_module_prefix(file.state_dict());
+  const StateDict dict = without_wrapper_prefix(file.state_dict());
   bool passed = true;
   for (const std::string& path : settings.cases) {
     const ParityReport report = replay_parity_case(stream, Safetensors::open(path), {.weights = &dict});
@@ -88,10 +89,26 @@ bool verify(const WeightsFile& file, const ConvertSettings& settings, const Comm
   return passed;
 }
 
+/// OUT must be new, or what an earlier conversion wrote.
+void check_target(const ConvertSettings& settings) {
+  check_weights_ending(settings.out);
+  std::vector<std::string> inputs = settings.cases;
+  inputs.push_back(settings.in);
+  check_output("OUT", settings.out, inputs);
+  if (!std::filesystem::is_regular_file(settings.out)) return;
+  bool ours = false;
+  try {
+    ours = WeightsFile::open(settings.out).metadata().contains("source");
+  } catch (const DataError&) {  // no weights at all
+  }
+  TT_CHECK(ours, UsageError, "OUT ", settings.out,
+           ": is there already, and convert did not write it; name another file");
+}
+
 int run(const ConvertSettings& settings, const CommonOptions& common) {
   TT_CHECK(settings.list || !settings.out.empty() || !settings.cases.empty(), UsageError,
            "nothing to do: give OUT, --list or --verify CASE");
-  if (!settings.out.empty()) check_weights_ending(settings.out);
+  if (!settings.out.empty()) check_target(settings);
   const WeightsFile file = WeightsFile::open(settings.in, settings.key);
   if (const std::string warning = manifest_warning(settings.in); !warning.empty()) spdlog::warn(warning);
   if (settings.list) print_listing(file);

@@ -21,6 +21,7 @@ struct Settings {
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = dataset.rows(split_named(o.split));
+  check_report_folder(o.out);
   Stream stream = open_device(common);
   const std::string precision = resolved_precision(o.precision, stream);
   Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(precision, stream)});

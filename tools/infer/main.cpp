@@ -4,15 +4,15 @@
 #include <chrono>
 #include <cmath>
 #include <deque>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 #include <thread>
 
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
+#include "base/json_text.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "base/progress.h"
 #include "base/task_pool.h"
 #include "data/codec.h"
@@ -20,12 +20,11 @@
 #include "models/detector/detector.h"
 #include "models/device.h"
 #include "models/device_check.h"
+#include "tools/infer/annotations.h"
 #include "tools/infer/images.h"
 
 namespace telltale {
 namespace {
-
-constexpr int kAnnotationQuality = 92;
 
 struct InferSettings {
   std::vector<std::string> paths;
@@ -42,6 +41,7 @@ double milliseconds_since(std::chrono::steady_clock::time_point t) {
 /// One file, decoded and as the net sees it.
 struct Input {
   std::string path, error;
+  Remarks remarks;
   int width = 0, height = 0;
   Image seen;  ///< the whole picture at the net's size
   double ms = 0;
@@ -49,9 +49,9 @@ struct Input {
 
 Input read_input(const std::string& path, int size) {
   const auto start = std::chrono::steady_clock::now();
-  Input in{.path = path, .error = {}, .seen = {}};
+  Input in{.path = path, .error = {}, .remarks = {}, .seen = {}};
   try {
-    Image image = read_image(path);
+    Image image = read_image(path, &in.remarks);
     in.width = image.width;
     in.height = image.height;
     in.seen =
@@ -70,8 +70,7 @@ class Output {
     if (path != "-") file_.emplace(path);
   }
   void line(const nlohmann::ordered_json& object) {
-    // A file name need not be UTF-8.
-    const std::string text = object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+    const std::string text = json_text(object) + "\n";
     if (file_) return file_->write(text);
     clear_progress_line();
     const bool written = std::fputs(text.c_str(), stdout) >= 0 && std::fflush(stdout) == 0;
@@ -87,12 +86,10 @@ class Output {
 
 class Inference {
  public:
-  Inference(const InferSettings& s, Detector& detector, TaskPool& pool)
-      : s_(s), detector_(detector), pool_(pool), output_(s.json) {
-    if (!s.annotations.empty()) std::filesystem::create_directories(s.annotations);
-  }
+  Inference(const InferSettings& s, Detector& detector, TaskPool& pool, std::optional<Annotations>& annotations)
+      : s_(s), detector_(detector), pool_(pool), annotations_(annotations), output_(s.json) {}
 
-  /// Returns how many files could not be read.
+  /// Returns how many files could not be read or annotated.
   int run(const std::vector<std::string>& paths) {
     Progress progress("looked at", int64_t(paths.size()));
     std::deque<std::future<Input>> ahead;
@@ -113,7 +110,7 @@ class Inference {
       }
     }
     output_.commit();
-    return unreadable_;
+    return failed_;
   }
 
  private:
@@ -143,39 +140,45 @@ class Inference {
     line["weights_sha256"] = detector_.weights_sha256();
     line["ms"] = std::round(in.ms * 100) / 100;
     output_.line(line);
-    if (s_.annotations.empty()) return;
-    Image image = read_image(in.path);  // again, rather than keeping every large picture of a batch
-    annotate(image, fake, probability, b);
-    write_jpeg(annotation_path(in.path), image, kAnnotationQuality);
+    for (const std::string& remark : in.remarks) warn(remark);
+    if (annotations_) write_annotated(in.path, fake, probability, b);
+  }
+
+  /// What goes wrong here costs this picture alone.
+  void write_annotated(const std::string& path, bool fake, double probability, const Box& box) {
+    try {
+      Image image = read_image(path);  // again, rather than keeping every large picture of a batch
+      annotate(image, fake, probability, box);
+      annotations_->write(path, image);
+    } catch (const DataError& e) {
+      ++failed_;
+      warn(cat(path, ": not annotated: ", e.what()));
+    }
+  }
+
+  static void warn(const std::string& line) {
+    clear_progress_line();
+    spdlog::warn("{}", line);
   }
 
   void report_error(const Input& in) {
-    ++unreadable_;
-    clear_progress_line();
-    spdlog::warn("{}", in.error);
+    ++failed_;
+    warn(in.error);
     output_.line({{"path", in.path}, {"error", in.error}});
-  }
-
-  /// The file's own name; where several folders have it, numbered from the second on.
-  std::string annotation_path(const std::string& path) {
-    const std::string stem = std::filesystem::path(path).stem().string();
-    std::string name = stem;
-    for (int copy = 2; !named_.insert(name).second; ++copy) name = cat(stem, "_", copy);
-    return s_.annotations + "/" + name + ".jpg";
   }
 
   const InferSettings& s_;
   Detector& detector_;
   TaskPool& pool_;
+  std::optional<Annotations>& annotations_;
   Output output_;
   std::vector<Input> batch_;
   size_t readable_ = 0;
-  int unreadable_ = 0;
-  std::set<std::string> named_;
+  int failed_ = 0;
 };
 
 void add_options(CLI::App& app, InferSettings& s) {
-  app.add_option("PATH", s.paths, "JPEG or PNG files, folders (subfolders included), patterns")->required();
+  app.add_option("PATH", s.paths, "pictures (JPEG, PNG, WebP …), folders (subfolders included), patterns")->required();
   app.add_option("--weights", s.weights, "a detector's weights, as train wrote them")->required();
   app.add_option("--json", s.json, "where the result lines go; - is standard output")->capture_default_str();
   app.add_option("--annotate", s.annotations, "folder for copies with box and probability drawn in");
@@ -214,16 +217,24 @@ int check(const InferSettings& s, const std::vector<std::string>& paths, Stream&
 }
 
 int infer(const InferSettings& s, const CommonOptions& common) {
-  const std::vector<std::string> paths = images_named(s.paths);
+  const NamedImages named = images_named(s.paths, s.annotations);
+  const std::vector<std::string>& paths = named.paths;
+  for (const Remarks& lines : {named.unreadable, named.remarks})
+    for (const std::string& line : lines) spdlog::warn("{}", line);
+  std::vector<std::string> inputs = paths;
+  inputs.push_back(s.weights);
+  if (s.json != "-") check_output("--json", s.json, inputs);
   Stream stream = open_device(common);
   if (s.check) return check(s, paths, stream);
+  std::optional<Annotations> annotations;
+  if (!s.annotations.empty()) annotations.emplace(s.annotations, s.paths, paths);
   const int batch = int(std::min(paths.size(), size_t(s.batch)));
   Detector detector(s.weights, stream,
                     {.batch = batch, .compute = precision_of(resolved_precision(s.precision, stream), stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
-  const int unreadable = Inference(s, detector, pool).run(paths);
-  if (unreadable == 0) return 0;
-  spdlog::error("{} of {} files could not be read", unreadable, paths.size());
+  const int failed = Inference(s, detector, pool, annotations).run(paths) + int(named.unreadable.size());
+  if (failed == 0) return 0;
+  spdlog::error("{} of {} files could not be read or annotated", failed, paths.size() + named.unreadable.size());
   return 1;
 }
 

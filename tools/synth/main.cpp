@@ -79,6 +79,9 @@ int synth(SynthSettings s, const CommonOptions& common) {
   nlohmann::json all = settings;
   all["photographs"] = plan->sha256();
   folder.claim(all);
+  const bool paints = std::any_of(plan->rows.begin(), plan->rows.end(), [](const Row& r) { return r.label.fake; });
+  TT_CHECK(paints || s.sheet.empty(), UsageError, "--sheet ", s.sheet,
+           ": nothing is to be painted, so there is nothing to show");
   const ProduceReport report = produce(*plan, s, folder, generators, pool);
   stop_if_interrupted();
   if (s.part()) return end_of_shard(s, report, *plan, folder);

@@ -27,7 +27,8 @@ int train_inpainter(int argc, char** argv) {
   const auto setup = [&](CLI::App& app) {
     app.option_defaults()->take_last();
     app.add_option("--task", task, "inpaint (this), or detect: see train --help");
-    app.add_option("--photos", settings.photos, "folder of JPEG and PNG photographs, subfolders included")->required();
+    app.add_option("--photos", settings.photos, "folder of photographs (JPEG, PNG, WebP …), subfolders included")
+        ->required();
     add_run_flags(app, settings);
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
     add_flags(app, hyperparameters(settings.recipe), overrides);
