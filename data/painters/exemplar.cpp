@@ -110,8 +110,8 @@ class Exemplar {
     for (int v = 0; v < side; ++v)
       for (int u = 0; u < side; ++u) {
         if (!known(x + u - radius_, y + v - radius_)) continue;
-        std::copy_n(out_.at(x + u - radius_, y + v - radius_), 3, &target_[size_t(v * line + 3 * u)]);
-        std::fill_n(&counts_[size_t(v * line + 3 * u)], 3, 1.0f);
+        std::copy_n(out_.at(x + u - radius_, y + v - radius_), 3, &target_[size_t(v) * size_t(line) + size_t(3 * u)]);
+        std::fill_n(&counts_[size_t(v) * size_t(line) + size_t(3 * u)], 3, 1.0f);
       }
     size_t best = SIZE_MAX;
     float least = 1e30f;
@@ -128,8 +128,8 @@ class Exemplar {
     const int side = 2 * radius_ + 1, line = 3 * side;
     float sum = 0;
     for (int v = 0; v < side && sum < limit; ++v) {
-      const float *from = out_.at(x - radius_, y + v - radius_), *to = &target_[size_t(v * line)],
-                  *count = &counts_[size_t(v * line)];
+      const float *from = out_.at(x - radius_, y + v - radius_), *to = &target_[size_t(v) * size_t(line)],
+                  *count = &counts_[size_t(v) * size_t(line)];
       float part = 0;
 #pragma omp simd reduction(+ : part)
       for (int i = 0; i < line; ++i) part += count[i] * (from[i] - to[i]) * (from[i] - to[i]);

@@ -147,10 +147,10 @@ void add(int step, int channels, const float* const* x, int sources, const float
     const auto advance = [&](auto add_some, int some) {
       const float* from = x[j] + c;
       add_some(step, &from, dy, pixels, dw + j * dw_step + c * kVectors * kLanes, dw_step);
-      c += some;
+      return c + some;
     };
-    while (channels - c > kMany / 2) advance(add<1, kMany, kVectors>, kMany);
-    while (channels - c > 0) advance(add<1, kMany / 2, kVectors>, kMany / 2);
+    while (channels - c > kMany / 2) c = advance(add<1, kMany, kVectors>, kMany);
+    while (channels - c > 0) c = advance(add<1, kMany / 2, kVectors>, kMany / 2);
   }
 }
 
