@@ -79,6 +79,12 @@ std::string decimal(const std::string& text, bool is_unsigned, bool is_real) {
   }
   if (!digits.empty() && digits.find_first_not_of("0123456789") == digits.npos) {
     if (is_unsigned && text[0] == '-') throw CLI::ValidationError(text, "not a number from 0 on");
+    const char* const end = text.data() + text.size();
+    uint64_t natural = 0;
+    int64_t whole = 0;
+    const char* const begin = text.data() + (text[0] == '+');
+    const auto read = is_unsigned ? std::from_chars(begin, end, natural) : std::from_chars(begin, end, whole);
+    if (read.ec != std::errc()) throw CLI::ValidationError(text, "too large");
     const size_t first = std::min(digits.find_first_not_of('0'), digits.size() - 1);
     return (text[0] == '-' ? "-" : "") + digits.substr(first);
   }

@@ -53,7 +53,7 @@ std::optional<fs::path> behind_links(fs::path path) {
     if (!error && folder.native().starts_with("/proc/")) return std::nullopt;
     path = path.parent_path() / fs::read_symlink(path, error);
   }
-  return path;
+  return path;  // of a loop still a link
 }
 
 /// The descriptor that /dev/stdout, /dev/fd/3 and the like stand for; -1 for any other path.
@@ -88,8 +88,10 @@ AtomicFile::AtomicFile(const std::string& path) : path_(path) {
     if (fd_ < 0) fail("cannot open");
     return;
   }
-  if (exists && S_ISDIR(info.st_mode)) {
-    errno = EISDIR;
+  std::error_code error;
+  const bool loops = fs::is_symlink(fs::symlink_status(*target, error));
+  if (loops || (exists && S_ISDIR(info.st_mode))) {
+    errno = loops ? ELOOP : EISDIR;
     fail("cannot create");
   }
   target_ = target->string();

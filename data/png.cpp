@@ -84,7 +84,7 @@ struct Reader {
   }
 };
 
-/// The colours of a picture's indices, laid on white: black beyond the end of its palette.
+/// The colours of a picture's indices, laid on white.
 struct Palette {
   int colours = 0;
   std::array<std::array<uint8_t, 3>, 256> rgb{};
@@ -186,9 +186,8 @@ Image decode_png(std::span<const uint8_t> bytes, const std::string& name, Remark
           }
       }))
     fail();
-  if (remarks && indexed && palette.highest >= palette.colours)
-    remarks->push_back(cat(name, ": uses colour ", palette.highest, " of a palette of ", palette.colours,
-                           "; what lies beyond its end is black"));
+  TT_CHECK(!indexed || palette.highest < palette.colours, DataError, name, ": damaged PNG (it uses colour ",
+           palette.highest, " of a palette of ", palette.colours, "); copy the file again or remove it");
   // Every pixel is there: what may be wrong behind them does no harm.
   if (!r.run([&] { png_read_end(r.png, r.end); }) && remarks)
     remarks->push_back(cat(name, ": ", r.state.message.data(), " behind its pixels; every pixel is there"));

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/byte_reader.h"
+#include "weights/pickle_globals.h"
 
 namespace telltale {
 
@@ -15,54 +16,6 @@ using Kind = PickleValue::Kind;
 
 // A state_dict of a thousand tensors makes 25 000 values. More than this is no state_dict but an attack on memory.
 constexpr size_t kMaxValues = 2'000'000, kMaxBytes = 64 << 20;
-
-constexpr std::string_view kOrderedDict = "collections.OrderedDict", kSize = "torch.Size";
-constexpr std::string_view kFunctions[] = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2",
-                                           "torch._utils._rebuild_parameter"};
-// Named, never called: they say what a storage holds.
-constexpr std::string_view kStorages[] = {
-    "torch.DoubleStorage", "torch.FloatStorage", "torch.HalfStorage", "torch.BFloat16Storage", "torch.LongStorage",
-    "torch.IntStorage",    "torch.ShortStorage", "torch.CharStorage", "torch.ByteStorage",     "torch.BoolStorage"};
-// What stands beside the tensors in people's checkpoints and torch.load(weights_only=True) would take: built as far as
-// it must be to be passed over, and never looked at.
-constexpr std::string_view kBeside[] = {"builtins.set",
-                                        "__builtin__.set",
-                                        "builtins.frozenset",
-                                        "__builtin__.frozenset",
-                                        "builtins.bytearray",
-                                        "__builtin__.bytearray",
-                                        "builtins.complex",
-                                        "__builtin__.complex",
-                                        "builtins.list",
-                                        "builtins.dict",
-                                        "builtins.int",
-                                        "builtins.float",
-                                        "__builtin__.list",
-                                        "__builtin__.dict",
-                                        "__builtin__.int",
-                                        "__builtin__.float",
-                                        "_codecs.encode",
-                                        "argparse.Namespace",
-                                        "collections.Counter",
-                                        "collections.defaultdict",
-                                        "numpy.dtype",
-                                        "numpy.ndarray",
-                                        "numpy.core.multiarray.scalar",
-                                        "numpy._core.multiarray.scalar",
-                                        "numpy.core.multiarray._reconstruct",
-                                        "numpy._core.multiarray._reconstruct",
-                                        "torch.device",
-                                        "torch.float64",
-                                        "torch.float32",
-                                        "torch.float16",
-                                        "torch.bfloat16",
-                                        "torch.int64",
-                                        "torch.int32",
-                                        "torch.int16",
-                                        "torch.int8",
-                                        "torch.uint8",
-                                        "torch.bool",
-                                        "torch.complex64"};
 
 /// Python's pickletools has their meaning.
 enum class Op : uint8_t {
@@ -129,25 +82,6 @@ std::string hex(unsigned byte) {
   char text[8];
   std::snprintf(text, sizeof text, "0x%02x", byte);
   return text;
-}
-
-/// The allow-list's own copy of a global's name.
-std::string_view allowed_global(std::string_view module, std::string_view name) {
-  const auto is = [&](std::string_view known) {
-    return known.size() == module.size() + 1 + name.size() && known.starts_with(module) &&
-           known[module.size()] == '.' && known.ends_with(name);
-  };
-  for (std::string_view known : {kOrderedDict, kSize})
-    if (is(known)) return known;
-  for (std::string_view known : kFunctions)
-    if (is(known)) return known;
-  for (std::string_view known : kStorages)
-    if (is(known)) return known;
-  for (std::string_view known : kBeside)
-    if (is(known)) return known;
-  throw DataError(
-      cat("it asks for ", module.substr(0, 100), ".", name.substr(0, 100),
-          ", which no dictionary of tensors needs and which is not run here; save model.state_dict() alone"));
 }
 
 }  // namespace
@@ -252,8 +186,8 @@ class PickleMachine {
       TT_CHECK(items.size() == 1 && values[items[0]].kind == Kind::tuple, DataError, "torch.Size is not given a tuple");
       stack_.push_back(items[0]);
     } else {
-      const bool known = std::find(std::begin(kFunctions), std::end(kFunctions), name) != std::end(kFunctions);
-      TT_CHECK(known || is_beside(name), DataError, name, " is applied, which PyTorch never does");
+      TT_CHECK(is_rebuilding_function(name) || is_passed_over_global(name), DataError, name,
+               " is applied, which PyTorch never does");
       push({.kind = Kind::object, .items = {callable, arguments}});
     }
   }
@@ -275,19 +209,16 @@ class PickleMachine {
     }
     return items;
   }
-  static bool is_beside(std::string_view name) {
-    return std::find(std::begin(kBeside), std::end(kBeside), name) != std::end(kBeside);
-  }
   bool is_passed_over(const PickleValue& v) const {
     if (v.kind != Kind::object) return false;
-    return v.items.empty() || is_beside(result_.values_[v.items[0]].text);
+    return v.items.empty() || is_passed_over_global(result_.values_[v.items[0]].text);
   }
   /// An object of a class that is passed over: its arguments are dropped.
   void new_object(size_t arguments) {
     pop_last(arguments);
     const uint32_t type = pop();
     const PickleValue& value = result_.values_[type];
-    TT_CHECK(value.kind == Kind::global && (is_beside(value.text) || value.text == kOrderedDict), DataError,
+    TT_CHECK(value.kind == Kind::global && (is_passed_over_global(value.text) || value.text == kOrderedDict), DataError,
              "an object of something else than a known class");
     push(value.text == kOrderedDict ? PickleValue{.kind = Kind::dict} : PickleValue{.kind = Kind::object});
   }

@@ -1,6 +1,7 @@
 // Files that are written: whole or not at all, through links, into what is no file; and folders that are held.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <thread>

@@ -166,51 +166,6 @@ TEST_F(PthTest, RunsNothing) {
   refuse_pickle("\x80\x05\x97.", "instruction 0x97");
 }
 
-TEST_F(PthTest, PassesOverWhatStandsBeside) {
-  const std::string scalar = "cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(" + text("f8") + "\x89\x88tR" +
-                             "(K\x03" + text("<") + "NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb" +
-                             "c_codecs\nencode\n(" + text("12345678") + text("latin1") + "tRtR";
-  const std::string beside[] = {
-      scalar,
-      "cargparse\nNamespace\n)\x81}(" + text("lr") + "K\x01ub",
-      "c__builtin__\nset\n](K\x01K\x02e\x85R",
-      "ctorch\nfloat32\n",
-      "ctorch\ndevice\n" + text("cpu") + "\x85R",
-      "ccollections\nCounter\n}" + text("a") + "K\x02s\x85R",
-      "ccollections\ndefaultdict\nc__builtin__\nlist\n\x85R(" + text("a") + "]u"};
-  for (const std::string& value : beside) {
-    const std::string pickle = dict({{"args", value}, {"w", tensor("0", 6, 0, {6}, {1})}});
-    EXPECT_EQ(read(zip({{"a/data.pkl", pickle}, {"a/data/0", kSix}}), "w"), (std::vector<double>{1, 2, 3, 4, 5, 6}));
-  }
-}
-
-TEST_F(PthTest, ReadsProtocolsThreeToFive) {
-  const auto short_text = [](const std::string& s) { return "\x8c" + std::string(1, char(s.size())) + s + "\x94"; };
-  const auto global = [&](const std::string& module, const std::string& name) {
-    return short_text(module) + short_text(name) + "\x93\x94";
-  };
-  const std::string storage = "(" + short_text("storage") + global("torch", "FloatStorage") + short_text("0") +
-                              short_text("cpu") + "K\x06tQ";
-  const std::string w = global("torch._utils", "_rebuild_tensor_v2") + "(" + storage + "K\x00K\x06\x85K\x01\x85\x89" +
-                        global("collections", "OrderedDict") + ")R\x94tR\x94";
-  for (const char protocol : {3, 4, 5}) {
-    const std::string body = "}\x94(" + short_text("w") + w + short_text("seen") + "\x8f\x94(K\x01K\x02\x90" +
-                             short_text("raw") + "C\x03\x01\x02\x03" + short_text("fixed") + "(K\x01\x91" +
-                             (protocol == 5 ? short_text("buffer") + "\x96" + raw(uint64_t(2)) + "xy" : "") + "u.";
-    const std::string pickle = std::string("\x80") + protocol + "\x95" + raw(uint64_t(body.size())) + body;
-    EXPECT_EQ(read(zip({{"a/data.pkl", pickle}, {"a/data/0", kSix}}), "w"), (std::vector<double>{1, 2, 3, 4, 5, 6}))
-        << int(protocol);
-  }
-}
-
-TEST_F(PthTest, NamesTheDictionariesBeside) {
-  const std::string plain = value_dict({{"w", tensor("0", 6, 0, {6}, {1})}});
-  put(zip({{"a/data.pkl", dict({{"ema", plain}, {"state_dict", plain}, {"epoch", number(3)}})}, {"a/data/0", kSix}}));
-  const Pth file = Pth::open(path());
-  EXPECT_EQ(file.found_under(), "state_dict");
-  EXPECT_EQ(file.others(), std::vector<std::string>{"ema"});
-}
-
 TEST_F(PthTest, RefusesDamagedPickles) {
   refuse_pickle(start() + "}", "cut short");
   refuse_pickle(start() + ".", "stack is empty");
