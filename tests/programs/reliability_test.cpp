@@ -23,7 +23,7 @@ class Reliability : public ::testing::Test {
  protected:
   Reliability() {
     const DetectorInfo info{.net = "resnet18", .width = 0.05, .size = 32};
-    const DetectorGraph net = detector_graph(info, 1, 32);
+    const PictureGraph net = detector_graph(info, 1, 32);
     Program program(net.graph, stream_, {.seed = 5});
     dict_ = params_dict(stream_, program.params());
     for (StateTensor& t : dict_) t = state_tensor(t.info.name, t.info.shape, t.read());
@@ -228,7 +228,8 @@ TEST_F(Reliability, TwoRunsInOneFolderAreOne) {
   EXPECT_EQ(a.code == 0, b.code != 0) << a.err << b.err;
   std::set<int> steps;
   std::istringstream metrics(content(dir_ / "r/metrics.jsonl"));
-  for (std::string l; std::getline(metrics, l);) EXPECT_TRUE(steps.insert(json::parse(l).at("step")).second) << l;
+  for (std::string l; std::getline(metrics, l);)
+    EXPECT_TRUE(steps.insert(json::parse(l).at("step").get<int>()).second) << l;
 }
 
 }  // namespace
