@@ -10,8 +10,8 @@ namespace telltale {
 bool same_file(const std::string& a, const std::string& b);
 /// Whether `path` lies in `folder`, at any depth, or is it.
 bool lies_in(const std::string& path, const std::string& folder);
-/// UsageError "OPTION PATH: …" when the output is one of the inputs; DataError when it is a folder, or lies in none that
-/// is there. Devices and pipes pass.
+/// UsageError "OPTION PATH: …" when the output is one of the inputs; DataError when it is a folder, or lies in none
+/// that is there. Devices and pipes pass.
 void check_output(const std::string& option, const std::string& output, const std::vector<std::string>& inputs);
 /// The first entry of a folder that a user would see as its content, by name order; hidden files and what desktops
 /// leave behind (Thumbs.db, desktop.ini) are none. Empty when there is none, or no such folder.
