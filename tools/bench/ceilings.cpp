@@ -41,43 +41,55 @@ double copy_bandwidth(Stream& s) {
 }
 
 double multiply_add_rate(const Stream& s) {
-  constexpr int kLanes = 256, kRounds = 2000000;
+  // Vectors as wide as the processor's, whatever width the compiler prefers for loops.
+#if defined(__AVX512F__)
+  constexpr int kLanes = 16, kSums = 16;
+#else
+  constexpr int kLanes = 8, kSums = 12;
+#endif
+  using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
+  constexpr int kRounds = 200000, kRepeats = 60;  // short ones: some fall between what else runs
   double best = 0;
-  for (int repeat = 0; repeat < 3; ++repeat) {
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
     float sink = 0;
     const double start = now();
 #pragma omp parallel num_threads(s.threads()) reduction(+ : sink)
     {
-      float a[kLanes];
-      for (int i = 0; i < kLanes; ++i) a[i] = float(i);
+      Vector sum[kSums];
+#pragma GCC unroll 16
+      for (int i = 0; i < kSums; ++i) sum[i] = Vector{} + float(i);
       for (int r = 0; r < kRounds; ++r) {
-#pragma omp simd
-        for (int i = 0; i < kLanes; ++i) a[i] = a[i] * 0.999f + 0.5f;
+#pragma GCC unroll 16
+        for (int i = 0; i < kSums; ++i) sum[i] = sum[i] * 0.999f + 0.5f;
       }
-      for (float v : a) sink += v;
+#pragma GCC unroll 16
+      for (int i = 0; i < kSums; ++i) sink += sum[i][0];
     }
     const double seconds = now() - start;
-    if (sink != 0) best = std::max(best, 2.0 * kLanes * kRounds * s.threads() / seconds);
+    if (sink != 0) best = std::max(best, 2.0 * kLanes * kSums * kRounds * s.threads() / seconds);
   }
   return best;
 }
 
 #if defined(__AVX512BF16__)
 double bf16_dot_rate(const Stream& s) {
-  constexpr int kSums = 16, kRounds = 2000000;
+  constexpr int kSums = 16, kRounds = 200000, kRepeats = 60;
   double best = 0;
-  for (int repeat = 0; repeat < 3; ++repeat) {
+  for (int repeat = 0; repeat < kRepeats; ++repeat) {
     float sink = 0;
     const double start = now();
 #pragma omp parallel num_threads(s.threads()) reduction(+ : sink)
     {
       const auto pairs = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3f003f00));  // .5 and .5
-      __m512 sum[kSums] = {};
+      __m512 sum[kSums];
+#pragma GCC unroll 16
+      for (int i = 0; i < kSums; ++i) sum[i] = _mm512_set1_ps(float(i));
       for (int r = 0; r < kRounds; ++r) {
 #pragma GCC unroll 16
-        for (__m512& v : sum) v = _mm512_dpbf16_ps(v, pairs, pairs);
+        for (int i = 0; i < kSums; ++i) sum[i] = _mm512_dpbf16_ps(sum[i], pairs, pairs);
       }
-      for (const __m512& v : sum) sink += v[0];
+#pragma GCC unroll 16
+      for (int i = 0; i < kSums; ++i) sink += sum[i][0];
     }
     const double seconds = now() - start;
     if (sink != 0) best = std::max(best, 64.0 * kSums * kRounds * s.threads() / seconds);
