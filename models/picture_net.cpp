@@ -5,9 +5,13 @@
 namespace telltale {
 
 Value add_pictures(PictureGraph& p, int batch, int image_size, const Preprocess::Settings& settings) {
-  p.pixels = settings.images ? p.graph.input({1, 1, 1, batch}, DType::i32)
-                             : p.graph.input({batch, image_size, image_size, 3}, DType::u8);
-  p.flip = p.graph.input({1, 1, 1, batch}, DType::u8);
+  return add_pictures(p, {batch, image_size, image_size, 3}, settings);
+}
+
+Value add_pictures(PictureGraph& p, const Shape& pictures, const Preprocess::Settings& settings) {
+  const Shape one_each{1, 1, 1, pictures.n};
+  p.pixels = settings.images ? p.graph.input(one_each, DType::i32) : p.graph.input(pictures, DType::u8);
+  p.flip = p.graph.input(one_each, DType::u8);
   return p.graph.add<Preprocess>("preprocess", {p.pixels, p.flip}, settings);
 }
 

@@ -14,13 +14,15 @@ namespace telltale {
 /// Bytes to heads as a graph.
 struct PictureGraph {
   Graph graph;
-  Value pixels;              ///< {N,S,S,3} u8, RGB; with resident images their index {1,1,1,N} i32
+  Value pixels;              ///< {N,H,W,3} u8, RGB; with resident images their index {1,1,1,N} i32
   Value flip;                ///< {1,1,1,N} u8: 1 mirrors that image
   std::vector<Value> heads;  ///< what the net says
 };
 /// Begins one with pixels, flip and the layer "preprocess", whose settings say to what size and how they are
 /// normalised; returns what the net reads. `image_size` S may differ from that size: the layer resizes.
 Value add_pictures(PictureGraph&, int batch, int image_size, const Preprocess::Settings&);
+/// The same for pictures {N,H,W,3} that need not be square.
+Value add_pictures(PictureGraph&, const Shape& pictures, const Preprocess::Settings&);
 
 /// The inference program of such a graph.
 class PictureNet {
@@ -30,7 +32,7 @@ class PictureNet {
   Program& program() { return *program_; }
   Value head(size_t k) const { return net_.heads[k]; }
   size_t heads() const { return net_.heads.size(); }
-  /// pixels: `count` images back to back, S × S × 3 bytes each, RGB, 1 ≤ count ≤ batch (a short batch costs a whole
+  /// pixels: `count` images back to back, H × W × 3 bytes each, RGB, 1 ≤ count ≤ batch (a short batch costs a whole
   /// one). Enqueues.
   void run(std::span<const uint8_t> pixels, int count);
   /// What a head said of the whole batch at the last run, as f32. Waits.

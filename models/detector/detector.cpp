@@ -50,6 +50,9 @@ DetectorInfo info_of(const WeightsFile& file) {
   } catch (const DataError& e) {
     throw DataError(cat(file.path(), ": ", e.what()));
   }
+  const auto kind = file.metadata().find("kind");
+  TT_CHECK(kind == file.metadata().end() || kind->second != "locator", DataError, file.path(),
+           ": a locator's weights file, and a detector is wanted here: give one that train --task detect wrote");
   if (file.metadata().contains("net")) return detector_info(file.path(), file.metadata());
   try {
     const DetectorInfo info = detector_info(identify(file.state_dict(), net_families()));

@@ -85,6 +85,12 @@ void print_table(const Report& r) {
   line("success, IoU > .55", l.success_at(.55));
   line("success, IoU > .75", l.success_at(.75));
   line("success, .50:.05:.95", l.mean_success, "mean of ten");
+  if (r.pixels) {
+    line("pixel F1", r.pixels->f1, "over all pixels of the map, at a probability of .5");
+    line("pixel IoU", r.pixels->iou);
+    line("pixel AUC", r.pixels->auc);
+    line("pixel average precision", r.pixels->average_precision);
+  }
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
               static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));
@@ -114,7 +120,14 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
                   {"labels_sha256", data.labels_sha256()},
                   {"weights_sha256", data.info().weights_sha256},
                   {"negatives", data.info().negatives}};
-  j["boxes"] = "corners times width and height, sorted, clamped to the image, not rounded";
+  j["boxes"] = r.pixels ? "of the largest region of the map where the probability is at least .5"
+                        : "corners times width and height, sorted, clamped to the image, not rounded";
+  if (r.pixels)
+    j["pixels"] = {{"f1", r.pixels->f1},
+                   {"iou", r.pixels->iou},
+                   {"mean_iou_of_fakes", r.pixels->mean_iou},
+                   {"auc", r.pixels->auc},
+                   {"average_precision", r.pixels->average_precision}};
   j["images_per_second"] = double(r.samples.size()) / r.seconds;
   j["command"] = r.command;
   j["device"] = r.device;

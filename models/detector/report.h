@@ -1,8 +1,11 @@
 #pragma once
 // What `eval` tells: a table, report.json, predictions.csv and two pictures.
+#include <optional>
+
 #include "data/dataset.h"
 #include "models/detector/detector.h"
 #include "models/metrics.h"
+#include "models/pixel_metrics.h"
 
 namespace telltale {
 
@@ -12,6 +15,8 @@ struct Report {
   std::string split, precision, weights, weights_sha256, command, device;
   DetectorInfo info;
   double seconds = 0;
+  /// What a locator's maps are worth. Its info has net, width and the images' size.
+  std::optional<PixelScores> pixels = std::nullopt;
 };
 
 /// To stdout.

@@ -51,6 +51,11 @@ double picture_logit(const LogitMap& map) {
   return std::accumulate(logits.begin(), top, 0.0) / double(top - logits.begin());
 }
 
+Sample sample_of(const LogitMap& map, const Label& label) {
+  const std::vector<Region> regions = regions_of(map);
+  return {label.fake, picture_logit(map), real(label.box), regions.empty() ? RealBox{} : real(regions.front().box)};
+}
+
 void shares_of(const Grey& mask, int scale, float* to) {
   TT_CHECK(mask.width % scale == 0 && mask.height % scale == 0, ShapeError, "a mask of ", mask.width, "x", mask.height,
            " is no whole number of squares of ", scale);

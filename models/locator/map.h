@@ -5,6 +5,8 @@
 
 #include "data/boxes.h"
 #include "data/image.h"
+#include "data/labels.h"
+#include "models/metrics.h"
 
 namespace telltale {
 
@@ -25,6 +27,9 @@ std::vector<Region> regions_of(const LogitMap&, double threshold = 0);
 
 /// The picture's logit: the mean of its highest hundredth of logits (at least one), by which pictures are ranked.
 double picture_logit(const LogitMap&);
+
+/// A picture as its map calls it: by picture_logit, with the largest region's box.
+Sample sample_of(const LogitMap&, const Label&);
 
 /// What of each scale × scale pixels of a mask is painted, in [0, 1]; sizes must be multiples of scale.
 void shares_of(const Grey& mask, int scale, float* to);

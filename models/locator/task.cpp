@@ -47,10 +47,7 @@ class LocateJudge final : public Judge {
       const std::span<const float> logits = std::span(outputs[0]).subspan(i * pixels, pixels);
       tally_.add(logits.data(), batch.targets[0].data() + i * pixels, int64_t(pixels));
       const LogitMap map{side, side, kLocatorScale, logits};
-      const std::vector<Region> regions = regions_of(map);
-      const Label& label = dataset_.labels()[size_t(batch.rows[i])];
-      samples_.push_back(
-          {label.fake, picture_logit(map), real(label.box), regions.empty() ? RealBox{} : real(regions.front().box)});
+      samples_.push_back(sample_of(map, dataset_.labels()[size_t(batch.rows[i])]));
     }
   }
   Findings findings() override {
@@ -72,12 +69,17 @@ class LocateJudge final : public Judge {
 }  // namespace
 
 PictureGraph locator_graph(const LocatorInfo& info, int batch, int image_size, Tensor resident) {
-  TT_CHECK(image_size % 8 == 0, UsageError, "a locator takes pictures whose sides are multiples of 8, not ",
-           image_size);
+  return locator_graph(info, {batch, image_size, image_size, 3}, resident);
+}
+
+PictureGraph locator_graph(const LocatorInfo& info, const Shape& pictures, Tensor resident) {
+  TT_CHECK(pictures.h % 8 == 0 && pictures.w % 8 == 0, UsageError,
+           "a locator takes pictures whose sides are multiples of 8, not ", pictures.w, "x", pictures.h);
   PictureGraph p;
-  Preprocess::Settings bytes{.h = image_size, .w = image_size, .mean = {0, 0, 0}, .std = {}, .images = resident};
+  Preprocess::Settings bytes{
+      .h = int(pictures.h), .w = int(pictures.w), .mean = {0, 0, 0}, .std = {}, .images = resident};
   std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);  // as they are: from 0 to 255
-  const Value x = add_pictures(p, batch, image_size, bytes);
+  const Value x = add_pictures(p, pictures, bytes);
   p.heads = {locator(p.graph, x, {.width = info.width, .residuals = info.residuals})};
   p.graph.output(p.heads[0]);
   return p;

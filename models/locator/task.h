@@ -13,6 +13,8 @@ struct LocatorInfo {
 };
 /// A locator as a graph; its head is {N,S/2,S/2,1}, logits. `image_size` S must be a multiple of 8.
 PictureGraph locator_graph(const LocatorInfo&, int batch, int image_size, Tensor resident = {});
+/// The same for pictures {N,H,W,3}, H and W multiples of 8.
+PictureGraph locator_graph(const LocatorInfo&, const Shape& pictures, Tensor resident = {});
 /// Pixels of the picture that a logit stands for, along one axis.
 inline constexpr int kLocatorScale = 2;
 

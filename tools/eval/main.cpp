@@ -1,53 +1,117 @@
-// eval: how well a detector does on a split of a dataset.
+// eval: how well a detector or a locator does on a split of a dataset, and a locator on other generators' fills.
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 
+#include "base/atomic_file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
 #include "models/detector/prediction.h"
 #include "models/detector/report.h"
 #include "models/device.h"
+#include "models/locator/fills.h"
+#include "models/locator/prediction.h"
 
 namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, weights, out, split = "test", precision = "f32";
+  std::string data, fills, weights, out, split = "test", precision = "f32";
   double threshold = 0.5;
-  int batch = 8, workers = 0;
+  int batch = 8, workers = 0, fills_quality = 90;
 };
 
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  TT_CHECK(std::filesystem::is_directory(path), DataError, path, ": cannot make this folder: ", error.message());
+}
+
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
+  const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = dataset.rows(split_named(o.split));
   check_report_folder(o.out);
   Stream stream = open_device(common);
-  const std::string precision = resolved_precision(o.precision, stream);
-  Detector detector(o.weights, stream, {o.batch, dataset.info().size, precision_of(precision, stream)});
-  std::error_code error;
-  std::filesystem::create_directories(o.out, error);
-  TT_CHECK(std::filesystem::is_directory(o.out), DataError, o.out, ": cannot make this folder: ", error.message());
+  Report report;
+  report.precision = resolved_precision(o.precision, stream);
+  const DType compute = precision_of(report.precision, stream);
+  std::optional<Detector> detector;
+  std::optional<Locator> locator;
+  if (locates)
+    locator.emplace(o.weights, stream, Locator::Settings{.compute = compute});
+  else
+    detector.emplace(o.weights, stream, Detector::Settings{o.batch, dataset.info().size, compute});
+  make_folder(o.out);
 
   Progress bar("eval", int64_t(rows.size()));
-  Report report;
-  report.samples = predict(detector, dataset, rows, o.workers, [&](const Batch& batch) {
+  const auto after_batch = [&](const Batch& batch) {
     bar.advance(batch.count);
     TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.out);
-  });
+  };
+  if (locator) {
+    Located located = predict(*locator, dataset, rows, o.workers, after_batch);
+    report.samples = std::move(located.samples);
+    report.pixels = located.pixels;
+    report.info = {.net = locator->info().net, .width = double(locator->info().width), .size = dataset.info().size};
+    report.weights_sha256 = locator->weights_sha256();
+  } else {
+    report.samples = predict(*detector, dataset, rows, o.workers, after_batch);
+    report.info = detector->info();
+    report.weights_sha256 = detector->weights_sha256();
+  }
   report.seconds = bar.seconds();
   report.evaluation = evaluate(report.samples, o.threshold);
   report.split = o.split;
-  report.precision = precision;
   report.weights = o.weights;
-  report.weights_sha256 = detector.weights_sha256();
-  report.info = detector.info();
   report.command = common.command;
   report.device = stream.description();
   clear_progress_line();
   print_table(report);
   write_report(o.out, report, dataset, rows);
   return 0;
+}
+
+int evaluate_fills(const Settings& o, const CommonOptions& common) {
+  const std::vector<FillPicture> pictures = read_fills(o.fills);
+  Stream stream = open_device(common);
+  const std::string precision = resolved_precision(o.precision, stream);
+  Locator locator(o.weights, stream, {.compute = precision_of(precision, stream)});
+  if (!o.out.empty()) make_folder(o.out);
+  Progress bar("eval", int64_t(pictures.size()));
+  const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality,
+                                                      [&] {
+                                                        bar.advance();
+                                                        TT_CHECK(!interrupted(), Error, "stopped before the end");
+                                                      }),
+                                        o.threshold);
+  clear_progress_line();
+  std::printf(
+      "%s\nJPEG quality %d; %lld originals and %lld cameras; at probability %g %.1f %% of the cameras and "
+      "%.1f %% of the originals are called fake\n",
+      to_markdown(fill_table(scores)).c_str(), o.fills_quality, static_cast<long long>(scores.originals),
+      static_cast<long long>(scores.cameras), o.threshold, 100 * scores.camera_alarms, 100 * scores.original_alarms);
+  std::fflush(stdout);
+  if (o.out.empty()) return 0;
+  nlohmann::ordered_json j = to_json(scores);
+  j["jpeg_quality"] = o.fills_quality;
+  j["precision_of_activations"] = precision;
+  j["weights"] = {{"path", o.weights}, {"sha256", locator.weights_sha256()}};
+  j["command"] = common.command;
+  j["device"] = stream.description();
+  j["machine"] = machine_description();
+  write_atomically(o.out + "/fills.json", j.dump(2) + "\n");
+  return 0;
+}
+
+int evaluate_any(const Settings& o, const CommonOptions& common) {
+  TT_CHECK(o.data.empty() != o.fills.empty(), UsageError, "give one of --data and --fills");
+  if (!o.fills.empty()) return evaluate_fills(o, common);
+  TT_CHECK(!o.out.empty(), UsageError, "--data needs --out, a folder for the report");
+  return evaluate_weights(o, common);
 }
 
 }  // namespace
@@ -57,9 +121,15 @@ int main(int argc, char** argv) {
   using namespace telltale;
   Settings o;
   const auto setup = [&](CLI::App& app) {
-    app.add_option("--data", o.data, "dataset folder")->required();
-    app.add_option("--weights", o.weights, "a detector's weights, such as best.safetensors of a run")->required();
-    app.add_option("--out", o.out, "folder for report.json, predictions.csv and pictures")->required();
+    app.add_option("--data", o.data, "dataset folder");
+    app.add_option("--fills", o.fills,
+                   "instead: a folder of other generators' fills (fake, real, mask, camera, fills.tsv, camera.tsv)");
+    app.add_option("--fills-quality", o.fills_quality, "JPEG quality at which those are saved once more")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str();
+    app.add_option("--weights", o.weights, "a detector's or a locator's weights, such as best.safetensors of a run")
+        ->required();
+    app.add_option("--out", o.out, "folder for report.json, predictions.csv and pictures, or fills.json");
     app.add_option("--split", o.split, "train, validation or test")->capture_default_str();
     app.add_option("--threshold", o.threshold, "probability from which an image is called fake")->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
@@ -69,10 +139,10 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--workers", o.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
   };
-  return run_tool({"eval", "Measures a detector on a split of a dataset."}, argc, argv, setup,
-                  [&](const CommonOptions& common) {
+  return run_tool({"eval", "Measures a detector or a locator on a split of a dataset, or a locator on fills."}, argc,
+                  argv, setup, [&](const CommonOptions& common) {
                     TT_CHECK(o.threshold > 0 && o.threshold < 1, UsageError, "--threshold ", o.threshold,
                              ": expected a probability between 0 and 1");
-                    return evaluate_weights(o, common);
+                    return evaluate_any(o, common);
                   });
 }

@@ -1,0 +1,83 @@
+#pragma once
+// A trained locator, ready to look at pictures of any size: what `eval` and `infer` share.
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "models/locator/map.h"
+#include "models/locator/task.h"
+#include "models/picture_net.h"
+#include "weights/weights_file.h"
+
+namespace telltale {
+
+/// Whether metadata is that of a locator's weights.
+bool is_locator(const std::map<std::string, std::string>& metadata);
+/// What metadata says; throws DataError naming the file when it is no locator's, and the field that is missing or
+/// wrong.
+LocatorInfo locator_info(const std::string& path, const std::map<std::string, std::string>& metadata);
+
+/// What a locator says of a whole picture.
+struct PictureMap {
+  int width = 0, height = 0;  ///< of the picture
+  std::vector<float> logits;  ///< of "painted": ⌈height/2⌉ rows of ⌈width/2⌉, each for 2 × 2 pixels of the picture
+
+  LogitMap view() const;
+  /// regions_of the map, their boxes within the picture.
+  std::vector<Region> regions(double threshold = 0) const;
+  /// The probability that a pixel was painted, in [0, 1]: height rows of width.
+  std::vector<float> probabilities() const;
+  float logit(int x, int y) const;
+};
+
+/// Where tiles lie along one axis, and which part of each is kept: those parts cover the axis once.
+struct TileSpan {
+  int begin = 0;                     ///< of the tile
+  int kept_begin = 0, kept_end = 0;  ///< of what is kept, on the same axis
+};
+/// Tiles of equal length, a multiple of 8 and at most `longest`, that begin at multiples of 8 and keep nothing within
+/// `border` of an end that is not the axis's own. `length` and `border` must be multiples of 8 and `longest` more than
+/// twice the border.
+struct Tiling {
+  int tile = 0;
+  std::vector<TileSpan> spans;
+};
+Tiling tiles_along(int length, int longest, int border);
+
+/// The picture enlarged to the next multiples of 8 by mirroring at its right and lower edges, which stay single.
+Image padded(const Image&, int multiple = 8);
+
+/// The inference program of a weights file. It is planned anew where a picture's tiles have another size than the last
+/// one's.
+class Locator {
+ public:
+  struct Settings {
+    int tile = 1024;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
+    DType compute = DType::f32;
+  };
+  /// Pixels around a tile's kept part that the net may look at; it looks no farther, so that tiles do not show.
+  static constexpr int kBorder = 64;
+
+  /// Loads a weights file. Throws DataError with path and reason when it is none, not a locator's, or has other
+  /// shapes. The stream must outlive it.
+  Locator(const std::string& weights, Stream&, const Settings&);
+
+  const LocatorInfo& info() const { return info_; }
+  const std::string& weights_sha256() const { return sha256_; }
+  /// Throws DataError when the net's outputs are not finite.
+  PictureMap look(const Image&);
+
+ private:
+  void plan(int height, int width);
+
+  Settings settings_;
+  Stream& stream_;
+  WeightsFile file_;
+  LocatorInfo info_;
+  std::string sha256_;
+  int height_ = 0, width_ = 0;  ///< what net_ takes
+  std::optional<PictureNet> net_;
+};
+
+}  // namespace telltale

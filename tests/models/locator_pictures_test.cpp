@@ -1,0 +1,146 @@
+// A locator on pictures of any size: padding, tiles that do not show, and files that are none.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "engine/program.h"
+#include "models/locator/locator.h"
+#include "tests/data/data_fixture.h"
+#include "weights/names.h"
+
+namespace telltale {
+namespace {
+
+/// Weights as they are at first, in a file.
+class Locators : public testing::Test {
+ protected:
+  Locators() {
+    const PictureGraph net = locator_graph(info_, {1, 8, 8, 3});
+    Program program(net.graph, stream_, {.seed = 3});
+    write(metadata(), program);
+  }
+  void write(const Metadata& metadata, Program& program) {
+    write_safetensors(path(), params_dict(stream_, program.params()), metadata);
+  }
+  Metadata metadata() const { return {{"kind", "locator"}, {"net", "locator"}, {"width", "4"}, {"residuals", "1"}}; }
+  std::string path() const { return dir_ / "net.safetensors"; }
+  Folder dir_;
+  Stream stream_ = Stream::cpu(1);
+  LocatorInfo info_{.net = "locator", .width = 4, .residuals = true};
+};
+
+/// Noise: nothing in it repeats, so that a wrong place shows.
+Image noise(int width, int height) {
+  Image image(width, height);
+  Random random(7);
+  for (uint8_t& v : image.rgb) v = uint8_t(random.integer(0, 255));
+  return image;
+}
+
+TEST_F(Locators, TilesDoNotShow) {
+  Locator whole(path(), stream_, {.tile = 1024});
+  Locator tiled(path(), stream_, {.tile = 2 * Locator::kBorder + 24});
+  for (const auto& [width, height] : {std::pair{333, 190}, {152, 153}, {8, 401}}) {
+    const Image image = noise(width, height);
+    const PictureMap a = whole.look(image), b = tiled.look(image);
+    ASSERT_EQ(a.logits.size(), size_t((width + 1) / 2) * size_t((height + 1) / 2));
+    ASSERT_EQ(a.logits.size(), b.logits.size());
+    double worst = 0, spread = 0;
+    for (size_t i = 0; i < a.logits.size(); ++i) {
+      worst = std::max(worst, std::abs(double(a.logits[i]) - double(b.logits[i])));
+      spread = std::max(spread, std::abs(double(a.logits[i]) - double(a.logits[0])));
+    }
+    EXPECT_LT(worst, 1e-4) << width << "x" << height;
+    EXPECT_GT(spread, 1e-2) << "a map of one value shows nothing";
+  }
+}
+
+TEST_F(Locators, TheBorderIsNotMuchTooWideEither) {
+  // A pixel changes the map some way off, and nowhere beyond the border.
+  Locator locator(path(), stream_, {});
+  Image image = noise(256, 256);
+  const PictureMap before = locator.look(image);
+  for (int c = 0; c < 3; ++c) image.at(128, 128)[c] ^= 0xff;
+  const PictureMap after = locator.look(image);
+  int reach = 0;
+  for (int y = 0; y < 128; ++y)
+    for (int x = 0; x < 128; ++x)
+      if (before.logits[size_t(y * 128 + x)] != after.logits[size_t(y * 128 + x)])
+        reach = std::max({reach, std::abs(2 * x - 128), std::abs(2 * y - 128)});
+  EXPECT_LE(reach, Locator::kBorder);
+  EXPECT_GT(reach, 16);
+}
+
+TEST_F(Locators, SmallAndOddPicturesHaveMapsOfTheirSize) {
+  Locator locator(path(), stream_, {});
+  for (const auto& [width, height] : {std::pair{1, 1}, {1, 9}, {7, 3}, {17, 8}}) {
+    const PictureMap map = locator.look(noise(width, height));
+    const std::vector<float> p = map.probabilities();
+    ASSERT_EQ(p.size(), size_t(width * height));
+    for (const float v : p) EXPECT_TRUE(v >= 0 && v <= 1) << v;
+    EXPECT_FLOAT_EQ(p[0], float(1 / (1 + std::exp(-double(map.logits[0])))));
+    const std::vector<Region> all = map.regions(-1e9);
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].box, (Box{0, 0, width, height})) << "a box lies within the picture";
+  }
+}
+
+TEST(LocatorTiles, KeepEveryPixelOnceAndStayAwayFromInnerEdges) {
+  for (int length = 8; length <= 1000; length += 8)
+    for (const int longest : {152, 200, 512}) {
+      const int border = 64;
+      const Tiling t = tiles_along(length, longest, border);
+      ASSERT_LE(t.tile, longest);
+      ASSERT_EQ(t.tile % 8, 0);
+      int covered = 0;
+      for (const TileSpan& s : t.spans) {
+        ASSERT_EQ(s.begin % 8, 0);
+        ASSERT_EQ(s.kept_begin, covered);
+        ASSERT_GT(s.kept_end, s.kept_begin);
+        ASSERT_TRUE(s.begin == 0 || s.kept_begin >= s.begin + border) << length << " in " << longest;
+        ASSERT_TRUE(s.begin + t.tile == length || s.kept_end <= s.begin + t.tile - border);
+        ASSERT_LE(s.begin + t.tile, length);
+        covered = s.kept_end;
+      }
+      ASSERT_EQ(covered, length);
+    }
+  EXPECT_THROW(tiles_along(256, 128, 64), ShapeError);
+}
+
+TEST(LocatorPadding, MirrorsAtTheRightAndBelow) {
+  const Image image = noise(5, 11), wide = padded(image);
+  ASSERT_EQ(wide.width, 8);
+  ASSERT_EQ(wide.height, 16);
+  for (int y = 0; y < 16; ++y)
+    for (int x = 0; x < 8; ++x)
+      for (int c = 0; c < 3; ++c)
+        ASSERT_EQ(wide.at(x, y)[c], image.at(x < 5 ? x : 8 - x, y < 11 ? y : 20 - y)[c]) << x << "," << y;
+  EXPECT_EQ(padded(noise(16, 8)), noise(16, 8));
+}
+
+TEST_F(Locators, OtherFilesAreRefusedInOneLine) {
+  const PictureGraph net = locator_graph(info_, {1, 8, 8, 3});
+  Program program(net.graph, stream_, {.seed = 3});
+  const struct {
+    std::string field, value, says;
+  } mistakes[] = {{"kind", "detector", "not a locator's"},
+                  {"width", "3", "from 4 to 256"},
+                  {"width", "4.5", "from 4 to 256"},
+                  {"residuals", "yes", "expected 0 or 1"},
+                  {"net", "resnet18", "no locator known here"}};
+  for (const auto& mistake : mistakes) {
+    Metadata m = metadata();
+    m[mistake.field] = mistake.value;
+    write(m, program);
+    const std::string text = refusal([&] { Locator(path(), stream_, {}); });
+    EXPECT_NE(text.find(mistake.says), text.npos) << text;
+    EXPECT_NE(text.find(path()), text.npos) << text;
+  }
+  Metadata wider = metadata();
+  wider["width"] = "8";
+  write(wider, program);
+  EXPECT_THROW(Locator(path(), stream_, {}), DataError) << "tensors of another width";
+}
+
+}  // namespace
+}  // namespace telltale
