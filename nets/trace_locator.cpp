@@ -1,0 +1,92 @@
+#include "nets/trace_locator.h"
+
+#include <array>
+
+#include "engine/layers/fixed.h"
+#include "engine/layers/traces.h"
+#include "nets/build.h"
+
+namespace telltale {
+namespace {
+
+/// First and second differences, Laplacians, and the third-order ones of steganalysis (Fridrich 2012), of brightness;
+/// the Laplacian of two colour differences. Every product of a tap and a colour's share is a binary fraction of at most
+/// 8 bits, so that flat colour leaves exactly nothing in every type.
+std::vector<float> residual_filters() {
+  using Taps = std::array<float, 25>;
+  constexpr Taps kLaplacian = {0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, -1, 4, -1, 0, 0, 0, -1};
+  constexpr Taps kBrightness[] = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, 1},
+                                  {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1},
+                                  {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, -2, 1},
+                                  {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, -2, 0, 0, 0, 0, 1},
+                                  kLaplacian,
+                                  {0, 0, 0, 0, 0, 0, -1, 2, -1, 0, 0, 2, -4, 2, 0, 0, -1, 2, -1},
+                                  {-.25f, .5f,  -.5f, .5f,   -.25f, .5f,   -1.5f, 2,     -1.5f, .5f,  -.5f, 2,    -3,
+                                   2,     -.5f, .5f,  -1.5f, 2,     -1.5f, .5f,   -.25f, .5f,   -.5f, .5f,  -.25f},
+                                  {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, -3, 3, -1}};
+  constexpr float kScale = 1.0f / 8 / 16;  // of sixteenths, below
+  std::vector<float> filters;
+  const auto add = [&](const Taps& taps, const std::array<float, 3>& sixteenths) {
+    for (const float tap : taps)
+      for (const float share : sixteenths) filters.push_back(tap * share * kScale);
+  };
+  for (const Taps& taps : kBrightness) add(taps, {5, 9, 2});
+  add(kLaplacian, {-3, -5, 8});
+  add(kLaplacian, {8, -7, -1});
+  return filters;
+}
+
+class Builder {
+ public:
+  Builder(Graph& g, const TraceLocatorSettings& s) : g_(g), s_(s) {}
+
+  Value logits(Value x) const {
+    TT_CHECK(s_.residuals || s_.magnitude || s_.history, UsageError, "a locator needs a trace to look at");
+    Value quarter{}, pixels{}, blocks{};
+    if (s_.residuals) {
+      const FixedConv::Settings high_pass{10, 5, {1, 2, 1}, residual_filters(), Act::tanh};
+      const Value residuals = g_.add<FixedConv>("residuals", {x}, high_pass);
+      const Value half = block("p2.1", block("p2.0", residuals, 24, 5, 2), 24);
+      quarter = block("p4.1", block("p4.0", half, 32, 3, 2), 32);
+      pixels = block("p8", quarter, 48, 3, 2);
+    }
+    if (s_.magnitude || s_.history) {
+      const CoefficientTraces::Settings which{s_.magnitude, s_.history};
+      const Value coefficients = g_.add<CoefficientTraces>("coefficients", {x}, which);
+      blocks = block("d.1", block("d.0", coefficients, 64, 1), 48, 1);
+    }
+    const bool both = s_.residuals && (s_.magnitude || s_.history);
+    const Value joined = both ? g_.add<Concat>("join8", {pixels, blocks}) : s_.residuals ? pixels : blocks;
+    const Value first = block("t1", contrast("contrast1", joined), 64, 1);
+    const Value second = g_.add<Add>("t2", {first, block("t2.1", block("t2.0", first, 64), 64, 3, 1, 2)});
+    const Value third = block("t3.0", contrast("contrast2", second), 64, 1);
+    const Value trunk = block("t3.2", block("t3.1", third, 64, 3, 1, 4), 64);
+    const Value coarse = head("out8", trunk);
+    if (!s_.residuals) return g_.add<Upsample>("up8", {coarse}, 4);
+    const Value beside = g_.add<Concat>("join4", {g_.add<Upsample>("up8.trunk", {trunk}, 2), quarter});
+    const Value fine = head("out4", block("r.1", block("r.0", beside, 32), 32));
+    return g_.add<Upsample>("up4", {g_.add<Add>("sum4", {fine, g_.add<Upsample>("up8", {coarse}, 2)})}, 2);
+  }
+
+ private:
+  /// Channels are those of width 24.
+  Value block(const std::string& name, Value x, int channels, int size = 3, int stride = 1, int dilation = 1) const {
+    const int scaled = std::max(4, channels * s_.width / 24 / 4 * 4);
+    x = conv(g_, name + ".conv", x, {scaled, size, {stride, dilation * (size / 2), dilation}, /*bias=*/false});
+    return relu(g_, name + ".relu", g_.add<BatchNorm>(name + ".bn", {x}));
+  }
+  Value contrast(const std::string& name, Value x) const { return s_.contrast ? g_.add<Contrast>(name, {x}) : x; }
+  Value head(const std::string& name, Value x) const {
+    Conv::Settings one{1, 1, {}};
+    one.init = InitRule::uniform_fan_in;  // of one output: over outputs its logits would start far out
+    return conv(g_, name, x, one);
+  }
+  Graph& g_;
+  const TraceLocatorSettings& s_;
+};
+
+}  // namespace
+
+Value trace_locator(Graph& g, Value x, const TraceLocatorSettings& s) { return Builder(g, s).logits(x); }
+
+}  // namespace telltale
