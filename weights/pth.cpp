@@ -113,12 +113,16 @@ class PthReader {
     }
     return "";
   }
-  /// Dictionaries of tensors beside the one that is taken: averaged weights, say.
+  /// Dictionaries of tensors beside the one that is taken: averaged weights, say. Each is looked into once, however
+  /// often it is put in.
   void note_others(const PickleValue& dict, std::string_view taken) {
     constexpr size_t kMost = 8;
+    std::set<uint32_t> seen;
     for (size_t i = 0; i + 1 < dict.items.size() && to_.others_.size() < kMost; i += 2) {
       const PickleValue& key = pickle_[dict.items[i]];
-      if (key.kind != Kind::text || key.text == taken || !holds_tensors(pickle_[dict.items[i + 1]])) continue;
+      const uint32_t inner = dict.items[i + 1];
+      if (key.kind != Kind::text || key.text == taken || !seen.insert(inner).second) continue;
+      if (!holds_tensors(pickle_[inner])) continue;
       to_.others_.push_back(cat(to_.found_under_, to_.found_under_.empty() ? "" : ".", key.text));
     }
   }
