@@ -152,6 +152,7 @@ std::vector<Photo> with_ids(const std::string& folder, const std::vector<std::st
   constexpr int kLevels = 3;
   std::vector<Photo> photos;
   std::vector<int> levels(paths.size(), 0);
+  photos.reserve(paths.size());
   for (const std::string& path : paths) photos.push_back({photo_id(path), path});
   for (bool again = true; again;) {
     again = false;
