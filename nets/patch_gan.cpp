@@ -39,7 +39,7 @@ std::vector<double> patch_gan_grain(double grain) {
     for (int y = 0; y < kSize; ++y) {
       for (int x = 0; x < kSize; ++x) {
         const double identity = y == kSize / 2 && x == kSize / 2;
-        filter[size_t(((c * kSize + y) * kSize + x) * (kColours + 1) + c)] =
+        filter[(size_t(c * kSize + y) * kSize + size_t(x)) * (kColours + 1) + size_t(c)] =
             grain * (identity - kBinomial[y] * kBinomial[x]);
       }
     }

@@ -1,6 +1,7 @@
 // train --task locate as users run it: masks in, a map out, and what every task has: resuming, --check, --batch auto.
 #include <nlohmann/json.hpp>
 
+#include "base/check.h"
 #include "tests/engine/program_run.h"
 #include "weights/safetensors.h"
 
@@ -90,7 +91,11 @@ TEST_F(Locate, ThreadsCacheAndInitialWeightsAreAsForEveryTask) {
   EXPECT_FALSE(fs::exists(in("checked")));
   const Outcome fits = run(train("fits", "--batch auto --epochs 1"));
   EXPECT_EQ(fits.code, 0) << fits.err;
-  EXPECT_NE(fits.err.find("--batch auto: 48 images a step"), std::string::npos) << fits.err;
+  const auto config = nlohmann::json::parse(content(in("fits/config.json")));
+  const int train_images = config.at("dataset").at("train"), batch = config.at("recipe").at("batch");
+  EXPECT_NE(fits.err.find(cat("--batch auto: ", batch, " images a step")), std::string::npos) << fits.err;
+  EXPECT_LE(batch, train_images);
+  EXPECT_GT(batch, train_images - 8) << "the whole split fits";
   const Outcome resident = run(train("resident", "--resident on --window 0 --epochs 2"));
   EXPECT_EQ(resident.code, 0) << resident.err;
   ASSERT_EQ(run(train("sent", "--window 0 --epochs 2")).code, 0);
