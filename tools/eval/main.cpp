@@ -31,9 +31,10 @@ void make_folder(const std::string& path) {
 }
 
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
+  const Split split = split_named(o.split);  // what was said wrong first, then what cannot be read
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = Dataset::open(o.data);
-  const std::vector<int> rows = dataset.rows(split_named(o.split));
+  const std::vector<int> rows = dataset.rows(split);
   check_report_folder(o.out);
   Stream stream = open_device(common);
   Report report;
