@@ -148,7 +148,7 @@ TEST_F(Convert, RefusesInOneStepAndLeavesNothing) {
                                    {path("good.pth") + " " + path("out.onnx"), 2, ".safetensors, .pth"},
                                    {path("good.pth"), 2, "nothing to do"},
                                    {path("good.pth") + out + " --power-iterations 3", 2, "converge"},
-                                   {path("good.pth") + " " + path("none/out.pth"), 1, "cannot create"}}) {
+                                   {path("good.pth") + " " + path("none/out.pth"), 1, "there is no folder"}}) {
     const Outcome said = convert(c.line);
     EXPECT_EQ(said.code, c.code) << c.line;
     EXPECT_NE(said.err.find(c.says), std::string::npos) << c.line << "\n" << said.err;
