@@ -16,19 +16,10 @@
 
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/shell.h"
 
 namespace telltale {
 namespace {
-
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789_-+=:,./@%") == std::string::npos;
-  if (plain) return word;
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
 
 void check_device_name(const std::string& device) {
   const bool numbered = device.rfind("cuda:", 0) == 0 && device.size() > 5 &&
@@ -126,7 +117,7 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
   CommonOptions common;
   CLI::App app(tool.description, tool.name);
   try {
-    for (int i = 0; i < argc; ++i) common.command += (i ? " " : "") + quoted(argv[i]);
+    for (int i = 0; i < argc; ++i) common.command += (i ? " " : "") + shell_word(argv[i]);
     setup(app);
     const auto* group = "Common options";
     app.add_option("--device", common.device, "auto, cpu, cuda or cuda:i")->capture_default_str()->group(group);

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "data/codec.h"
 #include "kernels/device/philox.h"
@@ -20,8 +21,6 @@ namespace telltale {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // Keep the random streams of shuffle, flips and augmentation apart.
 constexpr uint64_t kShuffleStream = 0x5348'5546'464c'4500u, kFlipStream = 0x464c'4950'0000'0000u,

@@ -13,6 +13,7 @@
 
 #include "base/atomic_file.h"
 #include "base/check.h"
+#include "base/shell.h"
 #include "kernels/device/device_module.h"
 #include "losses/embedded_headers.h"
 #include "losses/loss.h"
@@ -41,12 +42,6 @@ std::string hash_of(const std::string& text) {
   char digits[17];
   std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
   return digits;
-}
-
-std::string quoted(const std::string& word) {
-  std::string out = "'";
-  for (char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
 }
 
 std::string text_of(const std::string& path) {
@@ -84,7 +79,7 @@ void compile(const std::string& command, const std::string& path) {
 std::string compiler() {
   const char* chosen = std::getenv("CXX");
   if (chosen && *chosen) return chosen;
-  return fs::exists(TT_COMPILER) ? quoted(TT_COMPILER) : "c++";
+  return fs::exists(TT_COMPILER) ? shell_word(TT_COMPILER) : "c++";
 }
 
 /// The shared object of a loss file, compiled unless the cache has it.
@@ -93,8 +88,8 @@ std::string compiled(const std::string& path, const std::string& cache) {
                                 TT_COMPILE_NATIVE ? " -march=native" : "", " -DTT_CUDA=0 -DTT_LOSS_FILE");
   const std::string unit = cat(cache, "/", hash_of(path), "-", getpid()), source = unit + ".cpp", whole = unit + ".ii";
   write_atomically(source, "");  // the file by -include: any path goes through a shell's quotes, not through #include's
-  compile(cat(compiler(), flags, " -I", quoted(include_folder(cache)), " -include ", quoted(path), " -E ",
-              quoted(source), " -o ", quoted(whole)),
+  compile(cat(compiler(), flags, " -I", shell_word(include_folder(cache)), " -include ", shell_word(path), " -E ",
+              shell_word(source), " -o ", shell_word(whole)),
           path);
   std::string text = compiler() + flags;
   std::ifstream preprocessed(whole);
@@ -104,7 +99,7 @@ std::string compiled(const std::string& path, const std::string& cache) {
   std::string object = cat(cache, "/", hash_of(text), ".so");
   const std::string part = cat(object, ".part-", getpid());
   if (!is_sealed(object)) {
-    compile(cat(compiler(), flags, " -shared -fpreprocessed ", quoted(whole), " -o ", quoted(part)), path);
+    compile(cat(compiler(), flags, " -shared -fpreprocessed ", shell_word(whole), " -o ", shell_word(part)), path);
     seal(part);
     fs::permissions(part, fs::perms::group_write | fs::perms::others_write, fs::perm_options::remove);
     fs::rename(part, object);

@@ -5,17 +5,6 @@
 #include "kernels/device/buffer.h"
 
 namespace telltale {
-namespace {
-void check_mask(const std::string& name, const Shape& x, const Shape& m) {
-  TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
-           to_string(Shape{x.n, x.h, x.w, 1}));
-}
-/// A mask's gradient is 0: no layer here learns where the hole is.
-void no_gradient(Stream& s, const Io& io, size_t k) {
-  if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
-}
-}  // namespace
-
 Spec ContextualAttention::plan(const PlanContext& c, std::span<const Shape> x) const {
   check_inputs(name, x, 2);
   check_mask(name, x[0], x[1]);

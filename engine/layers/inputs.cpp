@@ -8,14 +8,6 @@
 
 namespace telltale {
 namespace {
-void check_mask(const std::string& name, const Shape& x, const Shape& m) {
-  TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
-           to_string(Shape{x.n, x.h, x.w, 1}));
-}
-/// A mask's gradient is 0: no layer here learns where the hole is.
-void no_gradient(Stream& s, const Io& io, size_t k) {
-  if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
-}
 void fill(Stream& s, const Tensor& t, float value) {
   visit_float(t.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/layers/conv.h"
+#include "kernels/device/buffer.h"
 #include "kernels/parts/math.h"
 
 namespace telltale {
@@ -52,6 +53,16 @@ inline Shape checked_output(const std::string& name, std::span<const Shape> x, c
 
 inline void check_inputs(const std::string& name, std::span<const Shape> x, size_t count) {
   TT_CHECK(x.size() == count, ShapeError, name, ": takes ", count, " input(s), got ", x.size());
+}
+
+inline void check_mask(const std::string& name, const Shape& x, const Shape& m) {
+  TT_CHECK((m == Shape{x.n, x.h, x.w, 1}), ShapeError, name, ": the mask is ", to_string(m), ", expected ",
+           to_string(Shape{x.n, x.h, x.w, 1}));
+}
+
+/// A mask's gradient is 0: no layer here learns where the hole is.
+inline void no_gradient(Stream& s, const Io& io, size_t k) {
+  if (io.dx_mode[k] == GradMode::overwrite) fill_zero(s, io.dx[k]);
 }
 
 inline ParamSpec filter_spec(std::vector<std::string> names, Shape w, InitRule rule) {

@@ -36,8 +36,9 @@ LocatorInfo locator_info(const std::string& path, const std::map<std::string, st
   };
   LocatorInfo info;
   info.net = field("net");
-  TT_CHECK(info.net == "locator", DataError, path, ": metadata says net \"", info.net,
-           "\", which is no locator known here");
+  const std::vector<std::string> nets = locator_nets();
+  TT_CHECK(std::find(nets.begin(), nets.end(), info.net) != nets.end(), DataError, path, ": metadata says net \"",
+           info.net, "\", which is no locator known here");
   const std::string width = field("width"), residuals = field("residuals");
   const bool digits = !width.empty() && width.size() <= 3 && width.find_first_not_of("0123456789") == width.npos;
   info.width = digits ? std::stoi(width) : 0;

@@ -56,7 +56,8 @@ class Locator {
     int tile = 1024;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
     DType compute = DType::f32;
   };
-  /// Pixels around a tile's kept part that the net may look at; it looks no farther, so that tiles do not show.
+  /// Pixels around a tile's kept part that the net may look at. "locator" looks no farther, so that its tiles do not
+  /// show; "trace_locator" holds features against their mean over what it is given, so each tile is its own picture.
   static constexpr int kBorder = 64;
 
   /// Loads a weights file. Throws DataError with path and reason when it is none, not a locator's, or has other

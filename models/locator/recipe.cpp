@@ -2,15 +2,18 @@
 
 #include "base/check.h"
 #include "losses/pixels.h"
+#include "models/locator/task.h"
 
 namespace telltale {
 
 std::vector<Hyperparameter> hyperparameters(LocateRecipe& r) {
   std::vector<Hyperparameter> table = {
       {.name = "description", .help = "what the recipe is for", .value = &r.description},
-      {.name = "net", .help = "the locator", .value = &r.net, .choices = {"locator"}},
+      {.name = "net", .help = "the locator", .value = &r.net, .choices = locator_nets()},
       {.name = "width", .help = "channels at half resolution", .value = &r.width, .low = 4, .high = 256},
-      {.name = "residuals", .help = "show the net the picture's high-pass residuals, too", .value = &r.residuals},
+      {.name = "residuals",
+       .help = "show the net \"locator\" the picture's high-pass residuals, too",
+       .value = &r.residuals},
       {.name = "window",
        .help = "train on windows of that many pixels a side, a multiple of 8; 0: on whole images",
        .value = &r.window,

@@ -11,6 +11,7 @@
 #include "models/metrics.h"
 #include "models/pixel_metrics.h"
 #include "nets/locator.h"
+#include "nets/trace_locator.h"
 
 namespace telltale {
 namespace {
@@ -66,7 +67,22 @@ class LocateJudge final : public Judge {
   std::vector<Sample> samples_;
 };
 
+struct LocatorNet {
+  const char* name;
+  Value (*build)(Graph&, Value pictures, const LocatorInfo&);
+};
+constexpr LocatorNet kNets[] = {
+    {"locator", [](Graph& g, Value x,
+                   const LocatorInfo& i) { return locator(g, x, {.width = i.width, .residuals = i.residuals}); }},
+    {"trace_locator", [](Graph& g, Value x, const LocatorInfo& i) { return trace_locator(g, x, {.width = i.width}); }}};
+
 }  // namespace
+
+std::vector<std::string> locator_nets() {
+  std::vector<std::string> names;
+  for (const LocatorNet& net : kNets) names.emplace_back(net.name);
+  return names;
+}
 
 PictureGraph locator_graph(const LocatorInfo& info, int batch, int image_size, Tensor resident) {
   return locator_graph(info, {batch, image_size, image_size, 3}, resident);
@@ -80,7 +96,10 @@ PictureGraph locator_graph(const LocatorInfo& info, const Shape& pictures, Tenso
       .h = int(pictures.h), .w = int(pictures.w), .mean = {0, 0, 0}, .std = {}, .images = resident};
   std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);  // as they are: from 0 to 255
   const Value x = add_pictures(p, pictures, bytes);
-  p.heads = {locator(p.graph, x, {.width = info.width, .residuals = info.residuals})};
+  const auto net =
+      std::find_if(std::begin(kNets), std::end(kNets), [&](const LocatorNet& n) { return n.name == info.net; });
+  TT_CHECK(net != std::end(kNets), UsageError, "no locator is called ", info.net);
+  p.heads = {net->build(p.graph, x, info)};
   p.graph.output(p.heads[0]);
   return p;
 }

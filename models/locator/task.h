@@ -9,8 +9,10 @@ namespace telltale {
 struct LocatorInfo {
   std::string net = "locator";
   int width = 16;
-  bool residuals = true;
+  bool residuals = true;  ///< of the net "locator"; "trace_locator" always has every trace
 };
+/// The nets that a locator may be, by name.
+std::vector<std::string> locator_nets();
 /// A locator as a graph; its head is {N,S/2,S/2,1}, logits. `image_size` S must be a multiple of 8.
 PictureGraph locator_graph(const LocatorInfo&, int batch, int image_size, Tensor resident = {});
 /// The same for pictures {N,H,W,3}, H and W multiples of 8.

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/progress.h"
 #include "models/training/checkpoint.h"
 #include "models/training/run_folder.h"
@@ -72,10 +73,6 @@ class Run {
   RunProgress& progress_;
 };
 
-/// Since then.
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 /// Trained and all parameters of a net, running statistics apart.
 struct ParameterCount {
   int64_t all = 0, trained = 0;

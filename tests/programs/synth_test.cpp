@@ -9,7 +9,7 @@
 #include "engine/program.h"
 #include "nets/nets.h"
 #include "tests/data/data_fixture.h"
-#include "tests/engine/program_run.h"
+#include "tests/programs/synth_fixture.h"
 #include "weights/names.h"
 #include "weights/safetensors.h"
 
@@ -20,33 +20,9 @@ namespace fs = std::filesystem;
 
 constexpr int kSize = 64, kPhotos = 12;
 
-size_t files_in(const std::string& folder) {
-  std::error_code missing;
-  size_t count = 0;
-  for (fs::directory_iterator it(folder, missing), end; !missing && it != end; ++it)
-    count += it->path().string().find(".part-") == std::string::npos;
-  return count;
-}
-
-class Synth : public ::testing::Test {
+class Synth : public SynthOnScenes {
  protected:
-  Synth() {
-    fs::create_directories(photos());
-    for (int i = 0; i < kPhotos; ++i) write_png(photo(i), draw_scene(kSize, uint64_t(i)));
-  }
-  std::string photos() const { return dir_ / "photos"; }
-  std::string photo(int i) const { return photos() + cat("/scene", 100 + i, ".png"); }
-  /// A command with everything that must be said; `more` may say some of it otherwise.
-  std::string line(const std::string& out, const std::string& more = "") const {
-    std::string text = cat("synth --photos ", photos(), " --out ", dir_ / out, " --quiet ", more);
-    for (const std::string said : {"--weights random:7", "--width 8", "--size 64", "--device cpu", "--threads 1"})
-      if (more.find(said.substr(0, said.find(' '))) == std::string::npos) text += " " + said;
-    return text;
-  }
-  Outcome run(const std::string& line, const std::string& before = "") const {
-    return Running(line, dir_ / "run", before).wait();
-  }
-  Folder dir_;
+  Synth() : SynthOnScenes(kPhotos) {}
 };
 
 TEST_F(Synth, HalfOfEachSplitIsPaintedInsideItsBoxOnly) {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/atomic_file.h"
+#include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/json_text.h"
 #include "base/log.h"
@@ -34,10 +35,6 @@ struct InferSettings {
   bool check = false;
 };
 
-double milliseconds_since(std::chrono::steady_clock::time_point t) {
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t).count();
-}
-
 /// One file, decoded and as the net sees it.
 struct Input {
   std::string path, error;
@@ -59,7 +56,7 @@ Input read_input(const std::string& path, int size) {
   } catch (const DataError& e) {
     in.error = e.what();
   }
-  in.ms = milliseconds_since(start);
+  in.ms = 1e3 * seconds_since(start);
   return in;
 }
 
@@ -119,7 +116,7 @@ class Inference {
     for (const Input& in : batch_) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
     const auto start = std::chrono::steady_clock::now();
     const auto verdicts = readable_ ? detector_.run(pixels, int(readable_)) : std::vector<Verdict>{};
-    const double share = readable_ ? milliseconds_since(start) / double(readable_) : 0;
+    const double share = readable_ ? 1e3 * seconds_since(start) / double(readable_) : 0;
     auto verdict = verdicts.begin();
     for (Input& in : batch_) {
       in.ms += share;
