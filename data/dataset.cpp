@@ -130,11 +130,34 @@ Dataset Dataset::open(const std::string& dir) {
     TT_CHECK(found != names.end(), DataError, dir, "/images/", label.id,
              ".jpg (or .png): missing, and labels.csv names it");
     dataset.image_paths_.push_back(dir + "/images/" + found->second);
+    dataset.mask_paths_.push_back(dir + "/masks/" + label.id + ".png");
   }
   TT_CHECK(int64_t(dataset.labels_.size()) == dataset.info_.images && fakes == dataset.info_.fakes, DataError, table,
            ": has ", dataset.labels_.size(), " rows, ", fakes, " of them fake; dataset.json says ",
            dataset.info_.images, " and ", dataset.info_.fakes);
   return dataset;
+}
+
+Dataset Dataset::open(const std::vector<std::string>& dirs) {
+  TT_CHECK(!dirs.empty(), UsageError, "no dataset folder is given");
+  Dataset all = open(dirs[0]);
+  for (size_t k = 1; k < dirs.size(); ++k) {
+    const Dataset more = open(dirs[k]);
+    TT_CHECK(more.info_.size == all.info_.size, DataError, more.dir_, ": its images are ", more.info_.size,
+             " pixels wide, and those of ", dirs[0], " ", all.info_.size);
+    for (const int row : more.rows(Split::train)) {
+      all.labels_.push_back(more.labels_[row]);
+      all.labels_.back().id = cat(k + 1, "/", more.labels_[row].id);
+      all.image_paths_.push_back(more.image_paths_[row]);
+      all.mask_paths_.push_back(more.mask_paths_[row]);
+      ++all.info_.images;
+      all.info_.fakes += more.labels_[row].fake;
+    }
+    all.dir_ += ", " + more.dir_;
+    const std::string both = all.labels_sha256_ + more.labels_sha256_;
+    all.labels_sha256_ = sha256({reinterpret_cast<const uint8_t*>(both.data()), both.size()});
+  }
+  return all;
 }
 
 std::vector<int> Dataset::rows(Split split) const {
@@ -144,7 +167,5 @@ std::vector<int> Dataset::rows(Split split) const {
   TT_CHECK(!rows.empty(), DataError, dir_, "/labels.csv: no row in the split '", name_of(split), "'");
   return rows;
 }
-
-std::string Dataset::mask_path(int row) const { return dir_ + "/masks/" + labels_[row].id + ".png"; }
 
 }  // namespace telltale

@@ -36,6 +36,9 @@ class Dataset {
  public:
   /// DataError with the reason when anything is missing or inconsistent.
   static Dataset open(const std::string& dir);
+  /// The first folder whole; of the others, whose images must be of its size, the training rows alone, behind its own.
+  /// Their ids become FOLDER/ID, FOLDER being 2, 3, …, so that one photograph may be in several. DataError as above.
+  static Dataset open(const std::vector<std::string>& dirs);
 
   const DatasetInfo& info() const { return info_; }
   const std::string& dir() const { return dir_; }
@@ -44,15 +47,15 @@ class Dataset {
   std::vector<int> rows(Split split) const;
   std::string image_path(int row) const { return image_paths_[row]; }
   /// The mask's path; only fakes have the file.
-  std::string mask_path(int row) const;
-  /// SHA-256 of labels.csv: names the dataset in results.
+  std::string mask_path(int row) const { return mask_paths_[row]; }
+  /// SHA-256 of labels.csv, of several folders of their hashes: names the dataset in results.
   const std::string& labels_sha256() const { return labels_sha256_; }
 
  private:
   std::string dir_, labels_sha256_;
   DatasetInfo info_;
   std::vector<Label> labels_;
-  std::vector<std::string> image_paths_;
+  std::vector<std::string> image_paths_, mask_paths_;
 };
 
 }  // namespace telltale

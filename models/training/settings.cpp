@@ -32,7 +32,9 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
 }
 
 void add_train_flags(CLI::App& app, TrainSettings& s) {
-  app.add_option("--data", s.data, "dataset folder")->required();
+  app.add_option("--data", s.data,
+                 "dataset folder; of further ones, their images of the same size, the training split joins its own")
+      ->required();
   add_run_flags(app, s);
   app.add_flag("--check", s.check,
                "train nothing: run one step on this device and on another, and name the first node that differs");

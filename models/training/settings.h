@@ -20,7 +20,7 @@ void add_run_flags(CLI::App&, RunSettings&);
 
 /// Of a run over a dataset folder.
 struct TrainSettings : RunSettings {
-  std::string data;
+  std::vector<std::string> data;  ///< as Dataset::open takes them
   bool check = false;
   int cache_mb = 0;
   std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs

@@ -296,6 +296,27 @@ TEST(Photos, TroubleBelowTheFolderIsALine) {
   EXPECT_NE(remarks[2].find("pipe.jpg: passed over: not a file"), std::string::npos) << remarks[2];
 }
 
+TEST(Dataset, FurtherFoldersGiveTheirTrainingRows) {
+  Folder first, second, other;
+  write_dataset(first.path(), 8, 32);
+  write_dataset(second.path(), 8, 32);
+  write_dataset(other.path(), 8, 40);
+  const Dataset dataset = Dataset::open({first.path(), second.path(), second.path()});
+  EXPECT_EQ(dataset.rows(Split::train),
+            (std::vector<int>{0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}));
+  EXPECT_EQ(dataset.rows(Split::test), (std::vector<int>{6, 7}));
+  EXPECT_EQ(dataset.labels()[9].id, "2/img1001");
+  EXPECT_EQ(dataset.labels()[14].id, "3/img1000");
+  EXPECT_EQ(dataset.image_path(9), Dataset::open(second.path()).image_path(1));
+  EXPECT_EQ(dataset.mask_path(9), second / "masks/img1001.png");
+  EXPECT_EQ(dataset.info().images, 20);
+  EXPECT_NE(dataset.labels_sha256(), Dataset::open(first.path()).labels_sha256());
+  EXPECT_EQ(Dataset::open(std::vector{first.path()}).labels_sha256(), Dataset::open(first.path()).labels_sha256());
+  const std::string text = refusal([&] { Dataset::open({first.path(), other.path()}); });
+  EXPECT_NE(text.find("40"), std::string::npos) << text;
+  EXPECT_NE(text.find("32"), std::string::npos) << text;
+}
+
 TEST(Dataset, OpensWhatWasWritten) {
   Folder folder;
   write_dataset(folder.path(), 8, 32);
