@@ -15,7 +15,7 @@ Image rescaled(const Image& photo, int least, Random& random) {
   const double kind = random.uniform();
   double scale = 1;
   if (kind < .3) scale = random.uniform(smallest, 1);
-  if (kind >= .7) scale = std::exp2(random.uniform(0, 1));
+  if (kind >= .6) scale = std::exp2(random.uniform(0, 2));  // one pixel's detail over several, as large sensors give it
   const Filter filter = random.uniform() < .5 ? Filter::bilinear : Filter::lanczos;
   if (scale == 1) return photo;
   return resize(photo, std::max(1, int(std::lround(photo.width * scale))),
@@ -50,7 +50,9 @@ Picture between(const Picture& p, const Picture& q, const std::vector<float>& sh
 
 void change_tones(Picture& p, Random& random) {
   const float gamma = float(std::exp2(random.uniform(-.5, .5))), contrast = float(random.uniform(.7, 1.2));
-  for (float& v : p.rgb) v = std::clamp(.5f + contrast * (std::pow(std::clamp(v, 0.f, 1.f), gamma) - .5f), 0.f, 1.f);
+  const float exposure = float(random.uniform() < .3 ? random.uniform(1, 2) : 1);  // burnt out where it was bright
+  for (float& v : p.rgb)
+    v = std::clamp(.5f + contrast * (exposure * std::pow(std::clamp(v, 0.f, 1.f), gamma) - .5f), 0.f, 1.f);
 }
 
 void make_grey(Picture& p) {
