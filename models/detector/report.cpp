@@ -11,6 +11,7 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "kernels/parts/math.h"
+#include "models/calibration_error.h"
 #include "models/device.h"
 #include "models/plot.h"
 

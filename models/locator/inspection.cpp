@@ -33,9 +33,15 @@ const char* name_of(Answer answer) {
 }
 
 Inspection inspect(Locator& locator, const Photograph& photo, const InspectionSettings& settings) {
-  Inspection said{.name = photo.name, .map = locator.look(photo.image), .reasons = {}, .notes = {}, .regions = {}};
+  Inspection said{.name = photo.name,
+                  .map = locator.look(photo.image),
+                  .reliability = {},
+                  .reasons = {},
+                  .notes = {},
+                  .regions = {}};
   const double logit = locator.score(said.map);
   said.probability = sigmoid(logit);
+  if (locator.calibration()) said.reliability = reliability(said.map.view(), locator.calibration()->pixels);
   said.regions = said.map.regions();
   if (said.regions.size() > kMostRegions) said.regions.resize(kMostRegions);
   said.reasons = doubts(photo.image, photo.jpeg_quality, said.map);
@@ -51,10 +57,10 @@ Inspection inspect(Locator& locator, const Photograph& photo, const InspectionSe
 }
 
 nlohmann::ordered_json to_json(const Inspection& said) {
-  nlohmann::ordered_json j{{"width", said.map.width},
-                           {"height", said.map.height},
-                           {"fake_probability", said.probability},
-                           {"verdict", name_of(said.answer)}};
+  nlohmann::ordered_json j{
+      {"width", said.map.width}, {"height", said.map.height}, {"fake_probability", said.probability}};
+  if (said.reliability) j["reliability"] = *said.reliability;
+  j["verdict"] = name_of(said.answer);
   if (!said.reasons.empty()) j["why"] = said.reasons;
   if (!said.notes.empty()) j["notes"] = said.notes;
   const bool boxed = said.answer == Answer::fake && !said.regions.empty();

@@ -30,7 +30,9 @@ const char* name_of(Answer);
 struct Inspection {
   std::string name;
   PictureMap map;
-  double probability = 0;        ///< that some of it was painted, in [0, 1]
+  double probability = 0;  ///< that some of it was painted, in [0, 1]
+  /// The share of pixels whose call is expected to be right; none where the weights carry no calibration.
+  std::optional<double> reliability;
   Answer answer = Answer::real;  ///< uncertain exactly where there are reasons
   /// Why no answer is given, and what to keep in mind of one that is; each a clause such as "too small (20x30; from 64
   /// pixels a side on)".
@@ -47,7 +49,7 @@ struct InspectionSettings {
 /// DataError when the net's outputs are not finite.
 Inspection inspect(Locator&, const Photograph&, const InspectionSettings& = {});
 
-/// width, height, fake_probability, verdict, why, notes (each list where there is one), box (of the largest region,
-/// null unless the verdict is fake), regions ({box, area, probability}).
+/// width, height, fake_probability, reliability, verdict, why, notes (these three where there are any), box (of the
+/// largest region, null unless the verdict is fake), regions ({box, area, probability}).
 nlohmann::ordered_json to_json(const Inspection&);
 }  // namespace telltale

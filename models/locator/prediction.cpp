@@ -24,7 +24,9 @@ Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>
     for (size_t i = 0; i < size_t(batch->count); ++i) {
       std::copy_n(batch->pixels.begin() + long(i * image.rgb.size()), image.rgb.size(), image.rgb.begin());
       const PictureMap map = locator.look(image);
-      tally.add(map.logits.data(), batch->targets[0].data() + i * map.logits.size(), int64_t(map.logits.size()));
+      const float* truth = batch->targets[0].data() + i * map.logits.size();
+      tally.add(map.logits.data(), truth, int64_t(map.logits.size()));
+      located.counts.add(map.logits.data(), truth, int64_t(map.logits.size()));
       const Label& label = dataset.labels()[size_t(batch->rows[i])];
       located.samples.push_back(locator.sample_of(map, label));
       located.maps.push_back({label.fake, map_statistics(map.view()), picture_logit(map.view())});

@@ -12,6 +12,7 @@ namespace telltale {
 struct Located {
   std::vector<Sample> samples;  ///< in the order of the rows: Locator::sample_of
   std::vector<ScoredMap> maps;  ///< likewise: what a calibration is fitted on
+  LogitCounts counts;           ///< of all pixels of the map
   PixelScores pixels;           ///< over all pixels of the map, at a probability of .5
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/parts/math.h"
+#include "models/calibration_error.h"
 
 namespace telltale {
 namespace {
@@ -262,6 +263,7 @@ std::string to_text(const Calibration& c) {
   j["reals"] = c.reals;
   j["error_before"] = c.error_before;
   j["error_after"] = c.error_after;
+  j["pixels"] = {{"scale", c.pixels.scale}, {"bias", c.pixels.bias}};
   return j.dump();
 }
 
@@ -284,6 +286,7 @@ Calibration calibration_of(const std::string& text) {
     c.reals = j.at("reals");
     c.error_before = j.at("error_before");
     c.error_after = j.at("error_after");
+    c.pixels = {j.at("pixels").at("scale"), j.at("pixels").at("bias")};
   } catch (const nlohmann::json::exception& e) {
     throw DataError(cat("its calibration is damaged: ", e.what()));
   }

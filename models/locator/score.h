@@ -7,6 +7,7 @@
 
 #include "base/table.h"
 #include "models/locator/map.h"
+#include "models/locator/reliability.h"
 
 namespace telltale {
 
@@ -48,6 +49,7 @@ struct Calibration {
   double penalty = 0;                        ///< of squared weights, as chosen
   int64_t fakes = 0, reals = 0;              ///< fitted on
   double error_before = 0, error_after = 0;  ///< expected calibration error of `plain` and of this model
+  PixelCalibration pixels;                   ///< of the map: calibrate leaves it as it is
 
   /// The logit of "some of it was painted".
   double logit(const MapStatistics&) const;

@@ -6,6 +6,7 @@
 
 #include "data/jpeg.h"
 #include "engine/program.h"
+#include "models/calibration_error.h"
 #include "models/locator/inspection.h"
 #include "models/locator/score.h"
 #include "tests/data/data_fixture.h"
@@ -162,6 +163,31 @@ TEST(Calibrations, AreTextWithTheSameBits) {
   refusal([&] { calibration_of(renamed); });
   turned.replace(turned.find("\"threshold\":0"), 13, "\"threshold\":7");
   EXPECT_NE(refusal([&] { calibration_of(turned); }).find("out of order"), std::string::npos);
+}
+
+TEST(PixelReliability, IsTheShareOfCallsThatHold) {
+  // Pixels are painted with a probability that is known: fitting finds it again.
+  const PixelCalibration truth{0.5, -1.5};
+  const std::vector<double> drawn = uniform_values(200000, 11, -8, 8), chance = uniform_values(200000, 12, 0, 1);
+  std::vector<float> logits, labels;
+  double right = 0;
+  for (size_t i = 0; i < drawn.size(); ++i) {
+    logits.push_back(float(drawn[i]));
+    labels.push_back(chance[i] < truth.probability(drawn[i]));
+    right += (logits[i] >= 0) == (labels[i] >= 0.5f);
+  }
+  LogitCounts counts;
+  counts.add(logits.data(), labels.data(), int64_t(logits.size()));
+  const PixelCalibration found = counts.fitted();
+  EXPECT_NEAR(found.scale, truth.scale, 0.01);
+  EXPECT_NEAR(found.bias, truth.bias, 0.03);
+  EXPECT_NEAR(reliability({500, 400, 2, logits}, found), right / double(logits.size()), 0.005);
+  EXPECT_LT(reliability({500, 400, 2, logits}, found), reliability({500, 400, 2, logits}, {}) - 0.05);
+  EXPECT_EQ(LogitCounts().fitted().scale, 1) << "nothing counted";
+  LogitCounts parted;
+  const float extremes[] = {-1000, 1000}, sure[] = {0, 1};
+  parted.add(extremes, sure, 2);
+  EXPECT_GT(parted.fitted().probability(20), 0.99);
 }
 
 /// A locator's weights as they are at first, and a copy with a calibration.

@@ -62,6 +62,7 @@ TEST_F(InferLocator, SaysWhatItFindsInPicturesOfEverySize) {
     EXPECT_EQ(j["width"], photo.width);
     EXPECT_EQ(j["height"], photo.height);
     EXPECT_TRUE(j["fake_probability"] >= 0 && j["fake_probability"] <= 1) << j;
+    EXPECT_TRUE(j["reliability"] > 0 && j["reliability"] <= 1) << j;
     EXPECT_EQ(j["verdict"] == "uncertain", j.contains("why")) << j;
     EXPECT_EQ(j["weights_sha256"].get<std::string>().size(), 64u);
     const std::string stem = fs::path(path).stem();

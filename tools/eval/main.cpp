@@ -133,16 +133,18 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
     bar.advance(batch.count);
     TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
   });
-  const Calibration c = calibrate(located.maps, o.false_alarms);
+  Calibration c = calibrate(located.maps, o.false_alarms);
+  c.pixels = located.counts.fitted();
   write_calibrated(o.calibrate, file, c);
   clear_progress_line();
   std::printf("%s", to_markdown(calibration_table(c)).c_str());
   std::printf(
       "\nFitted on %lld fakes and %lld reals of split %s. Held out of the fit in fives: expected calibration error "
       "%.4f, "
-      "before %.4f; fake from %.4f on (at most %g %% of the reals), real below %.4f (at most as many of the fakes)\n",
+      "before %.4f; fake from %.4f on (at most %g %% of the reals), real below %.4f (at most as many of the fakes). "
+      "A pixel's probability, for its reliability: sigmoid(%.3f · logit %+.3f)\n",
       static_cast<long long>(c.fakes), static_cast<long long>(c.reals), o.split.c_str(), c.error_after, c.error_before,
-      c.threshold, 100 * c.false_alarms, c.real_below);
+      c.threshold, 100 * c.false_alarms, c.real_below, c.pixels.scale, c.pixels.bias);
   std::fflush(stdout);
   return 0;
 }
