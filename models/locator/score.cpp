@@ -231,8 +231,8 @@ Calibration calibrate(std::span<const ScoredMap> samples, double false_alarms) {
     samples[i].fake ? of_fakes.push_back(-held_out[i]) : of_reals.push_back(held_out[i]);
     plain.push_back(samples[i].plain);
   }
-  c.threshold = exceeded_by(of_reals, false_alarms);
-  c.real_below = std::min(c.threshold, 1 - exceeded_by(of_fakes, false_alarms));
+  c.threshold = std::max(0.5, exceeded_by(of_reals, false_alarms));
+  c.real_below = std::min(0.5, 1 - exceeded_by(of_fakes, false_alarms));
   c.error_before = calibration_error(samples_of(samples, plain));
   c.error_after = calibration_error(samples_of(samples, held_out));
   return c;

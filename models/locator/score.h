@@ -43,8 +43,8 @@ struct Calibration {
   };
   std::array<Term, kMapStatistics.size()> terms{};
   double bias = 0;
-  double threshold = 0.5;   ///< probability from which a picture is called fake: at most `false_alarms` of the reals
-  double real_below = 0.5;  ///< at most threshold; below it a picture is called real: at most so many of the fakes
+  double threshold = 0.5;   ///< fake from there on: at least .5, and at most a share of `false_alarms` of the reals
+  double real_below = 0.5;  ///< real below it: at most .5, and at most that share of the fakes
   double false_alarms = .05;
   double penalty = 0;                        ///< of squared weights, as chosen
   int64_t fakes = 0, reals = 0;              ///< fitted on

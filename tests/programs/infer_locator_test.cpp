@@ -136,7 +136,7 @@ TEST_F(InferLocator, TheOneThatShipsIsTakenWhereNoneIsNamed) {
 
 TEST_F(InferLocator, MistakesEndInOneClearLine) {
   must("train --data " + in("data") + " --out " + in("detector") +
-       " --net resnet18 --width 0.125 --size 32 --epochs 1");
+       " --net resnet18 --width 0.125 --size 32 --batch 8 --epochs 1");
   const std::string detector = " --weights " + in("detector/best.safetensors"), photo = in("photos/a_64x64.png");
   EXPECT_EQ(must("infer " + photo + detector).out.find("verdict"), std::string::npos)
       << "a detector's line is as it was";
