@@ -44,6 +44,9 @@ class Locator {
  public:
   struct Settings {
     int tile = 2048;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
+    /// But a net that compares places of its tile looks at a picture of at most so many pixels as a whole: 12
+    /// megapixels take it 1.5 GB.
+    int64_t whole = 13'000'000;
     DType compute = DType::f32;
   };
   /// Pixels that the net may look at beyond those it is asked about. "locator" looks no farther, so that its tiles do
@@ -73,6 +76,7 @@ class Locator {
   Program& program() { return net_->program(); }
 
  private:
+  Tiling tiles(int length, int64_t pixels) const;
   void plan(int height, int width);
   /// Adds a tile's share to the map.
   void add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v, PictureMap&) const;

@@ -55,6 +55,26 @@ TEST_F(Locators, TilesDoNotShow) {
   }
 }
 
+TEST_F(Locators, ANetThatComparesIsShownTheWholePicture) {
+  info_ = {.net = "trace_locator", .width = 4, .residuals = true};
+  const PictureGraph net = locator_graph(info_, {1, 8, 8, 3});
+  Program program(net.graph, stream_, {.seed = 3});
+  Metadata traces = metadata();
+  traces["net"] = info_.net;
+  write(traces, program);
+  const int tile = 2 * Locator::kReach + Locator::kBlend + 24;
+  Image image = noise(533, 290);  // its right half is smoother: tiles differ in what is usual
+  for (int y = 0; y < 290; ++y)
+    for (int x = 267; x < 533; ++x) std::fill_n(image.at(x, y), 3, uint8_t(100 + image.at(x, y)[0] / 16));
+  const PictureMap whole = Locator(path(), stream_, {}).look(image);
+  EXPECT_EQ(Locator(path(), stream_, {.tile = tile}).look(image).logits, whole.logits);
+  const PictureMap tiled = Locator(path(), stream_, {.tile = tile, .whole = 533 * 290 - 1}).look(image);
+  double worst = 0;
+  for (size_t i = 0; i < whole.logits.size(); ++i)
+    worst = std::max(worst, std::abs(double(whole.logits[i]) - double(tiled.logits[i])));
+  EXPECT_GT(worst, 1e-3) << "its tiles are not the picture";
+}
+
 TEST_F(Locators, TheBorderIsNotMuchTooWideEither) {
   // A pixel changes the map some way off, and nowhere beyond the border.
   Locator locator(path(), stream_, {});
