@@ -123,7 +123,8 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
                   {"labels_sha256", data.labels_sha256()},
                   {"weights_sha256", data.info().weights_sha256},
                   {"negatives", data.info().negatives}};
-  j["boxes"] = r.pixels ? "of the largest region of the map where the probability is at least .5"
+  j["boxes"] = r.pixels ? "around the map's regions where the probability is at least .5, but for those below a "
+                          "twentieth of the largest"
                         : "corners times width and height, sorted, clamped to the image, not rounded";
   if (r.pixels)
     j["pixels"] = {{"f1", r.pixels->f1},

@@ -26,7 +26,7 @@ std::vector<FillPicture> read_fills(const std::string& dir);
 /// What a locator said of one of them.
 struct FillFinding {
   FillPicture picture;
-  Sample sample;                              ///< box of the mask, box of the largest region
+  Sample sample;                              ///< box of the mask, box_of its regions
   int64_t both = 0, called = 0, painted = 0;  ///< of a fake's pixels, at a probability of .5
 };
 /// Every picture saved as a JPEG of that quality, 4:2:0, and looked at. `after_each` is called after each; what it

@@ -64,7 +64,7 @@ nlohmann::ordered_json to_json(const Inspection& said) {
   if (!said.reasons.empty()) j["why"] = said.reasons;
   if (!said.notes.empty()) j["notes"] = said.notes;
   const bool boxed = said.answer == Answer::fake && !said.regions.empty();
-  j["box"] = boxed ? to_json(said.regions.front().box) : nlohmann::ordered_json(nullptr);
+  j["box"] = boxed ? to_json(box_of(said.regions)) : nlohmann::ordered_json(nullptr);
   j["regions"] = nlohmann::ordered_json::array();
   for (const Region& r : said.regions)
     j["regions"].push_back({{"box", to_json(r.box)}, {"area", r.area}, {"probability", sigmoid(r.logit)}});

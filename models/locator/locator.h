@@ -70,7 +70,7 @@ class Locator {
   double score(const PictureMap&) const;
   /// The probability from which a picture is called fake: the calibration's, else .5.
   double threshold() const { return calibration_ ? calibration_->threshold : 0.5; }
-  /// A picture as its map calls it: its score and the largest region's box.
+  /// A picture as its map calls it: its score and box_of its regions.
   Sample sample_of(const PictureMap&, const Label&) const;
   /// What ran on the last tile.
   Program& program() { return net_->program(); }

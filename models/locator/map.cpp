@@ -51,9 +51,23 @@ double picture_logit(const LogitMap& map) {
   return std::accumulate(logits.begin(), top, 0.0) / double(top - logits.begin());
 }
 
+Box box_of(std::span<const Region> regions) {
+  constexpr int kLeastPart = 20;
+  Box all;
+  int64_t largest = 0;
+  for (const Region& r : regions) largest = std::max(largest, r.area);
+  for (const Region& r : regions) {
+    if (r.area * kLeastPart < largest) continue;
+    if (all.empty()) all = r.box;
+    all = {std::min(all.x_min, r.box.x_min), std::min(all.y_min, r.box.y_min), std::max(all.x_max, r.box.x_max),
+           std::max(all.y_max, r.box.y_max)};
+  }
+  return all;
+}
+
 Sample sample_of(const LogitMap& map, const Label& label) {
   const std::vector<Region> regions = regions_of(map);
-  return {label.fake, picture_logit(map), real(label.box), regions.empty() ? RealBox{} : real(regions.front().box)};
+  return {label.fake, picture_logit(map), real(label.box), regions.empty() ? RealBox{} : real(box_of(regions))};
 }
 
 void shares_of(const Grey& mask, int scale, float* to) {

@@ -28,7 +28,11 @@ std::vector<Region> regions_of(const LogitMap&, double threshold = 0);
 /// The picture's logit: the mean of its highest hundredth of logits (at least one), by which pictures are ranked.
 double picture_logit(const LogitMap&);
 
-/// A picture as its map calls it: by picture_logit, with the largest region's box.
+/// The smallest box around what was painted: around all regions of at least a twentieth of the largest one's area, for
+/// smaller ones are mostly noise. "No box" without regions.
+Box box_of(std::span<const Region>);
+
+/// A picture as its map calls it: by picture_logit, with box_of its regions.
 Sample sample_of(const LogitMap&, const Label&);
 
 /// What of each scale × scale pixels of a mask is painted, in [0, 1]; sizes must be multiples of scale.

@@ -39,7 +39,7 @@ void cut_window(Example& e, Random& random, int side) {
   e.truth.width = e.truth.height = side;
 }
 
-/// Pixels as the net's map has them; pictures by their highest logits, with the largest region's box.
+/// Pixels as the net's map has them; pictures by their highest logits, with their regions' box.
 class LocateJudge final : public Judge {
  public:
   explicit LocateJudge(const Dataset& dataset) : dataset_(dataset) {}

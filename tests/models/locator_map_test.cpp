@@ -50,6 +50,13 @@ TEST(LogitMaps, ARegionMayFillTheMapOrWindThroughIt) {
   EXPECT_EQ(regions_of(snake.map)[0].area, 17);
 }
 
+TEST(LogitMaps, TheBoxIsAroundAllButSmallRegions) {
+  const Region large{{10, 20, 50, 60}, 1000, 2}, part{{60, 5, 70, 15}, 50, 3}, speck{{0, 90, 7, 97}, 49, 9};
+  EXPECT_EQ(box_of(std::vector<Region>{}), Box{});
+  EXPECT_EQ(box_of(std::vector{large}), large.box);
+  EXPECT_EQ(box_of(std::vector{speck, large, part}), (Box{10, 5, 70, 60}));
+}
+
 TEST(LogitMaps, APicturesLogitIsItsHighestHundredths) {
   std::vector<float> logits(1000, -2);
   for (int i = 0; i < 10; ++i) logits[size_t(i) * 97] = float(i);
