@@ -118,16 +118,15 @@ Sample Locator::sample_of(const PictureMap& map, const Label& label) const {
   return sample;
 }
 
-Tiling Locator::tiles(int length, int64_t pixels) const {
+Tiling Locator::tiles(int length) const {
   const bool compares = info_.net != "locator";
-  const int padded = rounded_up(length, 8), longest = compares && pixels <= settings_.whole ? padded : settings_.tile;
-  return tiles_along(padded, std::max(longest, settings_.tile), kReach, kBlend);
+  const Seam seam = compares ? kComparedSeam : kSeam;
+  return tiles_along(rounded_up(length, 8), compares ? settings_.compared : settings_.tile, seam.reach, seam.blend);
 }
 
 PictureMap Locator::look(const Image& image) {
   TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
-  const int64_t pixels = int64_t(image.width) * image.height;
-  const Tiling rows = tiles(image.height, pixels), columns = tiles(image.width, pixels);
+  const Tiling rows = tiles(image.height), columns = tiles(image.width);
   plan(rows.length, columns.length);
   PictureMap map{.width = image.width, .height = image.height, .logits = {}};
   map.logits.resize(size_t(map.view().width) * size_t(map.view().height));

@@ -44,17 +44,20 @@ class Locator {
  public:
   struct Settings {
     int tile = 2048;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
-    /// But a net that compares places of its tile looks at a picture of at most so many pixels as a whole: 12
-    /// megapixels take it 1.5 GB.
-    int64_t whole = 13'000'000;
+    /// The same for a net that compares places of its tile with each other. Small, about what it was trained on: in a
+    /// larger piece of an untouched photograph more differs, and what is painted stands out less.
+    int compared = 336;
     DType compute = DType::f32;
   };
-  /// Pixels that the net may look at beyond those it is asked about. "locator" looks no farther, so that its tiles do
-  /// not show; "trace_locator" holds features against their mean over what it is given, so each tile is its own
-  /// picture.
-  static constexpr int kReach = 64;
-  /// Over so many pixels one tile's map passes into the next one's.
-  static constexpr int kBlend = 128;
+  /// How tiles meet: what is nearer than `reach` to a tile's inner end is left to its neighbour, and over `blend`
+  /// pixels one tile's map passes into the next one's.
+  struct Seam {
+    int reach = 0, blend = 0;
+  };
+  /// "locator" looks no farther than its reach, so that its tiles do not show.
+  static constexpr Seam kSeam{64, 128};
+  /// Each tile of a net that compares is its own picture, whatever its reach: wide blending keeps seams from showing.
+  static constexpr Seam kComparedSeam{8, 64};
 
   /// Loads a weights file. Throws DataError with path and reason when it is none, not a locator's, or has other
   /// shapes. The stream must outlive it.
@@ -76,7 +79,7 @@ class Locator {
   Program& program() { return net_->program(); }
 
  private:
-  Tiling tiles(int length, int64_t pixels) const;
+  Tiling tiles(int length) const;
   void plan(int height, int width);
   /// Adds a tile's share to the map.
   void add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v, PictureMap&) const;

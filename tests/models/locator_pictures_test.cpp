@@ -39,7 +39,7 @@ Image noise(int width, int height) {
 
 TEST_F(Locators, TilesDoNotShow) {
   Locator whole(path(), stream_, {.tile = 1024});
-  Locator tiled(path(), stream_, {.tile = 2 * Locator::kReach + Locator::kBlend + 24});
+  Locator tiled(path(), stream_, {.tile = 2 * Locator::kSeam.reach + Locator::kSeam.blend + 24});
   for (const auto& [width, height] : {std::pair{533, 290}, {280, 281}, {8, 701}}) {
     const Image image = noise(width, height);
     const PictureMap a = whole.look(image), b = tiled.look(image);
@@ -55,20 +55,19 @@ TEST_F(Locators, TilesDoNotShow) {
   }
 }
 
-TEST_F(Locators, ANetThatComparesIsShownTheWholePicture) {
+TEST_F(Locators, ANetThatComparesIsShownTilesOfItsOwnSize) {
   info_ = {.net = "trace_locator", .width = 4, .residuals = true};
   const PictureGraph net = locator_graph(info_, {1, 8, 8, 3});
   Program program(net.graph, stream_, {.seed = 3});
   Metadata traces = metadata();
   traces["net"] = info_.net;
   write(traces, program);
-  const int tile = 2 * Locator::kReach + Locator::kBlend + 24;
   Image image = noise(533, 290);  // its right half is smoother: tiles differ in what is usual
   for (int y = 0; y < 290; ++y)
     for (int x = 267; x < 533; ++x) std::fill_n(image.at(x, y), 3, uint8_t(100 + image.at(x, y)[0] / 16));
-  const PictureMap whole = Locator(path(), stream_, {}).look(image);
-  EXPECT_EQ(Locator(path(), stream_, {.tile = tile}).look(image).logits, whole.logits);
-  const PictureMap tiled = Locator(path(), stream_, {.tile = tile, .whole = 533 * 290 - 1}).look(image);
+  const PictureMap whole = Locator(path(), stream_, {.compared = 536}).look(image);
+  EXPECT_EQ(Locator(path(), stream_, {.tile = 280, .compared = 536}).look(image).logits, whole.logits);
+  const PictureMap tiled = Locator(path(), stream_, {}).look(image);
   double worst = 0;
   for (size_t i = 0; i < whole.logits.size(); ++i)
     worst = std::max(worst, std::abs(double(whole.logits[i]) - double(tiled.logits[i])));
@@ -87,7 +86,7 @@ TEST_F(Locators, TheBorderIsNotMuchTooWideEither) {
     for (int x = 0; x < 128; ++x)
       if (before.logits[size_t(y * 128 + x)] != after.logits[size_t(y * 128 + x)])
         reach = std::max({reach, std::abs(2 * x - 128), std::abs(2 * y - 128)});
-  EXPECT_LE(reach, Locator::kReach);
+  EXPECT_LE(reach, Locator::kSeam.reach);
   EXPECT_GT(reach, 16);
 }
 
