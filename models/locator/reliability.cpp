@@ -29,6 +29,13 @@ void LogitCounts::add(const float* logits, const float* labels, int64_t pixels) 
   for (int64_t i = 0; i < pixels; ++i) ++(labels[i] >= 0.5f ? painted_ : others_)[bin_of(logits[i])];
 }
 
+void LogitCounts::add(const LogitCounts& more) {
+  for (size_t i = 0; i < painted_.size(); ++i) {
+    painted_[i] += more.painted_[i];
+    others_[i] += more.others_[i];
+  }
+}
+
 PixelCalibration LogitCounts::fitted() const {
   const auto sum = [](const std::vector<int64_t>& counts) {
     return double(std::accumulate(counts.begin(), counts.end(), int64_t(0)));

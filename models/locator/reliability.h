@@ -19,6 +19,7 @@ class LogitCounts {
   LogitCounts();
   /// Labels from .5 on are painted.
   void add(const float* logits, const float* labels, int64_t pixels);
+  void add(const LogitCounts& more);
   /// The line with the least log loss over what was counted. The identity where either class is absent.
   PixelCalibration fitted() const;
 

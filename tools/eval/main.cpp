@@ -24,6 +24,7 @@ struct Settings {
   std::optional<double> threshold;
   double false_alarms = 0.05;
   int batch = 8, workers = 0, fills_quality = 90;
+  std::vector<std::string> besides;  ///< datasets that --calibrate takes, too
 };
 
 void make_folder(const std::string& path) {
@@ -123,18 +124,26 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   check_weights_ending(o.calibrate);
   check_output("--calibrate", o.calibrate, {o.weights});
   const WeightsFile file = WeightsFile::open(o.weights);
-  const Dataset dataset = Dataset::open(o.data);
-  const std::vector<int> rows = dataset.rows(split);
+  std::vector<Dataset> datasets{Dataset::open(o.data)};
+  for (const std::string& more : o.besides) datasets.push_back(Dataset::open(more));
+  int64_t pictures = 0;
+  for (const Dataset& dataset : datasets) pictures += int64_t(dataset.rows(split).size());
   Stream stream = open_device(common);
   const DType compute = precision_of(resolved_precision(o.precision, stream), stream);
   Locator locator(o.weights, stream, Locator::Settings{.compute = compute});
-  Progress bar("eval", int64_t(rows.size()));
-  const Located located = predict(locator, dataset, rows, o.workers, [&](const Batch& batch) {
-    bar.advance(batch.count);
-    TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
-  });
-  Calibration c = calibrate(located.maps, o.false_alarms);
-  c.pixels = located.counts.fitted();
+  Progress bar("eval", pictures);
+  std::vector<ScoredMap> maps;
+  LogitCounts counts;
+  for (const Dataset& dataset : datasets) {
+    const Located located = predict(locator, dataset, dataset.rows(split), o.workers, [&](const Batch& batch) {
+      bar.advance(batch.count);
+      TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
+    });
+    maps.insert(maps.end(), located.maps.begin(), located.maps.end());
+    counts.add(located.counts);
+  }
+  Calibration c = calibrate(maps, o.false_alarms);
+  c.pixels = counts.fitted();
   write_calibrated(o.calibrate, file, c);
   clear_progress_line();
   std::printf("%s", to_markdown(calibration_table(c)).c_str());
@@ -152,6 +161,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
 int evaluate_any(const Settings& o, const CommonOptions& common) {
   TT_CHECK(o.data.empty() != o.fills.empty(), UsageError, "give one of --data and --fills");
   TT_CHECK(o.calibrate.empty() || !o.data.empty(), UsageError, "--calibrate is fitted on --data");
+  TT_CHECK(o.besides.empty() || !o.calibrate.empty(), UsageError, "--besides goes with --calibrate");
   if (!o.calibrate.empty()) return calibrate_weights(o, common);
   if (!o.fills.empty()) return evaluate_fills(o, common);
   TT_CHECK(!o.out.empty(), UsageError, "--data needs --out, a folder for the report");
@@ -179,6 +189,7 @@ int main(int argc, char** argv) {
                    "probability from which an image is called fake; left out: as a locator was calibrated, else 0.5");
     app.add_option("--calibrate", o.calibrate,
                    "instead of a report: fit a locator's probability on the split and write its weights with it here");
+    app.add_option("--besides", o.besides, "further datasets, of any size, that --calibrate is fitted on, too");
     app.add_option("--false-alarms", o.false_alarms, "share of the reals that --calibrate lets be called fake")
         ->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
