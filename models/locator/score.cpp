@@ -13,10 +13,6 @@
 namespace telltale {
 namespace {
 
-constexpr double kLeastShare = 1e-4;  // keeps the logarithm of nothing finite
-
-double log_share(double part, double whole) { return std::log10(kLeastShare + part / whole); }
-
 constexpr size_t kTerms = kMapStatistics.size();
 using Row = std::array<double, kTerms + 1>;  ///< standardised statistics, then 1 for the bias
 
@@ -169,31 +165,28 @@ MapStatistics map_statistics(const LogitMap& map) {
   std::vector<float> logits(map.logits.begin(), map.logits.end());
   TT_CHECK(!logits.empty(), ShapeError, "a map without pixels has no statistics");
   const double count = double(logits.size()), sum = std::accumulate(logits.begin(), logits.end(), 0.0);
-  MapStatistics s{};
-  s[4] = sum / count;
-  size_t within = logits.size();  // the highest logits stand in front, from the fifth to the thousandth of them
-  constexpr int kParts[] = {1000, 100, 20, 5};
-  for (size_t k = std::size(kParts); k-- > 0;) {
-    const size_t top = std::max<size_t>(1, logits.size() / size_t(kParts[k]));
+  // The highest of the logits within stand in front, from the half to the thousandth of them.
+  size_t within = logits.size();
+  const auto mean_of_top = [&](size_t part) {
+    const size_t top = std::max<size_t>(1, logits.size() / part);
     const auto end = logits.begin() + long(top);
     if (top < within) std::nth_element(logits.begin(), end - 1, logits.begin() + long(within), std::greater<>());
-    s[k] = std::accumulate(logits.begin(), end, 0.0) / double(top);
     within = top;
-  }
-  const auto lit = std::count_if(map.logits.begin(), map.logits.end(), [](float logit) { return logit >= 0; });
-  s[5] = log_share(double(lit), count);
+    return std::accumulate(logits.begin(), end, 0.0) / double(top);
+  };
+  mean_of_top(2);
+  const double median = logits[within - 1];
+  MapStatistics s{};
+  constexpr size_t kParts[] = {1000, 100, 20, 5};
+  for (size_t k = std::size(kParts); k-- > 0;) s[k] = mean_of_top(kParts[k]) - median;
   const std::vector<Region> regions = regions_of(map);
   if (regions.empty()) {
-    s[6] = log_share(0, count);
-    s[7] = s[0];
-    s[8] = s[0] - s[4];
+    s[4] = s[0];
     return s;
   }
   const Region& r = regions.front();
   const double cells = double(r.area) / (double(map.scale) * map.scale);
-  s[6] = log_share(cells, count);
-  s[7] = r.logit;
-  s[8] = cells < count ? r.logit - (sum - r.logit * cells) / (count - cells) : 0;
+  s[4] = cells < count ? r.logit - (sum - r.logit * cells) / (count - cells) : 0;
   return s;
 }
 

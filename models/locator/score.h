@@ -11,17 +11,15 @@
 
 namespace telltale {
 
-/// What a score rests on. None grows with the picture: shares and means, so that one model serves every size.
-inline constexpr std::array<const char*, 9> kMapStatistics = {
-    "top_0.1",          // mean of the highest thousandth of the logits
-    "top_1",            // of the highest hundredth
-    "top_5",            //
-    "top_20",           //
-    "mean",             //
-    "area",             // log10(10⁻⁴ + share of the logits ≥ 0)
-    "region_area",      // the same of the largest region of logits ≥ 0
-    "region_logit",     // its mean; without a region, top_0.1
-    "region_contrast",  // that less the mean of the rest
+/// What a score rests on: how far the map's highest logits lie above its median, and its largest region above the rest.
+/// None grows with the picture, so that one model serves every size. The first four do not move when a whole map does,
+/// as it may from one kind of picture to another.
+inline constexpr std::array<const char*, 5> kMapStatistics = {
+    "top_0.1",  // mean of the highest thousandth of the logits, less the median
+    "top_1",    // of the highest hundredth
+    "top_5",    //
+    "top_20",   //
+    "region",   // mean of the largest region of logits ≥ 0, less the mean of the rest; without a region, top_0.1
 };
 using MapStatistics = std::array<double, kMapStatistics.size()>;
 /// In that order. ShapeError when the map is empty.

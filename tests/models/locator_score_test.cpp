@@ -46,21 +46,27 @@ TEST(MapStatistic, IsWhatItsNameSays) {
   for (size_t i = 0; i < logits.size(); ++i) logits[i] = float(i * 7919 % 2000) / 100 - 15;  // −15 … 4.99, each once
   const LogitMap map{50, 40, 2, logits};
   const MapStatistics s = map_statistics(map);
-  EXPECT_NEAR(s[index_of("top_0.1")], 4.985, 1e-5);
-  EXPECT_NEAR(s[index_of("top_1")], 5 - 20 * 0.005 - 0.005, 1e-5);
-  EXPECT_NEAR(s[index_of("top_5")], 5 - 100 * 0.005 - 0.005, 1e-5);
-  EXPECT_NEAR(s[index_of("top_20")], 5 - 400 * 0.005 - 0.005, 1e-5);
-  EXPECT_NEAR(s[index_of("mean")], -5.005, 1e-5);
-  EXPECT_NEAR(s[index_of("area")], std::log10(0.25 + 1e-4), 1e-9);
+  const double median = -5.0;  // the thousandth from above
+  EXPECT_NEAR(s[index_of("top_0.1")], 4.985 - median, 1e-5);
+  EXPECT_NEAR(s[index_of("top_1")], 5 - 20 * 0.005 - 0.005 - median, 1e-5);
+  EXPECT_NEAR(s[index_of("top_5")], 5 - 100 * 0.005 - 0.005 - median, 1e-5);
+  EXPECT_NEAR(s[index_of("top_20")], 5 - 400 * 0.005 - 0.005 - median, 1e-5);
   const Region r = regions_of(map).front();
-  EXPECT_NEAR(s[index_of("region_area")], std::log10(double(r.area) / 4 / 2000 + 1e-4), 1e-9);
-  EXPECT_EQ(s[index_of("region_logit")], r.logit);
+  const double cells = double(r.area) / 4, rest = (-5.005 * 2000 - r.logit * cells) / (2000 - cells);
+  EXPECT_NEAR(s[index_of("region")], r.logit - rest, 1e-5);
   const std::vector<float> quiet(100, -3.0f), one{2.0f};
   const MapStatistics none = map_statistics({10, 10, 2, quiet});
-  EXPECT_EQ(none[index_of("region_logit")], -3);
-  EXPECT_EQ(none[index_of("region_contrast")], 0);
-  EXPECT_EQ(none[index_of("region_area")], -4);
-  EXPECT_EQ(map_statistics({1, 1, 2, one})[index_of("region_contrast")], 0) << "a region without a rest";
+  for (const double v : none) EXPECT_EQ(v, 0) << "nothing stands out";
+  EXPECT_EQ(map_statistics({1, 1, 2, one})[index_of("region")], 0) << "a region without a rest";
+}
+
+TEST(MapStatistic, DoesNotMoveWithTheWholeMap) {
+  std::vector<float> logits = drawn_map(64, 0.1, 2, 5);
+  const MapStatistics before = map_statistics({64, 64, 2, logits});
+  for (float& v : logits) v -= 4;  // now nothing is lit
+  const MapStatistics after = map_statistics({64, 64, 2, logits});
+  for (const char* name : {"top_0.1", "top_1", "top_5", "top_20"})
+    EXPECT_NEAR(after[index_of(name)], before[index_of(name)], 1e-4) << name;
 }
 
 TEST(MapStatistic, DoesNotGrowWithThePicture) {
