@@ -17,6 +17,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/shell.h"
+#include "base/version.h"
 
 namespace telltale {
 namespace {
@@ -127,6 +128,9 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
         ->group(group);
     app.add_option("--seed", common.seed, "seed of every random choice")->capture_default_str()->group(group);
     app.add_flag("--quiet", common.quiet, "no progress and no remarks")->group(group);
+    app.set_version_flag(
+           "--version", [&] { return version_text(tool.name); }, "print version, commit, processor and libraries")
+        ->group(group);
     take_decimals_only(app);
     app.parse(words_of(argc, argv));
     check_device_name(common.device);
@@ -134,7 +138,8 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
     watch_interrupts();
     return with_streams_checked(run(common));
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == int(CLI::ExitCodes::Success)) return with_streams_checked(app.exit(e));  // --help
+    if (e.get_exit_code() == int(CLI::ExitCodes::Success))
+      return with_streams_checked(app.exit(e));  // --help, --version
     return fail(tool, one_line(e.what()) + " (see " + tool.name + " --help)", 2);
   } catch (const UsageError& e) {
     return fail(tool, e.what(), 2);

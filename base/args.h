@@ -27,7 +27,7 @@ struct ToolInfo {
 };
 
 /// Parses the command line (`setup` adds the tool's own options), then calls `run` and returns its exit code. Every
-/// exception ends in one line "NAME: …" on stderr. Returns 0 after --help, 2 for a bad command line or UsageError, 1
+/// exception ends in one line "NAME: …" on stderr. Returns 0 after --help and --version, 2 for a bad command line or UsageError, 1
 /// for any other failure, what could not be written to standard output or error among them. Numbers are decimal (010 is
 /// 10) and finite. Sets up the log and the interrupt flag.
 int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
