@@ -110,8 +110,10 @@ int with_streams_checked(int code) { return code == 0 && !streams_are_well() ? 1
 
 }  // namespace
 
-int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
+int run_tool(const ToolInfo& info, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
              const std::function<int(const CommonOptions&)>& run) {
+  ToolInfo tool = info;
+  if (std::string(argv[0]).ends_with("telltale-" + tool.name)) tool.name = "telltale-" + tool.name;
   // Large blocks go back to the system when they are freed; glibc would soon keep those of up to 32 MiB.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   hold_standard_streams();
