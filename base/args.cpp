@@ -17,6 +17,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/shell.h"
+#include "base/version.h"
 
 namespace telltale {
 namespace {
@@ -109,8 +110,10 @@ int with_streams_checked(int code) { return code == 0 && !streams_are_well() ? 1
 
 }  // namespace
 
-int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
+int run_tool(const ToolInfo& info, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
              const std::function<int(const CommonOptions&)>& run) {
+  ToolInfo tool = info;
+  if (std::string(argv[0]).ends_with("telltale-" + tool.name)) tool.name = "telltale-" + tool.name;
   // Large blocks go back to the system when they are freed; glibc would soon keep those of up to 32 MiB.
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   hold_standard_streams();
@@ -127,6 +130,9 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
         ->group(group);
     app.add_option("--seed", common.seed, "seed of every random choice")->capture_default_str()->group(group);
     app.add_flag("--quiet", common.quiet, "no progress and no remarks")->group(group);
+    app.set_version_flag(
+           "--version", [&] { return version_text(tool.name); }, "print version, commit, processor and libraries")
+        ->group(group);
     take_decimals_only(app);
     app.parse(words_of(argc, argv));
     check_device_name(common.device);
@@ -134,7 +140,8 @@ int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<vo
     watch_interrupts();
     return with_streams_checked(run(common));
   } catch (const CLI::ParseError& e) {
-    if (e.get_exit_code() == int(CLI::ExitCodes::Success)) return with_streams_checked(app.exit(e));  // --help
+    if (e.get_exit_code() == int(CLI::ExitCodes::Success))
+      return with_streams_checked(app.exit(e));  // --help, --version
     return fail(tool, one_line(e.what()) + " (see " + tool.name + " --help)", 2);
   } catch (const UsageError& e) {
     return fail(tool, e.what(), 2);

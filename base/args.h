@@ -21,15 +21,15 @@ struct CommonOptions {
   std::string command;  ///< the whole command line, quoted for a shell: for reports
 };
 
-/// A tool's name as users type it and what it does in one sentence.
+/// A tool's name as users type it (where it is installed with "telltale-" before it), and what it does in one sentence.
 struct ToolInfo {
   std::string name, description;
 };
 
 /// Parses the command line (`setup` adds the tool's own options), then calls `run` and returns its exit code. Every
-/// exception ends in one line "NAME: …" on stderr. Returns 0 after --help, 2 for a bad command line or UsageError, 1
-/// for any other failure, what could not be written to standard output or error among them. Numbers are decimal (010 is
-/// 10) and finite. Sets up the log and the interrupt flag.
+/// exception ends in one line "NAME: …" on stderr. Returns 0 after --help and --version, 2 for a bad command line or
+/// UsageError, 1 for any other failure, what could not be written to standard output or error among them. Numbers are
+/// decimal (010 is 10) and finite. Sets up the log and the interrupt flag.
 int run_tool(const ToolInfo& tool, int argc, char** argv, const std::function<void(CLI::App&)>& setup,
              const std::function<int(const CommonOptions&)>& run);
 

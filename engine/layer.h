@@ -70,6 +70,9 @@ struct Io {
   uint32_t node = 0;  ///< position in the graph
 };
 
+class OnnxGraph;  // engine/onnx.h
+struct OnnxNode;
+
 /// An operation with parameters. Derive from LayerOf<Derived>.
 class Layer {
  public:
@@ -89,6 +92,9 @@ class Layer {
   /// in order; or null. `constant`: both layers run as constants (inference, or frozen with nothing upstream that
   /// trains).
   virtual std::unique_ptr<Layer> absorb(const Layer& next, int position, bool constant) const;
+
+  /// Adds what the layer computes outside training, in ONNX's operators. The default throws Error, naming the layer.
+  virtual void to_onnx(OnnxGraph&, const OnnxNode&) const;
 
   std::string name;  ///< "layer1.0.conv1", set by Graph::add
 };

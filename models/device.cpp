@@ -1,9 +1,9 @@
 #include "models/device.h"
 
-#include <fstream>
 #include <thread>
 
 #include "base/log.h"
+#include "base/processor.h"
 #include "kernels/device/cuda_api.h"
 #include "kernels/device/fast_bf16.h"
 #include "kernels/parts/matrix_math.h"
@@ -18,14 +18,7 @@ Stream open_device(const CommonOptions& o) {
 }
 
 std::string machine_description() {
-  std::string model = "unknown processor";
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);)
-    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos) {
-      model = line.substr(line.find(": ") + 2);
-      break;
-    }
-  std::string text = cat(model, " (", std::thread::hardware_concurrency(), " threads)");
+  std::string text = cat(processor_name(), " (", std::thread::hardware_concurrency(), " threads)");
   if (cuda_api::unavailable_reason().empty()) text += cat(", ", cuda_api::device_name(0));
   return text;
 }

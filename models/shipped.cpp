@@ -9,14 +9,17 @@ namespace telltale {
 std::string shipped_weights(const std::string& name, const std::string& option) {
   namespace fs = std::filesystem;
   std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error);
-  for (fs::path folder = program.parent_path(); !folder.empty() && folder != folder.root_path();
-       folder = folder.parent_path()) {
-    const fs::path file = folder / "weights" / name;
-    if (fs::is_regular_file(file, error)) return file.string();
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);  // where it lies, whatever links led to it
+  std::string looked;
+  for (fs::path folder = program.parent_path(); !folder.empty(); folder = folder.parent_path()) {
+    for (const char* place : {"weights", "share/telltale/weights"}) {
+      const fs::path file = folder / place / name;
+      if (fs::is_regular_file(file, error)) return file.string();
+      looked += (looked.empty() ? "" : ", ") + file.parent_path().string();
+    }
+    if (folder == folder.root_path()) break;
   }
-  throw UsageError(
-      cat("no weights/", name, " in any folder above ", program.parent_path().string(), ": give ", option));
+  throw UsageError(cat("no ", name, " in any of ", looked, ": give ", option));
 }
 
 }  // namespace telltale

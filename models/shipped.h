@@ -4,8 +4,9 @@
 
 namespace telltale {
 
-/// The path of weights/`name` in the tree this program was built or installed in: the nearest folder above the
-/// program's own that has it. Throws UsageError when there is none, naming the file and the option to give instead.
+/// The path of the weights `name` that came with this program: from its own folder up, links followed, the first that
+/// has weights/`name`, as the source tree does, or share/telltale/weights/`name`, as an installation does. Throws
+/// UsageError when none has it, naming the file, every folder that was looked in, and the option to give instead.
 std::string shipped_weights(const std::string& name, const std::string& option);
 
 }  // namespace telltale

@@ -13,6 +13,7 @@ class ContextualAttention : public LayerOf<ContextualAttention> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   AttentionForm form_;

@@ -4,6 +4,7 @@
 #include "engine/layers/parts.h"
 #include "engine/layers/pointwise.h"
 #include "engine/layers/pool.h"
+#include "engine/onnx.h"
 #include "kernels/conv/gated.h"
 #include "kernels/matmul/matmul.h"
 #include "kernels/pointwise.h"
@@ -141,6 +142,21 @@ std::unique_ptr<Layer> Linear::absorb(const Layer& next, int, bool) const {
   auto fused = std::make_unique<Linear>(*this);
   fused->s_.act = a->act;
   return fused;
+}
+
+void Conv::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const bool acts = s_.act != Act::none;
+  const std::string y =
+      g.convolution(n.x[0], n.w[0][0], s_.bias ? n.w[1][0] : "", s_.size, s_.geometry, acts ? "" : n.y);
+  if (acts) g.activation(y, s_.act, n.y);
+}
+
+void Linear::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const std::string rows = g.add("Flatten", {n.x[0]}, {{"axis", int64_t(1)}});
+  const std::string y = g.add("Gemm", {rows, n.w[0][0], n.w[1][0]}, {{"transB", int64_t(1)}});
+  const bool acts = s_.act != Act::none;
+  const std::string places = g.add("Unsqueeze", {y, g.integers({2, 3})}, {}, acts ? "" : n.y);
+  if (acts) g.activation(places, s_.act, n.y);
 }
 
 }  // namespace telltale

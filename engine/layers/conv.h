@@ -26,6 +26,7 @@ class Conv : public LayerOf<Conv> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   /// Gradients from a dy that is through the activation already.
   void backward_products(Stream&, const Io&, bool with_bias) const;
   const Settings& settings() const { return s_; }
@@ -49,6 +50,7 @@ class Linear : public LayerOf<Linear> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   Settings s_;

@@ -1,6 +1,7 @@
 #include "engine/layers/fixed.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/device/host_values.h"
 #include "kernels/pointwise.h"
 
@@ -48,6 +49,18 @@ void FixedConv::backward(Stream& s, const Io& io) const {
       .x = io.x[0], .w = filters(io), .dy = io.dy, .dx = io.dx[0], .dw = {}, .dbias = {}, .geometry = s_.geometry};
   g.dx_mode = io.dx_mode[0];
   conv_backward(s, g);
+}
+
+void FixedConv::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const int channels = n.x_shape[0].c, area = s_.size * s_.size;
+  std::vector<float> w;  // {K,R,S,C} as {K,C,R,S}
+  for (int k = 0; k < s_.channels; ++k)
+    for (int c = 0; c < channels; ++c)
+      for (int tap = 0; tap < area; ++tap) w.push_back(s_.filters[size_t((k * area + tap) * channels + c)]);
+  const std::string filters = g.constant({s_.channels, channels, s_.size, s_.size}, w, name + ".filters");
+  const bool acts = s_.act != Act::none;
+  const std::string y = g.convolution(n.x[0], filters, "", s_.size, s_.geometry, acts ? "" : n.y);
+  if (acts) g.activation(y, s_.act, n.y);
 }
 
 }  // namespace telltale

@@ -23,6 +23,7 @@ class FixedConv : public LayerOf<FixedConv> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   Tensor filters(const Io&) const;

@@ -1,6 +1,7 @@
 #include "engine/layers/gated_conv.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/conv/gated.h"
 #include "kernels/gated_conv.h"
 
@@ -100,6 +101,19 @@ void GatedConv::backward(Stream& s, const Io& io) const {
     g.dbias = io.dw[1];
   }
   conv_backward(s, g);
+}
+
+void GatedConv::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  std::string value, gate;
+  if (s_.one_tensor) {
+    const std::string both = g.convolution(n.x[0], n.w[0][0], n.w[1][0], s_.size, s_.geometry);
+    value = g.slice(both, 1, 0, s_.channels);
+    gate = g.slice(both, 1, s_.channels, OnnxGraph::kEnd);
+  } else {
+    value = g.convolution(n.x[0], n.w[0][0], n.w[1][0], s_.size, s_.geometry);
+    gate = g.convolution(n.x[0], n.w[0][1], n.w[1][1], s_.size, s_.geometry);
+  }
+  g.add("Mul", {g.activation(value, s_.act, ""), g.activation(gate, Act::sigmoid, "")}, {}, n.y);
 }
 
 }  // namespace telltale

@@ -20,6 +20,7 @@ class GatedConv : public LayerOf<GatedConv> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   const Settings& settings() const { return s_; }
   /// weight and bias over inputs of `channels`.
   std::vector<ParamSpec> parameters(int channels) const;

@@ -1,6 +1,7 @@
 #include "engine/layers/inputs.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/concat.h"
 #include "kernels/device/buffer.h"
 #include "kernels/pointwise.h"
@@ -105,6 +106,30 @@ void Preprocess::forward(Stream& s, const Io& io) const {
   PreprocessArgs a = args(io);
   a.y = io.y;
   preprocess(s, a);
+}
+
+void FillHole::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const std::string kept = g.add("Mul", {n.x[0], g.add("Sub", {g.constant(1), n.x[1]})});
+  g.add("Add", {kept, g.add("Mul", {n.x[1], g.constant(value_)})}, {}, n.y);
+}
+
+void ConstantChannel::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const std::string zero = g.add("Mul", {g.slice(n.x[0], 1, 0, 1), g.constant(0)});
+  g.add("Add", {zero, g.constant(value_)}, {}, n.y);
+}
+
+void Preprocess::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const Shape& x = n.x_shape[0];
+  TT_CHECK(!s_.images && x.h == s_.h && x.w == s_.w, Error, name, ": only pictures of the net's own size, ", s_.w, "x",
+           s_.h, ", have a form in ONNX");
+  const std::string planes = g.add("Transpose", {n.x[0]}, {{"perm", std::vector<int64_t>{0, 3, 1, 2}}});
+  std::vector<float> scale, shift;
+  for (int k = 0; k < 3; ++k) {
+    scale.push_back(1 / (255 * s_.std[k]));
+    shift.push_back(-s_.mean[k] / s_.std[k]);
+  }
+  const std::string numbers = g.cast(planes, g.compute());
+  g.add("Add", {g.add("Mul", {numbers, g.constant({3, 1, 1}, scale)}), g.constant({3, 1, 1}, shift)}, {}, n.y);
 }
 
 }  // namespace telltale

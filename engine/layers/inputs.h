@@ -13,6 +13,7 @@ class FillHole : public LayerOf<FillHole> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   float value_;
@@ -27,6 +28,7 @@ class ConstantChannel : public LayerOf<ConstantChannel> {
   void prepare(Stream&, const Io&) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   float value_;
@@ -47,6 +49,7 @@ class Preprocess : public LayerOf<Preprocess> {
   std::string describe() const override;
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   /// All but y.
   PreprocessArgs args(const Io&) const;
   const Settings& settings() const { return s_; }

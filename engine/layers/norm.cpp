@@ -6,6 +6,7 @@
 
 #include "engine/layers/parts.h"
 #include "engine/layers/pointwise.h"
+#include "engine/onnx.h"
 #include "kernels/device/buffer.h"
 #include "kernels/device/host_values.h"
 #include "kernels/norm/batchnorm.h"
@@ -228,6 +229,14 @@ std::unique_ptr<Layer> ConvBatchNorm::absorb(const Layer& next, int, bool) const
   if (!a) return nullptr;
   fused->norm_.act = a->act;
   return fused;
+}
+
+void BatchNorm::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const bool acts = s_.act != Act::none;
+  std::string y = g.add("BatchNormalization", {n.x[0], n.w[0][0], n.w[1][0], n.w[2][0], n.w[3][0]},
+                        {{"epsilon", s_.eps}}, acts || s_.residual ? "" : n.y);
+  if (s_.residual) y = g.add("Add", {y, n.x[1]}, {}, acts ? "" : n.y);
+  if (acts) g.activation(y, s_.act, n.y);
 }
 
 }  // namespace telltale

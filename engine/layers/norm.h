@@ -20,6 +20,7 @@ class BatchNorm : public LayerOf<BatchNorm> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   const Settings& settings() const { return s_; }
   /// weight, bias, running_mean, running_var, num_batches_tracked of a batch norm called `name`.
   static std::vector<ParamSpec> parameters(const std::string& name, int channels);

@@ -2,6 +2,7 @@
 
 #include "engine/layers/parts.h"
 #include "engine/layers/pool.h"
+#include "engine/onnx.h"
 #include "kernels/concat.h"
 #include "kernels/device/buffer.h"
 #include "kernels/dropout.h"
@@ -122,5 +123,20 @@ void Dropout::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] == GradMode::ignore) return;
   dropout(s, {.x = io.dy, .y = io.dx[0], .p = p_, .node = io.node, .state = io.step, .mode = io.dx_mode[0]});
 }
+
+void Activation::to_onnx(OnnxGraph& g, const OnnxNode& n) const { g.activation(n.x[0], act, n.y); }
+
+void Add::to_onnx(OnnxGraph& g, const OnnxNode& n) const { g.add("Add", {n.x[0], n.x[1]}, {}, n.y); }
+
+void Concat::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  g.add("Concat", {n.x.begin(), n.x.end()}, {{"axis", int64_t(1)}}, n.y);
+}
+
+void Blend::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const std::string rest = g.add("Sub", {g.constant(1), n.x[2]});
+  g.add("Add", {g.add("Mul", {n.x[0], rest}), g.add("Mul", {n.x[1], n.x[2]})}, {}, n.y);
+}
+
+void Dropout::to_onnx(OnnxGraph& g, const OnnxNode& n) const { g.add("Identity", {n.x[0]}, {}, n.y); }
 
 }  // namespace telltale

@@ -13,6 +13,7 @@ class Activation : public LayerOf<Activation> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   const Act act;
 };
 
@@ -22,6 +23,7 @@ class Add : public LayerOf<Add> {
   std::string describe() const override { return "Add"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   void backward(Stream&, const Io&) const override;
 };
 
@@ -31,6 +33,7 @@ class Concat : public LayerOf<Concat> {
   std::string describe() const override { return "Concat"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   void backward(Stream&, const Io&) const override;
 };
 
@@ -40,6 +43,7 @@ class Blend : public LayerOf<Blend> {
   std::string describe() const override { return "Blend"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   void backward(Stream&, const Io&) const override;
 };
 
@@ -51,6 +55,7 @@ class Dropout : public LayerOf<Dropout> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   float p_;

@@ -2,6 +2,7 @@
 #include "engine/layers/pool.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/pool.h"
 #include "kernels/reduce.h"
 #include "kernels/relu_bias.h"
@@ -161,6 +162,50 @@ void ConvPool::backward(Stream& s, const Io& io) const {
   inner = io;
   inner.dy = gradients[0];
   conv_.backward_products(s, inner, false);
+}
+
+void MaxPool::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const int64_t size = s_.size, stride = s_.stride, pad = s_.pad;
+  const bool acts = s_.act != Act::none;
+  const std::string y = g.add("MaxPool", {n.x[0]},
+                              {{"kernel_shape", std::vector{size, size}},
+                               {"strides", std::vector{stride, stride}},
+                               {"pads", std::vector{pad, pad, pad, pad}}},
+                              acts ? "" : n.y);
+  if (acts) g.activation(y, s_.act, n.y);
+}
+
+void AvgPool::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const int64_t size = size_, stride = stride_, pad = pad_;
+  g.add("AveragePool", {n.x[0]},
+        {{"kernel_shape", std::vector{size, size}},
+         {"strides", std::vector{stride, stride}},
+         {"pads", std::vector{pad, pad, pad, pad}}},
+        n.y);
+}
+
+namespace {
+/// {out, in} whose rows average the windows of adaptive pooling along one axis.
+std::vector<float> adaptive_averages(int in, int out) {
+  std::vector<float> matrix(size_t(in) * size_t(out), 0.0f);
+  for (int i = 0; i < out; ++i) {
+    const int begin = i * in / out, end = int(ceil_div(int64_t(i + 1) * in, out));
+    for (int j = begin; j < end; ++j) matrix[size_t(i) * size_t(in) + size_t(j)] = 1.0f / float(end - begin);
+  }
+  return matrix;
+}
+}  // namespace
+
+void AdaptiveAvgPool::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  if (h_ == 1 && w_ == 1) {
+    g.add("GlobalAveragePool", {n.x[0]}, {}, n.y);
+    return;
+  }
+  g.needs_fixed_size();  // ONNX has no windows that grow with their image: averages as products
+  const Shape& x = n.x_shape[0];
+  const std::string rows = g.add("MatMul", {g.constant({h_, x.h}, adaptive_averages(x.h, h_)), n.x[0]});
+  const std::string columns = g.constant({w_, x.w}, adaptive_averages(x.w, w_));
+  g.add("MatMul", {rows, g.add("Transpose", {columns}, {{"perm", std::vector<int64_t>{1, 0}}})}, {}, n.y);
 }
 
 }  // namespace telltale

@@ -17,6 +17,7 @@ class MaxPool : public LayerOf<MaxPool> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   const Settings& settings() const { return s_; }
 
  private:
@@ -48,6 +49,7 @@ class AvgPool : public LayerOf<AvgPool> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   int size_, stride_, pad_;
@@ -61,6 +63,7 @@ class AdaptiveAvgPool : public LayerOf<AdaptiveAvgPool> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   int h_, w_;

@@ -1,6 +1,7 @@
 #include "engine/layers/resample.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/device/buffer.h"
 #include "kernels/device/host_values.h"
 #include "kernels/gated_conv.h"
@@ -130,6 +131,16 @@ void UpGatedConv::forward(Stream& s, const Io& io) const {
   a.y.data = io.scratch.data;
   conv_forward(s, a);
   gate_upsampled_forward(s, {.z = a.y, .y = io.y, .dy = {}, .dz = {}, .act = gated_.settings().act});
+}
+
+void Upsample::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const auto factor = float(factor_);
+  g.add("Resize", {n.x[0], "", g.constant_f32({4}, {1, 1, factor, factor})},
+        {{"mode", "nearest"}, {"coordinate_transformation_mode", "asymmetric"}, {"nearest_mode", "floor"}}, n.y);
+}
+
+void Downsample::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  g.shrunk(n.x[0], n.x_shape[0], factor_, aligned_, n.y);
 }
 
 }  // namespace telltale

@@ -13,6 +13,7 @@ class Upsample : public LayerOf<Upsample> {
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
   std::unique_ptr<Layer> absorb(const Layer&, int, bool) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   int factor_;
@@ -45,6 +46,7 @@ class Downsample : public LayerOf<Downsample> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   int factor_;

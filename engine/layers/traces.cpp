@@ -1,6 +1,7 @@
 #include "engine/layers/traces.h"
 
 #include "engine/layers/parts.h"
+#include "engine/onnx.h"
 #include "kernels/coefficients.h"
 #include "kernels/device/buffer.h"
 #include "kernels/norm/contrast.h"
@@ -53,6 +54,22 @@ void Contrast::forward(Stream& s, const Io& io) const {
 
 void Contrast::backward(Stream& s, const Io& io) const {
   contrast_backward(s, {.x = io.x[0], .stats = io.saved[0], .dy = io.dy, .dx = io.dx[0], .mode = io.dx_mode[0]});
+}
+
+// Bins are counted by rounded coefficients. A sum in another order puts one into the next bin now and then, and the
+// logits move by a hundredth.
+void CoefficientTraces::to_onnx(OnnxGraph&, const OnnxNode&) const {
+  throw Error(cat(name,
+                  ": how usual coefficients are hangs on their last bits, which a runtime of ONNX models does not ",
+                  "repeat: a net that looks at them is not exported"));
+}
+
+void Contrast::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
+  const OnnxGraph::Attribute over_places{"axes", std::vector<int64_t>{2, 3}};
+  const std::string away = g.add("Sub", {n.x[0], g.add("ReduceMean", {n.x[0]}, {over_places})});
+  const std::string variance = g.add("ReduceMean", {g.add("Mul", {away, away})}, {over_places});
+  const std::string spread = g.add("Sqrt", {g.add("Add", {variance, g.constant(float(kContrastEpsilon))})});
+  g.add("Concat", {n.x[0], g.add("Div", {away, spread})}, {{"axis", int64_t(1)}}, n.y);
 }
 
 }  // namespace telltale

@@ -16,6 +16,7 @@ class CoefficientTraces : public LayerOf<CoefficientTraces> {
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
   void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
 
  private:
   Settings s_;
@@ -28,6 +29,7 @@ class Contrast : public LayerOf<Contrast> {
   std::string describe() const override { return "Contrast"; }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
   void backward(Stream&, const Io&) const override;
 };
 

@@ -97,8 +97,9 @@ void InpaintTrainer::report() {
   progress_.loss_sums.assign(losses.size(), 0);
   progress_.steps_in_sums = 0;
   std::filesystem::create_directories(folder_.path("samples"));
-  validation_->write_sheet(folder_.path(fmt::format("samples/step_{:07}.png", progress_.step)),
-                           fmt::format("step {}, PSNR {:.2f} dB", progress_.step, q.painted.psnr));
+  const std::string sheet = folder_.path(fmt::format("samples/step_{:07}.png", progress_.step));
+  validation_->write_sheet(sheet, fmt::format("step {}, PSNR {:.2f} dB", progress_.step, q.painted.psnr));
+  folder_.log_picture(progress_.step, "samples", sheet);
   clear_progress_line();
   spdlog::info("step {}: PSNR {:.2f} dB, SSIM {:.3f}, L1 {:.1f} in the hole; mean colour {:.2f} dB", progress_.step,
                q.painted.psnr, q.painted.ssim, q.painted.l1, q.mean_fill_psnr);

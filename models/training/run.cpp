@@ -1,5 +1,7 @@
 #include "models/training/run.h"
 
+#include <filesystem>
+
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "models/device.h"
@@ -9,7 +11,12 @@ namespace telltale {
 using nlohmann::ordered_json;
 
 Run::Run(const RunSettings& settings, Stream& stream, RunProgress& progress)
-    : run_settings_(settings), stream_(&stream), folder_(settings.out, settings.resume), progress_(progress) {}
+    : run_settings_(settings), stream_(&stream), folder_(settings.out, settings.resume), progress_(progress) {
+  if (settings.tensorboard.empty()) return;
+  TT_CHECK(!std::filesystem::exists(settings.tensorboard) || std::filesystem::is_directory(settings.tensorboard),
+           UsageError, "--tensorboard ", settings.tensorboard, ": this is a file, and a folder is wanted");
+  folder_.show_in(settings.tensorboard);
+}
 
 ordered_json Run::config() const {
   ordered_json j;

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
@@ -29,6 +30,18 @@ void filter_lines(const std::string& path, F&& keep) {
     if (!file.eof() && keep(line)) kept += line + "\n";  // a last line without its end was torn
   }
   write_atomically(path, kept);
+}
+
+/// A table's fields, line by line; nothing in it is quoted.
+std::vector<std::vector<std::string>> rows_of(const std::string& csv) {
+  std::vector<std::vector<std::string>> rows;
+  std::istringstream lines(csv);
+  for (std::string line; std::getline(lines, line);) {
+    rows.emplace_back();
+    std::istringstream fields(line);
+    for (std::string field; std::getline(fields, field, ',');) rows.back().push_back(field);
+  }
+  return rows;
 }
 
 /// Removes the temporary files that a killed run left.
@@ -99,12 +112,40 @@ void RunFolder::rewind(int64_t step, int epochs, const std::string& results) {
   filter_lines(path(kTiming), [&](const std::string& line) {
     return line + "\n" == kTimingHeader || std::strtol(line.c_str(), nullptr, 10) <= epochs;
   });
+  shown_rows_ = rows_of(results).size();
+  if (!events_folder_.empty()) events_.emplace(events_folder_, step + 1);
   write_results(results);
 }
 
-void RunFolder::log_step(const ordered_json& line) { append(kMetrics, json_text(line)); }
+void RunFolder::log_step(const ordered_json& line) {
+  append(kMetrics, json_text(line));
+  if (!events_) return;
+  std::vector<std::pair<std::string, double>> values;
+  for (const auto& [name, value] : line.items())
+    if (value.is_number() && name != "step") values.emplace_back("train/" + name, value.get<double>());
+  events_->scalars(line.at("step").get<int64_t>(), values);
+}
 
-void RunFolder::write_results(const std::string& csv) { write_atomically(path("results.csv"), csv); }
+void RunFolder::log_picture(int64_t step, const std::string& kind, const std::string& png_file) {
+  if (events_) events_->image(step, kind, png_file);
+}
+
+void RunFolder::write_results(const std::string& csv) {
+  write_atomically(path("results.csv"), csv);
+  if (events_) show_results(csv);
+}
+
+/// Its new rows, each at the step or epoch that its first column says.
+void RunFolder::show_results(const std::string& csv) {
+  const std::vector<std::vector<std::string>> rows = rows_of(csv);
+  for (; shown_rows_ < rows.size(); ++shown_rows_) {
+    const std::vector<std::string>&names = rows[0], &row = rows[shown_rows_];
+    std::vector<std::pair<std::string, double>> values;
+    for (size_t k = 1; k < row.size(); ++k)
+      values.emplace_back("by_" + names[0] + "/" + names[k], std::strtod(row[k].c_str(), nullptr));
+    if (shown_rows_ > 0) events_->scalars(std::strtoll(row[0].c_str(), nullptr, 10), values);
+  }
+}
 
 void RunFolder::log_timing(int epoch, double seconds, double images_per_second, double wait_share) {
   if (!fs::exists(path(kTiming))) write_atomically(path(kTiming), kTimingHeader);

@@ -2,9 +2,11 @@
 // A run's folder: config.json, metrics.jsonl, results.csv, timing.csv, last.safetensors, best.safetensors.
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/folder_lock.h"
+#include "models/training/event_file.h"
 
 namespace telltale {
 
@@ -32,15 +34,23 @@ class RunFolder {
   /// Cuts the logs to the first `step` steps and `epochs` epochs, and makes results.csv `results`.
   void rewind(int64_t step, int epochs, const std::string& results);
 
+  /// From the next rewind on, everything logged goes to event files in `events` too (event_file.h).
+  void show_in(const std::string& events) { events_folder_ = events; }
   void log_step(const nlohmann::ordered_json& line);
+  /// A picture that the run wrote as PNG; "samples" is one of a kind.
+  void log_picture(int64_t step, const std::string& kind, const std::string& png_file);
   void write_results(const std::string& csv);
   void log_timing(int epoch, double seconds, double images_per_second, double wait_share);
 
  private:
   void append(const std::string& name, const std::string& line);
+  void show_results(const std::string& csv);
   std::string dir_;
   bool resume_, continues_ = false;
   FolderLock lock_;
+  std::string events_folder_;
+  std::optional<EventFile> events_;
+  size_t shown_rows_ = 0;  ///< of results.csv
 };
 
 }  // namespace telltale

@@ -24,6 +24,8 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
   app.add_option("--init", s.init, "weights to start from (safetensors or .pth, PyTorch's names), or none")
       ->capture_default_str();
   app.add_flag("--resume", s.resume, "continue from the run folder's last checkpoint");
+  app.add_option("--tensorboard", s.tensorboard,
+                 "folder for event files, which TensorBoard shows: every figure, and sample pictures where there are");
   app.add_option("--checkpoint-minutes", s.checkpoint_minutes,
                  "save that often besides after every epoch or report; 0: after every step")
       ->check(CLI::NonNegativeNumber)

@@ -9,13 +9,13 @@ namespace telltale {
 
 /// Of any run.
 struct RunSettings {
-  std::string out, init = "none";
+  std::string out, init = "none", tensorboard;
   bool resume = false;
   double checkpoint_minutes = 10;
   int workers = 0;  ///< decoding threads; 0: one per core
   CommonOptions common;
 };
-/// Offers --out, --init, --resume, --checkpoint-minutes and --workers.
+/// Offers --out, --init, --resume, --checkpoint-minutes, --tensorboard and --workers.
 void add_run_flags(CLI::App&, RunSettings&);
 
 /// Of a run over a dataset folder.

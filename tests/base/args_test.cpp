@@ -64,6 +64,17 @@ TEST(Args, WhatIsNoDecimalNumberIsWrongUsage) {
   EXPECT_EQ(std::count(p.said.begin(), p.said.end(), '\n'), 1) << p.said;
 }
 
+TEST(Args, VersionNamesTheProgramAndWhatItFinds) {
+  ::testing::internal::CaptureStdout();
+  const int code = parse({"--version"}).code;
+  const std::string said = ::testing::internal::GetCapturedStdout();
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(said.find("tool (Telltale) "), 0u) << said;
+  for (const char* line : {"\ncommit: ", "\ncompiler: ", "\nprocessor: ", "\nCUDA: ", "\ncuDNN: ", "\noneDNN: "})
+    EXPECT_NE(said.find(line), std::string::npos) << line << " is missing in\n" << said;
+  EXPECT_EQ(said.back(), '\n');
+}
+
 TEST(Args, BracketsInPathsStay) {
   EXPECT_EQ(parse({"[set1]", "a", "[a,b]"}).paths, (std::vector<std::string>{"./[set1]", "a", "./[a,b]"}));
 }

@@ -6,11 +6,14 @@
 #include <limits>
 
 #include "base/args.h"
+#include "base/atomic_file.h"
 #include "base/log.h"
+#include "base/mapped_file.h"
 #include "base/outputs.h"
 #include "models/detector/detector.h"
 #include "models/device.h"
 #include "models/families.h"
+#include "models/onnx.h"
 #include "models/parity.h"
 #include "tools/convert/listing.h"
 #include "tools/convert/manifest.h"
@@ -22,6 +25,7 @@ struct ConvertSettings {
   std::string in, out, key;
   std::vector<std::string> cases;
   std::string power_iterations = "converge", dtype;
+  int size = 0;
   bool list = false, any = false;
 };
 
@@ -89,31 +93,54 @@ bool verify(const WeightsFile& file, const ConvertSettings& settings, const Comm
   return passed;
 }
 
+bool is_onnx(const ConvertSettings& settings) { return settings.out.ends_with(".onnx"); }
+
+/// Whether convert wrote the file that is at OUT.
+bool is_ours(const ConvertSettings& settings) {
+  try {
+    if (is_onnx(settings)) return is_our_onnx(MappedFile(settings.out).bytes());
+    return WeightsFile::open(settings.out).metadata().contains("source");
+  } catch (const DataError&) {  // no weights at all
+    return false;
+  }
+}
+
 /// OUT must be new, or what an earlier conversion wrote.
 void check_target(const ConvertSettings& settings) {
-  check_weights_ending(settings.out);
+  if (!is_onnx(settings)) check_weights_ending(settings.out);
   std::vector<std::string> inputs = settings.cases;
   inputs.push_back(settings.in);
   check_output("OUT", settings.out, inputs);
   if (!std::filesystem::is_regular_file(settings.out)) return;
-  bool ours = false;
-  try {
-    ours = WeightsFile::open(settings.out).metadata().contains("source");
-  } catch (const DataError&) {  // no weights at all
-  }
-  TT_CHECK(ours, UsageError, "OUT ", settings.out,
+  TT_CHECK(is_ours(settings), UsageError, "OUT ", settings.out,
            ": is there already, and convert did not write it; name another file");
+}
+
+void write_onnx(const WeightsFile& file, const ConvertSettings& settings, const CommonOptions& common) {
+  Stream stream = open_device(common);
+  const std::string model = onnx_model(file, stream, {.half = settings.dtype == "f16", .size = settings.size});
+  write_atomically(settings.out, model);
+  spdlog::info("{} ({}) → {}: ONNX, opset {}, {} bytes", settings.in, file.form(), settings.out, OnnxGraph::kOpset + 0,
+               model.size());
 }
 
 int run(const ConvertSettings& settings, const CommonOptions& common) {
   TT_CHECK(settings.list || !settings.out.empty() || !settings.cases.empty(), UsageError,
            "nothing to do: give OUT, --list or --verify CASE");
+  TT_CHECK(!is_onnx(settings) || (settings.dtype != "bf16" && !settings.any), UsageError, "OUT ", settings.out,
+           ": an ONNX model is of a known net, in f32 or f16");
+  TT_CHECK(settings.size == 0 || (is_onnx(settings) && settings.size % 8 == 0), UsageError,
+           "--size is a multiple of 8, and for an OUT that ends in .onnx");
   if (!settings.out.empty()) check_target(settings);
   const WeightsFile file = WeightsFile::open(settings.in, settings.key);
   if (const std::string warning = manifest_warning(settings.in); !warning.empty()) spdlog::warn(warning);
   if (settings.list) print_listing(file);
   if (!settings.cases.empty() && !verify(file, settings, common)) return 1;
   if (settings.out.empty()) return 0;
+  if (is_onnx(settings)) {
+    write_onnx(file, settings, common);
+    return 0;
+  }
   Converted c = converted(file, settings);
   for (const auto& [name, type] : kStored) {
     if (settings.dtype == name) store_as(type, c.dict);
@@ -133,7 +160,8 @@ int main(int argc, char** argv) {
       {"convert", "Turn weights from one form into another; list what a weights file holds."}, argc, argv,
       [&](CLI::App& app) {
         app.add_option("IN", settings.in, "a PyTorch file (zip or legacy) or safetensors, told by content")->required();
-        app.add_option("OUT", settings.out, "written whole or not at all: .safetensors, .pth or .pt");
+        app.add_option("OUT", settings.out,
+                       "written whole or not at all: .safetensors, .pth, .pt, or .onnx for a whole net");
         app.add_flag("--list", settings.list, "print names, dtypes, shapes, statistics, and which net it is");
         app.add_option("--verify", settings.cases, "replay parity cases with these weights in place of the cases' own")
             ->type_name("CASE");
@@ -143,8 +171,12 @@ int main(int argc, char** argv) {
                        "computes in its next step; keep leaves weight_bar, u and v")
             ->check(CLI::IsMember({"converge", "one", "keep"}))
             ->capture_default_str();
-        app.add_option("--dtype", settings.dtype, "store filters and matrices as f32, f16 or bf16; vectors stay")
+        app.add_option("--dtype", settings.dtype,
+                       "store filters and matrices as f32, f16 or bf16; vectors stay. Of ONNX: all, and its "
+                       "arithmetic, as f32 or f16")
             ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+        app.add_option("--size", settings.size, "of ONNX: pixels along both sides of a generator's pictures; 0: 256")
+            ->check(CLI::Range(0, 4096));
         app.add_flag("--any", settings.any, "convert tensors of no known net too, as they are");
       },
       [&](const CommonOptions& common) { return run(settings, common); });
