@@ -2,7 +2,9 @@
 // The only two ways to start a kernel. A file that includes this is single-source: compiled by nvcc when TT_CUDA=1 and
 // by the host compiler otherwise, never by both in one build (one definition rule).
 #include <algorithm>
+#include <type_traits>
 #if TT_FAKE_GPU
+#include <cstring>
 #include <functional>
 #include <typeinfo>
 #endif
@@ -23,8 +25,9 @@ constexpr int64_t kMaxGrid = 32768;
 #endif
 #if TT_FAKE_GPU
 namespace fake_gpu {
-/// Enqueues a kernel's host form on a stream of the device that tests/fake_gpu pretends to be. `what` names it.
-void launch(void* stream, const char* what, std::function<void()> body);
+/// Enqueues a kernel's host form on a stream of the device that tests/fake_gpu pretends to be. `what` names it. Every
+/// other launch runs it back to front.
+void launch(void* stream, const char* what, std::function<void(bool reversed)> body);
 }  // namespace fake_gpu
 #endif
 #ifdef __CUDACC__
@@ -34,6 +37,10 @@ __global__ void for_each_kernel(int64_t n, F f) {
   for (int64_t i = int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += step) f(i);
 }
 #endif
+
+/// What a kernel is called with travels to the device as bytes, of which CUDA takes so many.
+template <class F>
+constexpr bool kTravels = std::is_trivially_copyable_v<F> && sizeof(F) <= 4096;
 
 /// The host's form of a grid-stride kernel.
 template <class F>
@@ -47,6 +54,7 @@ void host_for_each(int64_t n, const F& f, int64_t work, int threads) {
 /// order. `work` is about how many numbers one index touches: the host decides by it whether threads pay.
 template <class F>
 void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
+  static_assert(kTravels<F>);
 #ifdef __CUDACC__
   if (s.is_cuda()) {
     if (n > 0)
@@ -56,7 +64,10 @@ void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
   }
 #elif TT_FAKE_GPU
   if (s.is_cuda()) {
-    fake_gpu::launch(s.native(), typeid(F).name(), [=, threads = s.threads()] { host_for_each(n, f, work, threads); });
+    fake_gpu::launch(s.native(), typeid(F).name(), [=, threads = s.threads()](bool reversed) {
+      host_for_each(
+          n, [&](int64_t i) { f(reversed ? n - 1 - i : i); }, work, threads);
+    });
     return check_launch("for_each");
   }
 #endif
@@ -145,6 +156,9 @@ void host_launch(int64_t grid, const K& k, bool reversed, int threads) {
 #pragma omp parallel for num_threads(threads)
   for (int64_t b = 0; b < grid; ++b) {
     typename K::Shared shared;
+#if TT_FAKE_GPU
+    std::memset(static_cast<void*>(&shared), 0xff, sizeof shared);  // what a block finds there is anything: here NaN
+#endif
     k(Block<N>(b, reversed), shared);
   }
 }
@@ -152,6 +166,7 @@ void host_launch(int64_t grid, const K& k, bool reversed, int threads) {
 /// Runs k(block, shared) for `grid` blocks of N lanes. K names its shared memory K::Shared.
 template <int N, class K>
 void launch(Stream& s, int64_t grid, const K& k) {
+  static_assert(kTravels<K>);
   TT_CHECK(grid <= 0x7fffffff, ShapeError, "launch: ", grid, " blocks are more than a grid holds");
 #ifdef __CUDACC__
   if (s.is_cuda()) {
@@ -160,9 +175,8 @@ void launch(Stream& s, int64_t grid, const K& k) {
   }
 #elif TT_FAKE_GPU
   if (s.is_cuda()) {
-    fake_gpu::launch(s.native(), typeid(K).name(), [=, threads = s.threads()] {
-      host_launch<N>(grid, k, false, threads);
-    });
+    fake_gpu::launch(s.native(), typeid(K).name(),
+                     [=, threads = s.threads()](bool reversed) { host_launch<N>(grid, k, reversed, threads); });
     return check_launch("launch");
   }
 #endif

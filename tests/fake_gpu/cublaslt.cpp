@@ -1,5 +1,6 @@
-// cuBLASLt's calls that kernels/matmul/cublas.cpp makes: products by their definition, column after column, in f32 sums.
-// Refuses what cuBLASLt's manual refuses: pointers less aligned than the algorithm was asked for, a workspace too small.
+// cuBLASLt's calls that kernels/matmul/cublas.cpp makes: products by their definition, column after column, in f32
+// sums. Refuses what cuBLASLt's manual refuses: pointers less aligned than the algorithm was asked for, a workspace too
+// small.
 #include <cublasLt.h>
 
 #include <algorithm>
@@ -209,15 +210,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t d, const vo
                               cudaStream_t stream) {
   Algorithm chosen{};
   std::memcpy(&chosen, algo, sizeof chosen);
-  const Product p{of(d),
-                  of(la),
-                  of(lb),
-                  of(ld),
-                  *static_cast<const float*>(alpha),
-                  *static_cast<const float*>(beta),
-                  a,
-                  b,
-                  out};
+  const Product p{of(d), of(la), of(lb), of(ld), *static_cast<const float*>(alpha), *static_cast<const float*>(beta),
+                  a,     b,      out};
   const int64_t depth = p.d.transpose_a ? p.a.rows : p.a.columns;
   const bool fits = depth == (p.d.transpose_b ? p.b.columns : p.b.rows) &&
                     p.out.rows == (p.d.transpose_a ? p.a.columns : p.a.rows) &&

@@ -141,13 +141,13 @@ std::optional<std::map<int64_t, void*>> memory_of(const OperationGraph& g, const
   return memory;
 }
 
-/// Twice the right result in everything written.
-void double_results(const OperationGraph& g, const std::map<int64_t, void*>& memory) {
+/// 1.08 times the right result in everything written.
+void spoil(const OperationGraph& g, const std::map<int64_t, void*>& memory) {
   for (const GraphOperation& o : g.operations) {
     for (int64_t uid : o.out) {
       const GraphTensor& t = g.tensors.at(uid);
       for (int64_t i = 0; !t.is_virtual && i < t.numel(); ++i)
-        set_number(t.type, memory.at(uid), i, 2 * number(t.type, memory.at(uid), i));
+        set_number(t.type, memory.at(uid), i, 1.08f * number(t.type, memory.at(uid), i));
     }
   }
 }
@@ -257,14 +257,14 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
     }
   }
   const bool tf32 = id == 5 && graph.tensors.begin()->second.type == Type::f32;
-  const cudaError_t error =
-      enqueue(handle->stream, "a convolution", [id, graph = std::move(graph), memory = *memory, workspace, bytes, tf32] {
-        if (is_set("fault", id)) return break_device(cudaErrorIllegalAddress);
-        if (is_set("slow", id)) std::this_thread::sleep_for(std::chrono::milliseconds(3));
-        if (bytes > 0) std::memset(workspace, 0xff, bytes);
-        compute(graph, memory, tf32);
-        if (is_set("wrong", id)) double_results(graph, memory);
-      });
+  const cudaError_t error = enqueue(handle->stream, "a convolution",
+                                    [id, graph = std::move(graph), memory = *memory, workspace, bytes, tf32] {
+                                      if (is_set("fault", id)) return break_device(cudaErrorIllegalAddress);
+                                      if (is_set("slow", id)) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+                                      if (bytes > 0) std::memset(workspace, 0xff, bytes);
+                                      compute(graph, memory, tf32);
+                                      if (is_set("wrong", id)) spoil(graph, memory);
+                                    });
   return error == cudaSuccess ? CUDNN_STATUS_SUCCESS : CUDNN_STATUS_EXECUTION_FAILED;
 }
 

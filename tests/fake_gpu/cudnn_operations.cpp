@@ -130,8 +130,8 @@ class Computation {
     write(uid, std::move(v));
   }
 
-  /// Calls f(place in x, place in w, place in y), each of its first channel, for every tap of the images and output rows
-  /// that `wanted` says.
+  /// Calls f(place in x, place in w, place in y), each of its first channel, for every tap of the images and output
+  /// rows that `wanted` says.
   template <class F>
   static void each_tap(const GraphOperation& o, const GraphTensor& x, const GraphTensor& w, const GraphTensor& y,
                        int64_t image, const F& f) {

@@ -1,18 +1,19 @@
 #pragma once
 // A CUDA device that is not there. The CUDA runtime's calls, cuDNN's and cuBLASLt's are answered by what lies in this
-// folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something makes it
-// run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how fast
+// folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something makes
+// it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how fast
 // anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
 //
 // TT_FAKE_GPU sets it up, as "name=value,name=value":
 //   memory=MIB      device memory in all (default 8192)
-//   order=late      work runs when the host waits for it (default); `early`: as soon as it is given; `mixed`: some of it,
+//   order=late      work runs when the host waits for it (default); `early`: as soon as it is given; `mixed`: some of
+//   it,
 //                   at moments that look random and are the same on every run
 //   refuse=E        cuDNN's plans of engine E cannot be made
 //   fail=E          those of engine E return an error when they are run
 //   fault=E         those of engine E break the device for good
 //   unrecordable=E  those of engine E run, but break a recording
-//   wrong=E         those of engine E give twice the right result
+//   wrong=E         those of engine E give 1.08 times the right result
 //   slow=E          those of engine E take 3 ms longer; E may be `all`
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
 #include <cuda_runtime_api.h>

@@ -14,7 +14,7 @@ namespace telltale::fake_gpu {
 namespace {
 
 constexpr size_t kPage = 4096, kAlignment = 256;
-constexpr size_t kArena = size_t(1) << 44;       // of addresses, not of memory
+constexpr size_t kArena = size_t(1) << 44;      // of addresses, not of memory
 constexpr size_t kPoisoned = size_t(64) << 20;  // bytes of a large allocation that are filled
 
 size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }

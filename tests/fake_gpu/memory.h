@@ -4,8 +4,8 @@
 
 namespace telltale::fake_gpu {
 
-/// At least `bytes`, 256-byte aligned, full of NaN, ending where an unreadable page begins; null when `capacity` bytes are
-/// used up.
+/// At least `bytes`, 256-byte aligned, full of NaN, ending where an unreadable page begins; null when `capacity` bytes
+/// are used up.
 void* allocate(size_t bytes, size_t capacity);
 /// False where p is not a live allocation. Its addresses are never given out again.
 bool release(void* p);

@@ -33,8 +33,7 @@ inline void set_number(Type t, void* p, int64_t i, float value) {
 /// Rounded to 10 bits of mantissa, as a tensor core reads f32.
 inline float as_tf32(float value) {
   const uint32_t bits = bits_of(value);
-  return (bits & 0x7f800000u) == 0x7f800000u ? value
-                                             : float_of((bits + 0xfffu + ((bits >> 13) & 1u)) & 0xffffe000u);
+  return (bits & 0x7f800000u) == 0x7f800000u ? value : float_of((bits + 0xfffu + ((bits >> 13) & 1u)) & 0xffffe000u);
 }
 
 }  // namespace telltale::fake_gpu

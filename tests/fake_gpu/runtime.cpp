@@ -35,7 +35,8 @@ bool is_pinned(const void* p, size_t bytes) {
 
 extern "C" {
 
-// --- the device -------------------------------------------------------------------------------------------------------
+// --- the device
+// -------------------------------------------------------------------------------------------------------
 cudaError_t cudaGetDeviceCount(int* count) {
   *count = 1;
   return cudaSuccess;
@@ -80,7 +81,8 @@ cudaError_t cudaGetLastError() {
   return call.is_broken() ? device().broken : std::exchange(last_error(), cudaSuccess);
 }
 
-// --- memory -----------------------------------------------------------------------------------------------------------
+// --- memory
+// -----------------------------------------------------------------------------------------------------------
 cudaError_t cudaMalloc(void** p, size_t bytes) {
   const Call call;
   if (call.is_broken()) return broken();
@@ -151,7 +153,8 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
   return enqueue(stream, "a memset", [=] { std::memset(to, value, bytes); });
 }
 
-// --- streams and events -----------------------------------------------------------------------------------------------
+// --- streams and events
+// -----------------------------------------------------------------------------------------------
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   const Call call;
   if (call.is_broken()) return broken();
@@ -202,9 +205,8 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
   const std::shared_ptr<EventState> state = event->state;
   if (stream->records || state->recorded == 0) return cudaSuccess;
   const uint64_t wanted = state->recorded;
-  return enqueue(stream, "waiting for an event", [state, wanted] {
-    run_until(state->stream, [&] { return state->done >= wanted; });
-  });
+  return enqueue(stream, "waiting for an event",
+                 [state, wanted] { run_until(state->stream, [&] { return state->done >= wanted; }); });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Call call;
@@ -218,7 +220,8 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEven
   return cudaSuccess;
 }
 
-// --- recordings -------------------------------------------------------------------------------------------------------
+// --- recordings
+// -------------------------------------------------------------------------------------------------------
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const Call call;
   if (call.is_broken()) return broken();
@@ -262,7 +265,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   });
 }
 
-// --- code compiled at run time: machine code, which no host loop stands in for ----------------------------------------
+// --- code compiled at run time: machine code, which no host loop stands in for
+// ----------------------------------------
 cudaError_t cudaLibraryLoadData(cudaLibrary_t*, const void*, cudaJitOption*, void**, unsigned, cudaLibraryOption*,
                                 void**, unsigned) {
   return failed(cudaErrorNotSupported);

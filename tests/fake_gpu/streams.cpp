@@ -1,5 +1,6 @@
 #include "tests/fake_gpu/streams.h"
 
+#include <atomic>
 #include <cstdlib>
 
 #include "tests/fake_gpu/memory.h"
@@ -93,8 +94,10 @@ cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()>
   return cudaSuccess;
 }
 
-void launch(void* stream, const char* what, std::function<void()> body) {
-  enqueue(static_cast<cudaStream_t>(stream), what, std::move(body));  // what fails, cudaGetLastError tells
+void launch(void* stream, const char* what, std::function<void(bool)> body) {
+  static std::atomic<unsigned> launches = 0;
+  const bool reversed = launches++ % 2 != 0;
+  enqueue(static_cast<cudaStream_t>(stream), what, [=] { body(reversed); });  // what fails, cudaGetLastError tells
 }
 
 bool is_recording(cudaStream_t stream) {

@@ -20,9 +20,9 @@ struct Work {
 };
 
 struct EventState {
-  cudaStream_t stream = nullptr;     ///< that recorded it last
-  uint64_t recorded = 0, done = 0;   ///< how often
-  bool in_recording = false;         ///< what it marks is in a recording and will not happen by itself
+  cudaStream_t stream = nullptr;    ///< that recorded it last
+  uint64_t recorded = 0, done = 0;  ///< how often
+  bool in_recording = false;        ///< what it marks is in a recording and will not happen by itself
   std::chrono::steady_clock::time_point when;
 };
 
