@@ -6,9 +6,10 @@
 //
 // TT_FAKE_GPU sets it up, as "name=value,name=value":
 //   memory=MIB      device memory in all (default 8192)
-//   order=late      work runs when the host waits for it (default); `early`: as soon as it is given; `mixed`: some of
-//   it,
-//                   at moments that look random and are the same on every run
+//   order=late      work runs when the host waits for it (default). `early`: as soon as it is given. `mixed`: some of
+//   it
+//                   at moments that look random and are the same on every run. Only `late` keeps the host out of
+//                   device memory: with work that runs so often that would cost too much.
 //   refuse=E        cuDNN's plans of engine E cannot be made
 //   fail=E          those of engine E return an error when they are run
 //   fault=E         those of engine E break the device for good

@@ -31,6 +31,7 @@ struct Arena {
   size_t used = 0;
   int running = 0;
   const char* what = nullptr;
+  bool keeps_host_out = true;
 };
 
 void on_fault(int, siginfo_t*, void*);
@@ -93,7 +94,7 @@ void* allocate(size_t bytes, size_t capacity) {
   char* p = a.next + pages * kPage - size;
   protect(b, PROT_READ | PROT_WRITE);
   std::memset(p, 0xff, std::min(size, kPoisoned));
-  if (!a.running) protect(b, PROT_NONE);
+  if (!a.running && a.keeps_host_out) protect(b, PROT_NONE);
   a.next += (pages + 1) * kPage;
   a.live.emplace(p, b);
   a.used += size;
@@ -111,6 +112,8 @@ bool release(void* p) {
   return true;
 }
 
+void keep_host_out(bool out) { arena().keeps_host_out = out; }
+
 size_t allocated() { return arena().used; }
 
 bool is_device_memory(const void* p, size_t bytes) {
@@ -125,14 +128,14 @@ bool is_device_memory(const void* p, size_t bytes) {
 Running::Running(const char* what) : outer_(arena().what) {
   Arena& a = arena();
   a.what = what;
-  if (a.running++ == 0)
+  if (a.running++ == 0 && a.keeps_host_out)
     for (const auto& [p, b] : a.live) protect(b, PROT_READ | PROT_WRITE);
 }
 
 Running::~Running() {
   Arena& a = arena();
   a.what = outer_;
-  if (--a.running == 0)
+  if (--a.running == 0 && a.keeps_host_out)
     for (const auto& [p, b] : a.live) protect(b, PROT_NONE);
 }
 

@@ -12,6 +12,9 @@ bool release(void* p);
 /// Bytes of live allocations.
 size_t allocated();
 bool is_device_memory(const void* p, size_t bytes);
+/// Whether the host is kept out, which costs a system call an allocation whenever work begins or ends; to be said
+/// before the first allocation. Work is kept to live allocations in any case.
+void keep_host_out(bool);
 
 /// While one lives, the memory may be touched: work of a stream runs. `what` is named should it fault.
 class Running {

@@ -47,7 +47,11 @@ std::string setting(const std::string& name, const std::string& otherwise) {
 }
 
 Device& device() {
-  static Device& d = *new Device;  // never destroyed: programs free device memory as they end
+  static Device& d = []() -> Device& {
+    auto& fresh = *new Device;  // never destroyed: programs free device memory as they end
+    keep_host_out(fresh.order == "late");
+    return fresh;
+  }();
   return d;
 }
 

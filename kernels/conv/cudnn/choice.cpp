@@ -130,7 +130,7 @@ const FusedPlans::Entry* FusedPlans::find(Stream& s, const ConvOp& op, int compi
   if (c.tries >= kTries) return c.entry ? &*c.entry : nullptr;
   ++c.tries;
   try {
-    c.entry = choose(s, op, compiled, trial);
+    if (std::optional<Entry> e = choose(s, op, compiled, trial)) c.entry.emplace(std::move(*e));
     c.tries = kTries;
   } catch (const DeviceError&) {  // refused, or no memory to try: the plain form has its own words for what is worse
   }

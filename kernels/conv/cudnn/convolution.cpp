@@ -48,7 +48,9 @@ class ConvPlans {
   template <class F>
   Entry* find(Stream& s, const ConvOp& op, const F& pointers) {
     Choice& c = choices_[digits(op)];
-    if (!c.entry && c.tries < kTries) c.entry = choose(s, op, pointers(), c.tries);
+    if (!c.entry && c.tries < kTries) {
+      if (std::optional<Entry> e = choose(s, op, pointers(), c.tries)) c.entry.emplace(std::move(*e));
+    }
     return c.entry ? &*c.entry : nullptr;
   }
   /// Zeros for `channels` biases of any type.
