@@ -37,6 +37,19 @@ def giou_loss(p, t):
     return 1 - inter / (union + 1e-7) + (hull - union) / (hull + 1e-7)
 
 
+class Pictures(torch.nn.Module):
+    """A net that reads bytes and normalises them, as Telltale's do."""
+
+    def __init__(self, net, dtype):
+        super().__init__()
+        self.net, self.dtype = net, dtype
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1) * 255)
+        self.register_buffer("rate", 1 / (torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1) * 255))
+
+    def forward(self, pixels):
+        return self.net(((pixels.float() - self.mean) * self.rate).to(self.dtype))
+
+
 DTYPES = {"f32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 
@@ -47,14 +60,17 @@ def prepared(net, a):
         net = net.eval().to(DTYPES[a.precision])
     if a.channels_last:
         net = net.to(memory_format=torch.channels_last)
+    if a.net != "deepfill_v2":
+        net = Pictures(net, DTYPES[a.precision] if a.mode == "infer" else torch.float32).to(a.device)
     return torch.compile(net, mode=a.compile) if a.compile else net
 
 
 def workload(a):
     torch.manual_seed(0)
-    x = torch.rand(a.batch, 3, a.size, a.size, device=a.device)
-    if a.mode == "infer":
-        x = x.to(DTYPES[a.precision])
+    if a.net == "deepfill_v2":
+        x = torch.rand(a.batch, 3, a.size, a.size, device=a.device).to(DTYPES[a.precision])
+    else:
+        x = torch.randint(0, 256, (a.batch, 3, a.size, a.size), device=a.device, dtype=torch.uint8)
     if a.channels_last:
         x = x.to(memory_format=torch.channels_last)
     if a.net == "deepfill_v2":
@@ -77,7 +93,7 @@ def workload(a):
         return fill
     net = detector(a.net)
     if a.mode == "infer":
-        net = prepared(net, a)
+        net = prepared(net, a).eval()
         if a.jit:
             with torch.no_grad():
                 net = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(net, x)))

@@ -26,14 +26,14 @@ TT_HD void with_act(Act act, const F& f) {
 /// The gate's sigmoid and the value's activation: the GPU's approximations where 16 bits round their errors away.
 template <class T>
 TT_HD acc_t<T> open(acc_t<T> g) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   if constexpr (sizeof(T) == 2) return approximate_sigmoid<DeviceApproximations>(g);
 #endif
   return sigmoid(g);
 }
 template <class T>
 TT_HD acc_t<T> activated(Act act, acc_t<T> v) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   if constexpr (sizeof(T) == 2) {
     if (act == Act::elu) return approximate_elu<DeviceApproximations>(v);
     if (act == Act::sigmoid) return open<T>(v);

@@ -19,7 +19,7 @@ TT_HD inline void unrolled(F f) {
 /// An aligned struct of words at p: one access on the device. The host's compiler must not take p's numbers for words.
 template <class Words>
 TT_HD inline Words load_words(const void* p) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   return *static_cast<const Words*>(p);
 #else
   Words w;
@@ -29,7 +29,7 @@ TT_HD inline Words load_words(const void* p) {
 }
 template <class Words>
 TT_HD inline void store_words(void* p, const Words& w) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   *static_cast<Words*>(p) = w;
 #else
   memcpy(p, &w, sizeof w);
@@ -39,7 +39,7 @@ TT_HD inline void store_words(void* p, const Words& w) {
 /// A chunk's bytes as numbers, in whole words: a GPU converts to float at a quarter of its rate or less.
 TT_HD inline Chunk<int> load_positions(const uint8_t* p, int count, [[maybe_unused]] bool aligned) {
   Chunk<int> out;
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   if (aligned && count == kChunk) {
     const uint2 raw = *reinterpret_cast<const uint2*>(p);
     each_in_chunk([&](int k) { out[k] = int(__byte_perm(k < 4 ? raw.x : raw.y, 0, unsigned(0x4440 + k % 4))); });
@@ -50,7 +50,7 @@ TT_HD inline Chunk<int> load_positions(const uint8_t* p, int count, [[maybe_unus
   return out;
 }
 TT_HD inline void store_positions(uint8_t* p, const Chunk<int>& at, int count, [[maybe_unused]] bool aligned) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   if (aligned && count == kChunk) {
     const auto word = [&](int k) {
       return unsigned(at[k]) | unsigned(at[k + 1]) << 8 | unsigned(at[k + 2]) << 16 | unsigned(at[k + 3]) << 24;

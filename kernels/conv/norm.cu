@@ -49,10 +49,15 @@ template <class T, class A>
 struct ScaleAndShift {
   const A *mean, *rstd, *gamma, *beta;
   T *scale, *shift;
+  /// v, or the largest number of T with its sign: an infinity would make NaN of a product with 0.
+  TT_HD static A finite(A v) {
+    const A most = std::is_same_v<T, f16> ? A(65504) : A(3e38f);
+    return v > most ? most : v < -most ? -most : v;
+  }
   TT_HD void operator()(int64_t i) const {
-    const A k = gamma[i] * rstd[i];
+    const A k = finite(gamma[i] * rstd[i]);
     scale[i] = store<T>(acc_t<T>(k));
-    shift[i] = store<T>(acc_t<T>(beta[i] - mean[i] * k));
+    shift[i] = store<T>(acc_t<T>(finite(beta[i] - mean[i] * k)));
   }
 };
 

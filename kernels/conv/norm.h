@@ -58,7 +58,8 @@ inline void conv_norm_backward(Stream& s, const ConvNormGradArgs& a) { TT_DISPAT
 void batchnorm_statistics_of(Stream&, const BatchNormArgs&, Tensor sums);
 /// Σx and Σx² of each channel of x {N,H,W,C} in double: the plain form of what a convolution may give by the way.
 void channel_sums(Stream&, Tensor x, Tensor sums);
-/// relu(norm(x)) as relu(x·scale + shift), {1,1,1,C} of any one type.
+/// relu(norm(x)) as relu(x·scale + shift), {1,1,1,C} of any one type. What f16 cannot hold, of a tiny variance or a
+/// large mean, becomes its largest number: wrong, but finite.
 void norm_as_scale(Stream&, const ChannelNorm&, Tensor scale, Tensor shift);
 /// The second half of conv_norm_backward: a.dx holds g, the gradient behind the norm's ReLU, and becomes x's; a.dgamma
 /// and a.dbeta get sums {1,1,2,C} of f32 or f64: Σg·x̂, then Σg, with x̂ = (x − mean)·rstd.

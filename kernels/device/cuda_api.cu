@@ -1,11 +1,15 @@
 // Host calls of the CUDA runtime. Only a GPU can check what they do; without CUDA they explain themselves.
+#if TT_FAKE_GPU  // nvcc includes it by itself
+#include <cuda_runtime_api.h>
+#endif
+
 #include <cstdio>
 
 #include "base/check.h"
 #include "kernels/device/cuda_api.h"
 
 namespace telltale {
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 
 /// Runs a runtime call and throws DeviceError with its text and the runtime's reason when it fails.
 #define TT_CUDA_CHECK(call)                                                                      \

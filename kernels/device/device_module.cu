@@ -1,11 +1,15 @@
 // The CUDA runtime's library calls. Only a GPU can check what they do.
+#if TT_FAKE_GPU  // nvcc includes it by itself
+#include <cuda_runtime_api.h>
+#endif
+
 #include <cstdio>
 
 #include "kernels/device/device_module.h"
 #include "kernels/device/launch.h"
 
 namespace telltale {
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 namespace {
 
 void check_module(cudaError_t status, const std::string& what) {

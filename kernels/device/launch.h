@@ -2,6 +2,12 @@
 // The only two ways to start a kernel. A file that includes this is single-source: compiled by nvcc when TT_CUDA=1 and
 // by the host compiler otherwise, never by both in one build (one definition rule).
 #include <algorithm>
+#include <type_traits>
+#if TT_FAKE_GPU
+#include <cstring>
+#include <functional>
+#include <typeinfo>
+#endif
 
 #include "base/check.h"
 #include "kernels/device/stream.h"
@@ -11,11 +17,20 @@
 
 namespace telltale {
 
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 /// Throws DeviceError with the runtime's words when the last launch failed.
 void check_launch(const char* what);
 /// The most blocks a grid-stride kernel uses: enough waves to balance any GPU, few enough to amortise set-up.
 constexpr int64_t kMaxGrid = 32768;
+#endif
+#if TT_FAKE_GPU
+namespace fake_gpu {
+/// Enqueues a kernel's host form on a stream of the device that tests/fake_gpu pretends to be. `what` names it. Every
+/// other launch runs it back to front.
+void launch(void* stream, const char* what, std::function<void(bool reversed)> body);
+}  // namespace fake_gpu
+#endif
+#ifdef __CUDACC__
 template <class F>
 __global__ void for_each_kernel(int64_t n, F f) {
   const int64_t step = int64_t(gridDim.x) * blockDim.x;
@@ -23,10 +38,23 @@ __global__ void for_each_kernel(int64_t n, F f) {
 }
 #endif
 
+/// What a kernel is called with travels to the device as bytes, of which CUDA takes so many.
+template <class F>
+constexpr bool kTravels = std::is_trivially_copyable_v<F> && sizeof(F) <= 4096;
+
+/// The host's form of a grid-stride kernel.
+template <class F>
+void host_for_each(int64_t n, const F& f, int64_t work, int threads) {
+  // Below this a parallel region costs more than the loop.
+#pragma omp parallel for if (n * work > 16384) num_threads(threads)
+  for (int64_t i = 0; i < n; ++i) f(i);
+}
+
 /// Calls f(i) for every i in [0, n): a grid-stride kernel on CUDA, a parallel loop on the host. f must not depend on
 /// order. `work` is about how many numbers one index touches: the host decides by it whether threads pay.
 template <class F>
 void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
+  static_assert(kTravels<F>);
 #ifdef __CUDACC__
   if (s.is_cuda()) {
     if (n > 0)
@@ -34,12 +62,18 @@ void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
                                                                                                                     f);
     return check_launch("for_each");
   }
+#elif TT_FAKE_GPU
+  if (s.is_cuda()) {
+    fake_gpu::launch(s.native(), typeid(F).name(), [=, threads = s.threads()](bool reversed) {
+      host_for_each(
+          n, [&](int64_t i) { f(reversed ? n - 1 - i : i); }, work, threads);
+    });
+    return check_launch("for_each");
+  }
 #endif
   TT_CHECK(!s.is_cuda(), DeviceError,
            "this program was built without CUDA; build with -DTT_CUDA=ON or use --device cpu");
-  // Below this a parallel region costs more than the loop.
-#pragma omp parallel for if (n * work > 16384) num_threads(s.threads())
-  for (int64_t i = 0; i < n; ++i) f(i);
+  host_for_each(n, f, work, s.threads());
 }
 
 /// One value per lane: a register on the device, an array on the host.
@@ -116,24 +150,39 @@ __global__ void __launch_bounds__(N) block_kernel(K k) {
 }
 #endif
 
+/// The host's form of a grid of blocks: one block after another on each thread, their lanes in turn.
+template <int N, class K>
+void host_launch(int64_t grid, const K& k, bool reversed, int threads) {
+#pragma omp parallel for num_threads(threads)
+  for (int64_t b = 0; b < grid; ++b) {
+    typename K::Shared shared;
+#if TT_FAKE_GPU
+    std::memset(static_cast<void*>(&shared), 0xff, sizeof shared);  // what a block finds there is anything: here NaN
+#endif
+    k(Block<N>(b, reversed), shared);
+  }
+}
+
 /// Runs k(block, shared) for `grid` blocks of N lanes. K names its shared memory K::Shared.
 template <int N, class K>
 void launch(Stream& s, int64_t grid, const K& k) {
+  static_assert(kTravels<K>);
   TT_CHECK(grid <= 0x7fffffff, ShapeError, "launch: ", grid, " blocks are more than a grid holds");
 #ifdef __CUDACC__
   if (s.is_cuda()) {
     if (grid > 0) block_kernel<N><<<unsigned(grid), N, 0, cudaStream_t(s.native())>>>(k);
     return check_launch("launch");
   }
+#elif TT_FAKE_GPU
+  if (s.is_cuda()) {
+    fake_gpu::launch(s.native(), typeid(K).name(),
+                     [=, threads = s.threads()](bool reversed) { host_launch<N>(grid, k, reversed, threads); });
+    return check_launch("launch");
+  }
 #endif
   TT_CHECK(!s.is_cuda(), DeviceError,
            "this program was built without CUDA; build with -DTT_CUDA=ON or use --device cpu");
-  const bool reversed = s.reversed_lanes();
-#pragma omp parallel for num_threads(s.threads())
-  for (int64_t b = 0; b < grid; ++b) {
-    typename K::Shared shared;
-    k(Block<N>(b, reversed), shared);
-  }
+  host_launch<N>(grid, k, s.reversed_lanes(), s.threads());
 }
 
 }  // namespace telltale

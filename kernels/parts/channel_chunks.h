@@ -23,7 +23,7 @@ struct ChannelChunks {
   TT_HD void each(int64_t index, int64_t pixel, const F& f) const {
     const int begin = int(index - pixel * per_pixel) * size;
     const int end = begin + size < channels ? begin + size : channels;
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
     f(begin, end - begin);
 #else
     for (int c = begin; c < end; c += kChunk) f(c, end - c < kChunk ? end - c : kChunk);
@@ -38,7 +38,7 @@ struct ChannelChunks {
 /// to[0..count) = from[0..count), bits and all: 16-bit numbers do not go through float.
 template <class T>
 TT_HD inline void copy_chunk(T* to, const T* from, int count, [[maybe_unused]] bool aligned) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   if (aligned && count == kChunk) {
     using Word = ChunkWord<T>;
     constexpr int words = sizeof(T) * kChunk / sizeof(Word);

@@ -45,7 +45,7 @@ inline bool all_aligned(std::initializer_list<const void*> pointers) {
                      [](const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; });
 }
 
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 /// The widest word that a chunk of T is a multiple of.
 template <class T>
 using ChunkWord = std::conditional_t<sizeof(T) == 1, uint2, uint4>;
@@ -56,7 +56,7 @@ template <class T>
 TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] bool aligned) {
   Chunk<acc_t<T>> out;
   if (count == kChunk) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
     if (aligned) {
       using Word = ChunkWord<T>;
       constexpr int words = sizeof(T) * kChunk / sizeof(Word);
@@ -79,7 +79,7 @@ TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] 
 template <class T>
 TT_HD inline void store_chunk(T* p, const Chunk<acc_t<T>>& c, int count, [[maybe_unused]] bool aligned) {
   if (count == kChunk) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
     if (aligned) {
       using Word = ChunkWord<T>;
       constexpr int words = sizeof(T) * kChunk / sizeof(Word);

@@ -2,7 +2,7 @@
 // Two 16-bit floats in a word, the first one in its low half: what a GPU compares in one instruction. The host's
 // formulas give the same bits, but for a NaN's payload.
 #include "kernels/device/half.h"
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #endif
@@ -12,7 +12,7 @@ namespace telltale {
 template <class T>
 constexpr bool is_half = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
 
-#ifdef __CUDACC__
+#if defined(__CUDACC__) || TT_FAKE_GPU
 /// T's pair by CUDA's name.
 template <class T>
 using DevicePair = std::conditional_t<std::is_same_v<T, bf16>, __nv_bfloat162, __half2>;
@@ -32,7 +32,7 @@ TT_HD inline uint32_t each_half(uint32_t a, uint32_t b, F f) {
 /// The larger ones; a NaN is larger than anything, +0 is larger than −0.
 template <class T>
 TT_HD inline uint32_t max_of_pairs(uint32_t a, uint32_t b) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   using Pair = DevicePair<T>;
   const Pair c = __hmax2_nan(reinterpret_cast<const Pair&>(a), reinterpret_cast<const Pair&>(b));
   return reinterpret_cast<const uint32_t&>(c);
@@ -48,7 +48,7 @@ TT_HD inline uint32_t max_of_pairs(uint32_t a, uint32_t b) {
 /// All bits of a half where they are equal: −0 is +0, and NaN nothing.
 template <class T>
 TT_HD inline uint32_t equal_in_pairs(uint32_t a, uint32_t b) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   using Pair = DevicePair<T>;
   return __heq2_mask(reinterpret_cast<const Pair&>(a), reinterpret_cast<const Pair&>(b));
 #else
@@ -59,7 +59,7 @@ TT_HD inline uint32_t equal_in_pairs(uint32_t a, uint32_t b) {
 /// All bits of a half where a's is greater than b's.
 template <class T>
 TT_HD inline uint32_t greater_in_pairs(uint32_t a, uint32_t b) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   using Pair = DevicePair<T>;
   return __hgt2_mask(reinterpret_cast<const Pair&>(a), reinterpret_cast<const Pair&>(b));
 #else

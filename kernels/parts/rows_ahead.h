@@ -17,7 +17,7 @@ constexpr bool kSumsAligned = sizeof(T) < 8;
 /// A chunk as it lies in memory: in 16 bits that is half the registers of its numbers.
 template <class T>
 struct alignas(16) RawChunk {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   uint32_t words[sizeof(T) * kChunk / 4];  // halves of words would take a register each
   TT_HD Chunk<acc_t<T>> numbers() const {
     if constexpr (std::is_same_v<T, bf16>) {
@@ -38,7 +38,7 @@ struct alignas(16) RawChunk {
 template <bool kAligned, class T>
 TT_HD inline RawChunk<T> load_raw(const T* p, int count) {
   RawChunk<T> raw;
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_FAKE_GPU
   T* v = reinterpret_cast<T*>(raw.words);
   if constexpr (kAligned) {
 #pragma unroll

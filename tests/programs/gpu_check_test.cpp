@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <sstream>
+#include <vector>
 
 #include "tests/engine/program_run.h"
 
@@ -15,10 +17,23 @@ class GpuCheck : public testing::Test {
   GpuCheck() { fs::create_directories(dir_); }
   ~GpuCheck() override { fs::remove_all(dir_); }
   /// The exit code; out() then has what it said.
-  int run(const std::string& arguments) const {
-    const std::string command = std::string("PYTHON=/usr/bin/python3 ") + TT_SOURCE_DIR + "/tools/gpu_check --out " +
-                                dir_ + "/out " + arguments + " >" + dir_ + "/said 2>&1";
+  int run(const std::string& arguments, const std::string& before = "") const {
+    const std::string command = before + "PYTHON=/usr/bin/python3 " + TT_SOURCE_DIR + "/tools/gpu_check --out " + dir_ +
+                                "/out " + arguments + " >" + dir_ + "/said 2>&1";
     return WEXITSTATUS(std::system(command.c_str()));
+  }
+  /// The same by a clock that stands still but for what programs say they take.
+  int run_by_clock(const std::string& arguments) const {
+    std::ofstream(dir_ + "/clock") << 1000 << "\n";
+    return run(arguments, "TT_CLOCK=" + dir_ + "/clock ");
+  }
+  /// A shell command that lists an op each as a test program on a GPU and on emulated device bodies does.
+  static std::string listed(const std::vector<std::string>& ops) {
+    std::string lines = "All/Kernel.\\n";
+    for (const std::string& op : ops)
+      for (const std::string on : {"cuda", "emulated"})
+        lines += "  MatchesReference/" + op + "_f32_" + on + "_0  # GetParam() = " + op + " [2] f32 on " + on + "\\n";
+    return "printf '" + lines + "'";
   }
   std::string said() const { return content(dir_ + "/said"); }
   /// Part → verdict, from summary.tsv.
@@ -33,6 +48,14 @@ class GpuCheck : public testing::Test {
       v[part] = verdict;
     }
     return v;
+  }
+  /// What the table says beside a part's verdict.
+  std::string note(const std::string& part) const {
+    std::ifstream file(dir_ + "/out/summary.tsv");
+    std::string line;
+    while (std::getline(file, line))
+      if (line.starts_with(part + "\t")) return line.substr(line.rfind('\t') + 1);
+    return "";
   }
   void script(const std::string& name, const std::string& body) const {
     const std::string path = dir_ + "/fake/" + name;
@@ -55,16 +78,81 @@ TEST_F(GpuCheck, DryRunWalksEveryStep) {
 }
 
 TEST_F(GpuCheck, AFailingPartStopsNoOther) {
-  script("tests/kernels_test", "echo broken; exit 1");
+  script("tests/kernels_test", "case $* in *list*) " + listed({"concat"}) + ";; *) echo broken; exit 1;; esac");
   script("tests/capture_test", "echo '[  PASSED  ] 3 tests.'; exit 0");
   script("bin/parity", "sleep 30");
-  EXPECT_EQ(run("--dry-run --programs " + dir_ + "/fake --only kernels,parity,capture --seconds 8"), 1);
-  const auto v = verdicts();
-  EXPECT_EQ(v.at("kernels"), "FAILED");
-  EXPECT_EQ(v.at("parity"), "FAILED") << "stopped in time";
-  EXPECT_EQ(v.at("capture"), "skipped") << "no time was left";
-  EXPECT_EQ(run("--dry-run --programs " + dir_ + "/fake --only kernels,capture"), 1);
+  EXPECT_EQ(run("--dry-run --programs " + dir_ + "/fake --only kernels,parity,capture"), 1);
+  EXPECT_EQ(verdicts().at("kernels"), "FAILED");
   EXPECT_EQ(verdicts().at("capture"), "passed");
+  EXPECT_NE(note("kernels").find("concat (exit code 1)"), std::string::npos) << said();
+}
+
+/// A clock that programs move on by what they take: `seconds` pass in what this stands before.
+std::string takes(int seconds) { return "echo $(($(cat $TT_CLOCK) + " + std::to_string(seconds) + ")) >$TT_CLOCK; "; }
+
+TEST_F(GpuCheck, WhatFoundNoTimeIsCoveredByTheNextCalls) {
+  const std::string calls = dir_ + "/calls";
+  script("tests/kernels_test", "case $* in *list*) " + listed({"concat", "reduce", "linear_forward"}) + ";; *) " +
+                                   takes(50) + "echo $* >>" + calls + ";; esac");
+  const std::string line = "--dry-run --programs " + dir_ + "/fake --only kernels --seconds 100";
+  EXPECT_EQ(run_by_clock(line), 0) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "partial") << "80 s are left beside the reserve, and an op takes 50";
+  EXPECT_NE(note("kernels").find("1 of 3 ops"), std::string::npos) << said();
+  EXPECT_EQ(run_by_clock(line + " --resume"), 0) << said();
+  EXPECT_NE(note("kernels").find("2 of 3 ops"), std::string::npos) << said();
+  EXPECT_EQ(run_by_clock(line + " --resume"), 0) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "passed") << said();
+  const std::string all = content(calls);
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), 5) << "what passed is not run again:\n" << all;
+  EXPECT_EQ(run_by_clock(line + " --resume"), 0);
+  EXPECT_EQ(content(calls), all) << "everything has passed";
+  EXPECT_EQ(run_by_clock(line), 0);
+  EXPECT_EQ(verdicts().at("kernels"), "partial") << "without --resume it begins anew";
+}
+
+TEST_F(GpuCheck, TimeRunningOutIsNoFailureButHangingIs) {
+  script("tests/kernels_test", "case $* in *list*) " + listed({"concat"}) + ";; *) " + takes(130) + ";; esac");
+  const std::string line = "--dry-run --programs " + dir_ + "/fake --only kernels";
+  EXPECT_EQ(run_by_clock(line + " --seconds 100"), 0) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "partial");
+  EXPECT_EQ(run_by_clock(line + " --seconds 500"), 1) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "FAILED");
+  EXPECT_NE(note("kernels").find("concat (not done after 120 s)"), std::string::npos) << said();
+}
+
+TEST_F(GpuCheck, APartWhoseTurnDoesNotComeWaits) {
+  script("tests/kernels_test", "case $* in *list*) " + listed({"concat"}) + ";; *) " + takes(75) + ";; esac");
+  script("tests/capture_test", takes(1));
+  const std::string line = "--dry-run --programs " + dir_ + "/fake --only kernels,capture --seconds 100";
+  EXPECT_EQ(run_by_clock(line), 0) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "passed");
+  EXPECT_EQ(verdicts().at("capture"), "waits");
+  EXPECT_NE(said().find("call again with --resume"), std::string::npos);
+  EXPECT_EQ(run_by_clock(line + " --resume"), 0) << said();
+  EXPECT_EQ(verdicts().at("kernels"), "passed") << "the first call's verdict stays in the table";
+  EXPECT_EQ(verdicts().at("capture"), "passed");
+}
+
+TEST_F(GpuCheck, AnOpThatBreaksTakesNoOtherWithIt) {
+  script("tests/kernels_test", "case $* in *list*) " + listed({"concat", "reduce", "linear_forward"}) +
+                                   ";; *reduce*) kill -SEGV $$;; *) echo $* >>$TT_GPU_LEDGER;; esac");
+  EXPECT_EQ(run("--dry-run --programs " + dir_ + "/fake --only kernels"), 1);
+  EXPECT_NE(note("kernels").find("2 of 3 ops; failed: reduce"), std::string::npos) << said();
+  const std::string ledger = content(dir_ + "/out/dry_ledger.tsv");
+  EXPECT_NE(ledger.find("concat"), std::string::npos) << "written after each op";
+  EXPECT_NE(ledger.find("linear_forward"), std::string::npos);
+}
+
+TEST_F(GpuCheck, SharesAddUpToTenMinutesACallAndThreeCalls) {
+  ASSERT_EQ(run("--list"), 0);
+  std::istringstream lines(said());
+  std::map<std::string, int> calls;
+  std::string call, number, part, unit, rest;
+  for (int seconds = 0; lines >> call >> number >> part >> seconds >> unit && std::getline(lines, rest);)
+    calls[number] += seconds;
+  EXPECT_GE(calls.size(), 3u) << said();
+  EXPECT_LE(calls.size(), 4u) << "three, and what is asked for by name";
+  for (const auto& [of, seconds] : calls) EXPECT_LE(seconds, 570) << "call " << of;
 }
 
 TEST_F(GpuCheck, APackHoldsWhatFitsAndRunsWhereItIsUnpacked) {

@@ -24,6 +24,7 @@ void write_report(const std::string& path, const nlohmann::json& report);
 
 struct KernelBenchOptions {
   std::string filter = ".*", precision = "f32", json;
+  bool resume = false;  ///< what `json` has is kept and not timed again
 };
 int bench_kernels(const CommonOptions&, const KernelBenchOptions&);
 

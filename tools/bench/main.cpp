@@ -58,7 +58,9 @@ int main(int argc, char** argv) {
             ->capture_default_str();
         kernels_command->add_option("--precision", kernels.precision, "f32, tf32, f64, bf16 or f16")
             ->capture_default_str();
-        kernels_command->add_option("--json", kernels.json, "also write the figures here");
+        kernels_command->add_option("--json", kernels.json, "also write the figures here, row by row");
+        kernels_command->add_flag("--resume", kernels.resume,
+                                  "keep the rows that --json's file has, and time the others");
         nets_command = app.add_subcommand("nets", "inference or a training step of whole nets");
         nets_command->add_option("--net", nets.nets, "alexnet, vgg11, resnet18, resnet50, deepfill_v2")
             ->delimiter(',')
@@ -80,7 +82,7 @@ int main(int argc, char** argv) {
                                "training in f16 on a GPU: keep batch norms out of the convolutions around them");
         nets_command->add_flag("--serve", nets.serve,
                                "time one step for each line \"go\" on standard input (bench/compare.py)");
-        nets_command->add_option("--json", nets.json, "also write the figures here");
+        nets_command->add_option("--json", nets.json, "also write the figures here, row by row");
         CLI::App* pipe = app.add_subcommand("pipeline", "files to batches: how fast the loader is");
         pipe->add_option("--data", pipeline.data, "a dataset folder made by synth")->required();
         pipe->add_option("--batch", pipeline.batch, "images a batch")->capture_default_str();

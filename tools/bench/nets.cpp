@@ -1,4 +1,4 @@
-// bench nets: whole nets, by batch, mode and precision.
+// bench nets: whole nets as training and inference run them, bytes in, by batch, mode and precision.
 #include "nets/nets.h"
 
 #include <cstdio>
@@ -10,7 +10,9 @@
 #include "kernels/device/host_values.h"
 #include "kernels/device/philox.h"
 #include "losses/loss.h"
+#include "models/detector/task.h"
 #include "models/device.h"
+#include "models/training/program.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/ceilings.h"
 #include "tools/bench/layers.h"
@@ -32,34 +34,14 @@ class Workload {
       : stream_(s), free_before_(free_memory(s)), capture_(s, o.capture) {
     const DType type = precision_of(o.precision, s);
     const bool training = o.mode == "train";
-    Graph g;
-    const Value x = g.input({batch, o.size, o.size, 3});
-    Value mask;
-    HoleWindow window;
-    if (net == "deepfill_v2") {
-      TT_CHECK(!training, UsageError, "bench nets: deepfill_v2 only runs forward");
-      mask = g.input({batch, o.size, o.size, 1});
-      if (o.window > 0) window = {g.input({batch, 1, 1, 2}, DType::i32), o.window};
-      y_ = deepfill_v2(g, x, mask, o.width, window).refined;
-    } else {
-      y_ = detector_net(net).build(g, x, {});
-    }
-    program_ = std::make_unique<Program>(g, s,
-                                         Options{.compute = type,
-                                                 .training = training,
-                                                 .chains = o.chains ? std::nullopt : std::optional(false),
-                                                 .seed = 1,
-                                                 .dynamic_loss_scale = training && type == DType::f16});
-    fill_random(s, program_->tensor(x), 0, 1);
-    if (mask.id >= 0) fill_random(s, program_->tensor(mask), 0, 0);
-    if (window.side > 0) fill_zero(s, program_->tensor(window.corner));
+    TT_CHECK(!training || net != "deepfill_v2", UsageError, "bench nets: deepfill_v2 only runs forward");
+    TT_CHECK(!training || type != DType::f64, UsageError, "bench nets: training is timed in f32, bf16 or f16");
+    net == "deepfill_v2" ? build_generator(batch, type, o) : build_detector(net, batch, training, o);
     if (!training) return;
-    loss_ = make_detection_loss("giou", {});
-    target_ = OwnedTensor(s.place(), {batch, 1, 1, 5}, accumulator_of(type));
-    terms_ = OwnedTensor(s.place(), {batch, 1, 1, loss_->terms()}, accumulator_of(type));
+    target_ = OwnedTensor(s.place(), {batch, 1, 1, 5}, DType::f32);
+    terms_ = OwnedTensor(s.place(), {batch, 1, 1, loss_->terms()}, DType::f32);
     std::vector<float> labels;
     for (int n = 0; n < batch; ++n) labels.insert(labels.end(), {n % 2 ? 1.0f : 0.0f, 0.2f, 0.3f, 0.6f, 0.7f});
-    TT_CHECK(type != DType::f64, UsageError, "bench nets: training is timed in f32, bf16 or f16");
     upload(s, target_, labels.data());
     state_.lr = 1e-3f;
     state_.samples = float(batch);
@@ -100,6 +82,38 @@ class Workload {
   Program& program() { return *program_; }
 
  private:
+  void build_generator(int batch, DType type, const NetBenchOptions& o) {
+    Graph g;
+    const Value x = g.input({batch, o.size, o.size, 3}), mask = g.input({batch, o.size, o.size, 1});
+    HoleWindow window;
+    if (o.window > 0) window = {g.input({batch, 1, 1, 2}, DType::i32), o.window};
+    y_ = deepfill_v2(g, x, mask, o.width, window).refined;
+    program_ = std::make_unique<Program>(g, stream_, Options{.compute = type, .seed = 1});
+    fill_random(stream_, program_->tensor(x), 0, 1);
+    fill_zero(stream_, program_->tensor(mask));
+    if (window.side > 0) fill_zero(stream_, program_->tensor(window.corner));
+  }
+  /// The very program that `train` trains or validates with, but that nothing drops out.
+  void build_detector(const std::string& net, int batch, bool training, const NetBenchOptions& o) {
+    Recipe recipe;
+    recipe.net = net;
+    recipe.precision = o.precision;
+    recipe.batch = batch;
+    recipe.size = o.size;
+    recipe.loss = "giou";
+    recipe.dropout = 0;
+    const DetectTask task(recipe);
+    TrainSettings settings;
+    settings.common.seed = 1;
+    settings.chains = o.chains;
+    const ProgramPlan plan = training ? training_program(task, settings, stream_, batch, o.size)
+                                      : validation_program(task, stream_, batch, o.size);
+    y_ = plan.net.heads[0];
+    loss_ = training ? std::move(task.heads(o.size)[0].loss) : nullptr;
+    program_ = std::make_unique<Program>(plan.net.graph, stream_, plan.options);
+    fill_random(stream_, program_->tensor(plan.net.pixels), 0, 256);
+    fill_zero(stream_, program_->tensor(plan.net.flip));
+  }
   static size_t free_memory(const Stream& s) { return s.is_cuda() ? cuda_api::memory().free : 0; }
   Stream& stream_;
   size_t free_before_;
@@ -107,7 +121,7 @@ class Workload {
   Capture capture_;
   Adam optimizer_;
   Value y_;
-  std::unique_ptr<Loss> loss_;
+  std::unique_ptr<const Loss> loss_;
   OwnedTensor target_, terms_;
   StepState state_;
 };
@@ -178,16 +192,16 @@ int bench_nets(const CommonOptions& common, const NetBenchOptions& options) {
                       {"graph", w.capture().replays()},
                       {"chains", w.has_chains()},
                       {"layers", layers}});
+      write_report(options.json, {{"machine", machine_description()},
+                                  {"device", stream.description()},
+                                  {"precision", options.precision},
+                                  {"size", options.size},
+                                  {"copy_bytes_per_s", most.copy_bytes},
+                                  {"flop_per_s", most.flop},
+                                  {"nets", rows}});
     }
   }
   std::printf("\npeak resident memory of this process: %.0f MiB\n", peak_memory_mib());
-  write_report(options.json, {{"machine", machine_description()},
-                              {"device", stream.description()},
-                              {"precision", options.precision},
-                              {"size", options.size},
-                              {"copy_bytes_per_s", most.copy_bytes},
-                              {"flop_per_s", most.flop},
-                              {"nets", rows}});
   return 0;
 }
 

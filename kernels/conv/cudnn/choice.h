@@ -21,7 +21,8 @@ struct Trial {
 };
 
 /// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
-/// form, which is remembered as an engine without a number.
+/// form, which is remembered as an engine without a number. What comes from the cache is compared with the plain form
+/// once, like everything else.
 class FusedPlans {
  public:
   struct Entry {
@@ -33,11 +34,15 @@ class FusedPlans {
   const Entry* find(Stream&, const ConvOp&, int compiled, const std::function<Trial()>&);
 
  private:
+  struct Choice {
+    std::optional<Entry> entry;
+    int tries = 0;  ///< kTries once it stands
+  };
   std::optional<Entry> choose(Stream&, const ConvOp&, int compiled, const std::function<Trial()>&);
 
   std::optional<Target> target_;
   std::optional<PlanFile> file_;
-  std::map<std::string, std::optional<Entry>> entries_;
+  std::map<std::string, Choice> choices_;
 };
 
 }  // namespace telltale::cudnn

@@ -30,7 +30,7 @@ using cudnn::ConvGraph;
 using cudnn::ConvOp;
 using cudnn::ConvPointers;
 using cudnn::kTimed;
-using cudnn::kWorkspace;
+using cudnn::kTries;
 using cudnn::Plan;
 using Kind = ConvOp::Kind;
 
@@ -47,9 +47,11 @@ class ConvPlans {
   /// Null when cuDNN has no plan. `pointers()` is asked on first use only, for memory to time plans on.
   template <class F>
   Entry* find(Stream& s, const ConvOp& op, const F& pointers) {
-    auto at = entries_.find(digits(op));
-    if (at == entries_.end()) at = entries_.emplace(digits(op), choose(s, op, pointers())).first;
-    return at->second ? &*at->second : nullptr;
+    Choice& c = choices_[digits(op)];
+    if (!c.entry && c.tries < kTries) {
+      if (std::optional<Entry> e = choose(s, op, pointers(), c.tries)) c.entry.emplace(std::move(*e));
+    }
+    return c.entry ? &*c.entry : nullptr;
   }
   /// Zeros for `channels` biases of any type.
   void* no_bias(Stream& s, int channels) {
@@ -70,20 +72,29 @@ class ConvPlans {
             int(o.act),  int(o.dtype), int(o.tf32), int(o.bias), int(o.residual), int(o.add), o.alignment};
   }
 
-  std::optional<Entry> choose(Stream& s, const ConvOp& op, const ConvPointers& p) {
+  struct Choice {
+    std::optional<Entry> entry;
+    int tries = 0;
+  };
+
+  /// Counts as all tries where cuDNN said, without an error, that it has nothing.
+  std::optional<Entry> choose(Stream& s, const ConvOp& op, const ConvPointers& p, int& tries) {
     if (!target_) {
       target_.emplace(s);
       file_.emplace(cudnn::plan_file_of(s));
     }
     std::optional<ConvGraph> graph;
     std::vector<Plan> plans;
+    ++tries;
     try {
+      const size_t limit = cudnn::workspace_limit(cuda_api::memory().free);
       graph.emplace(op, *target_);
-      if (std::optional<Plan> plan = graph->remembered(file_->find(op.key())))
-        return Entry{std::move(*graph), std::move(*plan)};
+      std::optional<Plan> known = graph->remembered(file_->find(op.key()));
+      if (known && known->workspace <= limit) return Entry{std::move(*graph), std::move(*known)};
       const double flops = 2.0 * double(op.y.numel()) * op.w.h * op.w.w * op.x.c;
-      plans = graph->candidates(kTimed, kWorkspace, flops < kWorthCompiling ? 0 : kCompiled);
-      if (plans.empty()) plans = graph->candidates(1, kWorkspace, 1);
+      plans = graph->candidates(kTimed, limit, flops < kWorthCompiling ? 0 : kCompiled);
+      if (plans.empty()) plans = graph->candidates(1, limit, 1);
+      if (plans.empty()) tries = kTries;
     } catch (const DeviceError& e) {
       std::fprintf(stderr, "%s\n", e.what());
     }
@@ -95,8 +106,8 @@ class ConvPlans {
     return Entry{std::move(*graph), std::move(plans[*best])};
   }
 
-  /// The fastest of the plans that run, which the user's cache remembers. Where memory is too short to try them, the
-  /// one that needs least, until the next time.
+  /// The fastest of the plans that run and can be recorded, which the user's cache remembers; where none can be
+  /// recorded, the fastest. Where memory is too short to try them, the one that needs least, until the next time.
   std::optional<size_t> fastest(Stream& s, const ConvOp& op, const ConvGraph& graph, const std::vector<Plan>& plans,
                                 ConvPointers p) {
     const auto less = [](const Plan& a, const Plan& b) { return a.workspace < b.workspace; };
@@ -114,22 +125,28 @@ class ConvPlans {
     } catch (const DeviceError&) {
       return std::min_element(plans.begin(), plans.end(), less) - plans.begin();
     }
-    std::optional<size_t> best;
+    std::vector<std::pair<double, size_t>> timed;
     double least = std::numeric_limits<double>::infinity();
+    const auto run = [&](size_t i) { graph.run(plans[i], p, workspace.data()); };
     for (size_t i = 0; i < plans.size(); ++i) {
-      const auto run = [&] { graph.run(plans[i], p, workspace.data()); };
-      const std::optional<double> t = cudnn::seconds_if_it_runs(s, run, least);
-      if (!t || *t >= least) continue;
-      least = *t;
-      best = i;
+      const std::optional<double> t = cudnn::seconds_if_it_runs(
+          s, [&] { run(i); }, least);
+      if (!t) continue;
+      least = std::min(least, *t);
+      timed.emplace_back(*t, i);
     }
-    if (best) file_->add(op.key(), plans[*best].engine);
-    return best;
+    std::sort(timed.begin(), timed.end());
+    for (const auto& [seconds, i] : timed) {
+      if (!cudnn::can_be_recorded(s, [&, i = i] { run(i); })) continue;
+      file_->add(op.key(), plans[i].engine);
+      return i;
+    }
+    return timed.empty() ? std::nullopt : std::optional(timed[0].second);
   }
 
   std::optional<cudnn::Target> target_;
   std::optional<cudnn::PlanFile> file_;
-  std::map<std::array<int, 21>, std::optional<Entry>> entries_;
+  std::map<std::array<int, 21>, Choice> choices_;
   std::vector<Buffer> zeros_;
 };
 

@@ -2,6 +2,7 @@
 #include "kernels/conv/cudnn/plan.h"
 
 #include <algorithm>
+#include <map>
 
 namespace telltale::cudnn {
 namespace {
@@ -111,6 +112,8 @@ bool has(const std::vector<cudnnBackendNumericalNote_t>& notes, cudnnBackendNume
 Descriptor engine_of(const Descriptor& config) {
   return std::move(config.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_BACKEND_ENGINE_DESCRIPTOR, 1).at(0));
 }
+
+int64_t id_of(const Descriptor& engine) { return engine.get<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 1).at(0); }
 
 /// Same bits on every run, operands as precise as promised, sums in f32.
 bool is_faithful(const Descriptor& engine, const ConvOp& op) {
@@ -258,7 +261,7 @@ std::optional<Plan> ConvGraph::build(Descriptor config) const {
   p.workspace = size_t(p.plan.get<int64_t>(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, 1).at(0));
   const Descriptor engine = engine_of(p.config);
   p.compiles = compiles_at_run_time(engine);
-  p.engine.id = engine.get<int64_t>(CUDNN_ATTR_ENGINE_GLOBAL_INDEX, 1).at(0);
+  p.engine.id = id_of(engine);
   for (const Descriptor& knob :
        p.config.get(CUDNN_ATTR_ENGINECFG_KNOB_CHOICES, CUDNN_BACKEND_KNOB_CHOICE_DESCRIPTOR, CUDNN_KNOB_TYPE_COUNTS)) {
     p.engine.knobs.emplace_back(knob.get<cudnnBackendKnobType_t>(CUDNN_ATTR_KNOB_CHOICE_KNOB_TYPE, 1).at(0),
@@ -269,15 +272,18 @@ std::optional<Plan> ConvGraph::build(Descriptor config) const {
 
 std::vector<Plan> ConvGraph::candidates(int most, size_t workspace, int compiled) const {
   std::vector<Plan> plans;
+  std::map<int64_t, int> of_engine;
   for (auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     for (Descriptor& config : configurations_by(mode)) {
       if (int(plans.size()) >= most) return plans;
       const Descriptor engine = engine_of(config);
       const bool compiles = compiles_at_run_time(engine);
       if (!is_faithful(engine, op_) || (compiles && compiled == 0)) continue;
+      if (of_engine[id_of(engine)] >= kPerEngine) continue;
       std::optional<Plan> p = build(std::move(config));
       if (!p || p->workspace > workspace) continue;
       compiled -= compiles;
+      ++of_engine[p->engine.id];
       plans.push_back(std::move(*p));
     }
     if (!plans.empty()) break;  // the fallback list is for what the first has nothing for

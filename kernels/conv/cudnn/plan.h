@@ -27,13 +27,17 @@ struct ConvPointers {
   void* spare = nullptr;                     ///< three vectors of f32 that cuDNN writes and nobody reads
 };
 
+/// Configurations of one engine among an operation's candidates.
+constexpr int kPerEngine = 3;
+
 /// An operation bound to a target. Throws DeviceError when cuDNN has no such operation.
 class ConvGraph {
  public:
   ConvGraph(const ConvOp&, const Target&);
   /// Up to `most` plans in the order cuDNN's heuristics prefer. All give the same bits on every run, keep the operands'
   /// precision (but for tf32), sum in f32 and need at most `workspace` bytes; of those compiled at run time at most
-  /// `compiled`, since each takes a second to make. Empty when cuDNN has none.
+  /// `compiled`, since each takes a second to make; of one engine at most kPerEngine, so that others are heard. Empty
+  /// when cuDNN has none.
   std::vector<Plan> candidates(int most, size_t workspace, int compiled) const;
   /// How many configurations the heuristics named that candidates() would look at, whether or not they can be built
   /// without a driver.

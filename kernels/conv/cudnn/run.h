@@ -14,8 +14,15 @@
 
 namespace telltale::cudnn {
 
-constexpr int kTimed = 10;                      // plans that are timed for each operation
-constexpr size_t kWorkspace = size_t(1) << 30;  // the most that one convolution may ask for
+constexpr int kTimed = 10;  // plans that are timed for each operation
+/// How often a choice is made that ended in an error, which may pass: a step runs so often before it is recorded, and
+/// in a recording nothing can be tried.
+constexpr int kTries = 2;
+
+/// The most workspace that one convolution may ask for where so many bytes of memory are free. With a fixed limit, f32
+/// at large batches gets engines that need none and are slow: the data gradient of [512,64,64,64] by 3×3 asks for 1 GiB
+/// and 144 KiB.
+constexpr size_t workspace_limit(size_t free) { return std::clamp(free / 8, size_t(64) << 20, size_t(4) << 30); }
 
 constexpr size_t aligned(size_t bytes) { return (bytes + 255) / 256 * 256; }
 
@@ -81,6 +88,13 @@ std::optional<double> seconds_if_it_runs(Stream& s, const F& run, double enough)
     cuda_api::forget_error();
     return std::nullopt;
   }
+}
+
+/// Whether a recorded step may hold `run`: some engines run, but refuse to be recorded, and one of them would make
+/// every step eager. On the host nothing is recorded.
+template <class F>
+bool can_be_recorded(Stream& s, const F& run) {
+  return !s.is_cuda() || recording_of(s, 1, run) != nullptr;
 }
 
 /// What was fastest on the stream's GPU model.

@@ -1,0 +1,41 @@
+#pragma once
+// A CUDA device that is not there. The CUDA runtime's calls, cuDNN's and cuBLASLt's are answered by what lies in this
+// folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something makes
+// it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how fast
+// anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
+//
+// TT_FAKE_GPU sets it up, as "name=value,name=value":
+//   memory=MIB      device memory in all (default 8192)
+//   order=late      work runs when the host waits for it (default). `early`: as soon as it is given. `mixed`: some of
+//   it
+//                   at moments that look random and are the same on every run. Only `late` keeps the host out of
+//                   device memory: with work that runs so often that would cost too much.
+//   refuse=E        cuDNN's plans of engine E cannot be made
+//   fail=E          those of engine E return an error when they are run
+//   fault=E         those of engine E break the device for good
+//   unrecordable=E  those of engine E run, but break a recording
+//   wrong=E         those of engine E give 1.08 times the right result
+//   slow=E          those of engine E take 3 ms longer; E may be `all`
+//   no_memory=N     the N-th allocation fails, counted from 1, and no other
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <functional>
+#include <string>
+
+namespace telltale::fake_gpu {
+
+/// Gives a stream work, named in messages by `what`. In a recording it is kept and not run.
+cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work);
+/// Whether the stream records.
+bool is_recording(cudaStream_t stream);
+/// The stream's recording, if any, ends in an error.
+void break_recording(cudaStream_t stream);
+/// From when it runs on, every call fails with this error: what an illegal access does to a context.
+void break_device(cudaError_t error);
+/// Whether [p, p + bytes) lies in one live allocation of device memory.
+bool is_device_memory(const void* p, size_t bytes);
+/// The value of a setting of TT_FAKE_GPU, or `otherwise` where it has none.
+std::string setting(const std::string& name, const std::string& otherwise = "");
+
+}  // namespace telltale::fake_gpu
