@@ -5,7 +5,7 @@
 namespace telltale {
 
 Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>& rows, int workers,
-                const std::function<void(const Batch&)>& after_batch) {
+                const std::function<void(const Batch&)>& after_batch, const OnMap& on_map) {
   const int size = dataset.info().size, side = size / kLocatorScale;
   TT_CHECK(size % kLocatorScale == 0, UsageError, dataset.dir(),
            ": a locator is measured on images of even sizes, not ", size, " pixels");
@@ -26,6 +26,7 @@ Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>
       const PictureMap map = locator.look(image);
       tally.add(map.logits.data(), batch->targets[0].data() + i * map.logits.size(), int64_t(map.logits.size()));
       located.samples.push_back(sample_of(map.view(), dataset.labels()[size_t(batch->rows[i])]));
+      if (on_map) on_map(batch->rows[i], image, located.samples.back(), map);
     }
     if (after_batch) after_batch(*batch);
   }

@@ -8,19 +8,22 @@
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "base/progress.h"
 #include "models/detector/prediction.h"
 #include "models/detector/report.h"
 #include "models/device.h"
 #include "models/locator/fills.h"
 #include "models/locator/prediction.h"
+#include "models/report/evaluation_page.h"
 
 namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, fills, weights, out, split = "test", precision = "f32";
+  std::string data, fills, weights, out, page, split = "test", precision = "f32";
   double threshold = 0.5;
+  int page_mb = 48;
   int batch = 8, workers = 0, fills_quality = 90;
 };
 
@@ -30,12 +33,25 @@ void make_folder(const std::string& path) {
   TT_CHECK(std::filesystem::is_directory(path), DataError, path, ": cannot make this folder: ", error.message());
 }
 
+/// Of --split: one, or all.
+std::vector<Split> splits_of(const std::string& name) {
+  if (name == "all") return {Split::train, Split::validation, Split::test};
+  return {split_named(name)};
+}
+std::vector<int> rows_of(const Dataset& dataset, const std::vector<Split>& splits) {
+  std::vector<int> rows;
+  for (const Split split : splits)
+    for (const int row : dataset.rows(split)) rows.push_back(row);
+  return rows;
+}
+
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
-  const Split split = split_named(o.split);  // what was said wrong first, then what cannot be read
+  const std::vector<Split> splits = splits_of(o.split);  // what was said wrong first, then what cannot be read
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = Dataset::open(o.data);
-  const std::vector<int> rows = dataset.rows(split);
+  const std::vector<int> rows = rows_of(dataset, splits);
   check_report_folder(o.out);
+  if (!o.page.empty()) check_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
   Stream stream = open_device(common);
   Report report;
   report.precision = resolved_precision(o.precision, stream);
@@ -48,19 +64,27 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
     detector.emplace(o.weights, stream, Detector::Settings{o.batch, dataset.info().size, compute});
   make_folder(o.out);
 
+  std::optional<EvaluationPage> page;
+  if (!o.page.empty()) page.emplace(dataset, int64_t(rows.size()), o.threshold, size_t(o.page_mb) << 20);
   Progress bar("eval", int64_t(rows.size()));
   const auto after_batch = [&](const Batch& batch) {
     bar.advance(batch.count);
     TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.out);
   };
   if (locator) {
-    Located located = predict(*locator, dataset, rows, o.workers, after_batch);
+    Located located = predict(*locator, dataset, rows, o.workers, after_batch,
+                              [&](int row, const Image& image, const Sample& sample, const PictureMap& map) {
+                                if (page) page->add(row, image, sample, &map);
+                              });
     report.samples = std::move(located.samples);
     report.pixels = located.pixels;
     report.info = {.net = locator->info().net, .width = double(locator->info().width), .size = dataset.info().size};
     report.weights_sha256 = locator->weights_sha256();
   } else {
-    report.samples = predict(*detector, dataset, rows, o.workers, after_batch);
+    report.samples = predict(*detector, dataset, rows, o.workers, after_batch,
+                             [&](int row, const Image& image, const Sample& sample) {
+                               if (page) page->add(row, image, sample, nullptr);
+                             });
     report.info = detector->info();
     report.weights_sha256 = detector->weights_sha256();
   }
@@ -73,6 +97,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   clear_progress_line();
   print_table(report);
   write_report(o.out, report, dataset, rows);
+  if (page) write_atomically(o.page, page->html(report, {}));
   return 0;
 }
 
@@ -131,7 +156,11 @@ int main(int argc, char** argv) {
     app.add_option("--weights", o.weights, "a detector's or a locator's weights, such as best.safetensors of a run")
         ->required();
     app.add_option("--out", o.out, "folder for report.json, predictions.csv and pictures, or fills.json");
-    app.add_option("--split", o.split, "train, validation or test")->capture_default_str();
+    app.add_option("--report", o.page, "a file to write, NAME.html: every picture, curves and how it came about");
+    app.add_option("--report-mb", o.page_mb, "how large its pictures may be, all together; more get smaller")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+    app.add_option("--split", o.split, "train, validation, test or all")->capture_default_str();
     app.add_option("--threshold", o.threshold, "probability from which an image is called fake")->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
     app.add_option("--precision", o.precision,
