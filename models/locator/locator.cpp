@@ -8,18 +8,6 @@
 #include "weights/names.h"
 
 namespace telltale {
-namespace {
-
-int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-/// The index that stands at i when a row of n is mirrored again and again.
-int mirrored(int i, int n) {
-  if (n == 1) return 0;
-  const int at = i % (2 * n - 2);
-  return at < n ? at : 2 * n - 2 - at;
-}
-
-}  // namespace
 
 bool is_locator(const std::map<std::string, std::string>& metadata) {
   const auto kind = metadata.find("kind");
@@ -74,37 +62,6 @@ std::vector<float> PictureMap::probabilities() const {
   return map;
 }
 
-Tiling tiles_along(int length, int longest, int border) {
-  TT_CHECK(length > 0 && length % 8 == 0 && border >= 0 && border % 8 == 0 && longest / 8 * 8 > 2 * border, ShapeError,
-           "no tiles of ", longest, " with borders of ", border, " along ", length);
-  longest = longest / 8 * 8;
-  if (length <= longest) return {length, {{0, 0, length}}};
-  // All equally long, rather than a last one that mostly repeats.
-  const int most = longest - 2 * border;
-  const int count = (length - 2 * border + most - 1) / most;
-  const int step = rounded_up((length - 2 * border + count - 1) / count, 8);
-  Tiling t{.tile = step + 2 * border, .spans = {}};
-  for (int kept = 0; kept < length;) {
-    const int begin = std::min(int(t.spans.size()) * step, length - t.tile);
-    const bool last = begin + t.tile == length;
-    const int end = last ? length : begin + t.tile - border;
-    t.spans.push_back({begin, kept, end});
-    kept = end;
-  }
-  return t;
-}
-
-Image padded(const Image& image, int multiple) {
-  Image wide(rounded_up(image.width, multiple), rounded_up(image.height, multiple));
-  for (int y = 0; y < wide.height; ++y) {
-    const int from = mirrored(y, image.height);
-    std::copy_n(image.at(0, from), size_t(image.width) * 3, wide.at(0, y));
-    for (int x = image.width; x < wide.width; ++x)
-      std::copy_n(image.at(mirrored(x, image.width), from), 3, wide.at(x, y));
-  }
-  return wide;
-}
-
 Locator::Locator(const std::string& weights, Stream& stream, const Settings& settings)
     : settings_(settings),
       stream_(stream),
@@ -131,31 +88,33 @@ void Locator::plan(int height, int width) {
 
 PictureMap Locator::look(const Image& image) {
   TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
-  const Image whole = padded(image);
-  const Tiling rows = tiles_along(whole.height, settings_.tile, kBorder);
-  const Tiling columns = tiles_along(whole.width, settings_.tile, kBorder);
-  plan(rows.tile, columns.tile);
-
+  const Tiling rows = tiles_along(rounded_up(image.height, 8), settings_.tile, kReach, kBlend);
+  const Tiling columns = tiles_along(rounded_up(image.width, 8), settings_.tile, kReach, kBlend);
+  plan(rows.length, columns.length);
   PictureMap map{.width = image.width, .height = image.height, .logits = {}};
-  const int map_width = map.view().width, map_height = map.view().height;
-  map.logits.resize(size_t(map_width) * size_t(map_height));
-  for (const TileSpan& v : rows.spans)
-    for (const TileSpan& u : columns.spans) {
-      const Image tile = crop(whole, {u.begin, v.begin, u.begin + columns.tile, v.begin + rows.tile});
-      net_->run(tile.rgb, 1);
-      const std::vector<float> said = net_->said(0);
-      const int x_end = std::min(u.kept_end / kLocatorScale, map_width);
-      const int y_end = std::min(v.kept_end / kLocatorScale, map_height);
-      for (int y = v.kept_begin / kLocatorScale; y < y_end; ++y)
-        for (int x = u.kept_begin / kLocatorScale; x < x_end; ++x) {
-          const int row = y - v.begin / kLocatorScale, column = x - u.begin / kLocatorScale;
-          const float logit = said[size_t(row) * size_t(columns.tile / kLocatorScale) + size_t(column)];
-          TT_CHECK(std::isfinite(logit), DataError, file_.path(), ": the map holds ", logit,
-                   ": its weights are broken");
-          map.logits[size_t(y) * size_t(map_width) + size_t(x)] = logit;
-        }
+  map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
+  for (const Tiling::Tile& v : rows.tiles)
+    for (const Tiling::Tile& u : columns.tiles) {
+      const Box box{u.begin, v.begin, u.begin + columns.length, v.begin + rows.length};
+      net_->run(crop_mirrored(image, box).rgb, 1);
+      add_tile(net_->said(0), u, v, map);
     }
   return map;
+}
+
+void Locator::add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v,
+                       PictureMap& map) const {
+  const LogitMap view = map.view();
+  const int across = int(u.share.size()) / kLocatorScale, down = int(v.share.size()) / kLocatorScale;
+  const int left = u.begin / kLocatorScale, top = v.begin / kLocatorScale;
+  for (int y = 0; y < std::min(down, view.height - top); ++y)
+    for (int x = 0; x < std::min(across, view.width - left); ++x) {
+      const float share = u.share[size_t(x * kLocatorScale)] * v.share[size_t(y * kLocatorScale)];
+      if (share == 0) continue;
+      const float logit = said[size_t(y) * size_t(across) + size_t(x)];
+      TT_CHECK(std::isfinite(logit), DataError, file_.path(), ": the map holds ", logit, ": its weights are broken");
+      map.logits[size_t(top + y) * size_t(view.width) + size_t(left + x)] += share * logit;
+    }
 }
 
 }  // namespace telltale
