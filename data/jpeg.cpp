@@ -224,9 +224,9 @@ int jpeg_quality(std::span<const uint8_t> bytes) {
   if (!table) return 0;
   // Annex K's table for brightness; its order does not matter to a sum.
   static constexpr std::array<int, DCTSIZE2> kAnnexK = {
-      16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,   //
-      14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,   //
-      18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,   //
+      16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  //
+      14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,  //
+      18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,  //
       49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
   const int sum = std::accumulate(std::begin(table->quantval), std::end(table->quantval), 0);
   int best = 1, least = std::numeric_limits<int>::max();

@@ -90,6 +90,8 @@ void print_table(const Report& r) {
     line("pixel IoU", r.pixels->iou);
     line("pixel AUC", r.pixels->auc);
     line("pixel average precision", r.pixels->average_precision);
+    line("calibration error", calibration_error(r.samples),
+         r.calibrated ? "expected, of the picture's probability" : "expected, of a probability not calibrated");
   }
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
@@ -128,6 +130,10 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
                    {"mean_iou_of_fakes", r.pixels->mean_iou},
                    {"auc", r.pixels->auc},
                    {"average_precision", r.pixels->average_precision}};
+  if (r.pixels) {
+    j["calibrated"] = r.calibrated;
+    j["calibration_error"] = calibration_error(r.samples);
+  }
   j["images_per_second"] = double(r.samples.size()) / r.seconds;
   j["command"] = r.command;
   j["device"] = r.device;

@@ -9,7 +9,6 @@
 namespace telltale {
 namespace {
 
-
 float brightness(const Image& image, int x, int y) {
   const uint8_t* p = image.at(x, y);
   return 0.299f * float(p[0]) + 0.587f * float(p[1]) + 0.114f * float(p[2]);
@@ -26,8 +25,7 @@ Structure structure_of(const Image& image, int left, int top, int side) {
   const int wide = side + 2 * kReach;
   std::vector<float> light(size_t(wide) * size_t(wide));
   for (int y = 0; y < wide; ++y)
-    for (int x = 0; x < wide; ++x)
-      light[size_t(y * wide + x)] = brightness(image, left + x - kReach, top + y - kReach);
+    for (int x = 0; x < wide; ++x) light[size_t(y * wide + x)] = brightness(image, left + x - kReach, top + y - kReach);
   Structure s;
   for (int y = kReach; y < kReach + side; ++y)
     for (int x = kReach; x < kReach + side; ++x) {
@@ -94,7 +92,8 @@ std::vector<std::string> doubts(const Image& image, int jpeg_quality, const Pict
     reasons.push_back(
         fmt::format("too compressed (JPEG quality about {}; at least {} is needed)", jpeg_quality, kLowestQuality));
   if (const double flat = flat_share(image); flat > kFlatShare)
-    reasons.push_back(fmt::format("no photograph, or one that was clipped ({:.0f} % of it is flat colour)", 100 * flat));
+    reasons.push_back(
+        fmt::format("no photograph, or one that was clipped ({:.0f} % of it is flat colour)", 100 * flat));
   if (finest_detail(image) < kLeastDetail)
     reasons.emplace_back("enlarged or blurred (nothing in it has the finest detail that a photograph has)");
   if (const double lit = lit_share(map); lit > kLitShare)

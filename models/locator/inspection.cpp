@@ -1,5 +1,7 @@
 #include "models/locator/inspection.h"
 
+#include <fmt/format.h>
+
 #include "data/jpeg.h"
 #include "kernels/parts/math.h"
 #include "models/locator/doubts.h"
@@ -38,8 +40,12 @@ Inspection inspect(Locator& locator, const Photograph& photo, const InspectionSe
   if (said.regions.size() > kMostRegions) said.regions.resize(kMostRegions);
   said.reasons = doubts(photo.image, photo.jpeg_quality, said.map);
   said.notes = caveats(photo.image);
-  const double threshold = settings.threshold.value_or(locator.threshold());
-  const bool fake = calls_fake(logit, threshold);
+  const bool fake = calls_fake(logit, settings.threshold.value_or(locator.threshold()));
+  if (const auto& calibration = locator.calibration(); calibration && !settings.threshold && !fake)
+    if (said.probability >= calibration->real_below)
+      said.reasons.push_back(
+          fmt::format("not clear enough (probability {:.2f}; real below {:.2f}, fake from {:.2f} on)", said.probability,
+                      calibration->real_below, calibration->threshold));
   said.answer = !said.reasons.empty() ? Answer::uncertain : fake ? Answer::fake : Answer::real;
   return said;
 }

@@ -39,14 +39,15 @@ struct Inspection {
 };
 
 struct InspectionSettings {
-  /// The probability from which a picture is called fake; none: the weights' own (Locator::threshold).
+  /// The probability from which a picture is called fake, and below which it is called real; none: as the weights were
+  /// calibrated, with doubt between their two thresholds.
   std::optional<double> threshold;
 };
 /// Looks at a picture of any size; memory is the picture's, a byte per pixel of map and the net's on one tile. Throws
 /// DataError when the net's outputs are not finite.
 Inspection inspect(Locator&, const Photograph&, const InspectionSettings& = {});
 
-/// width, height, fake_probability, verdict, why, notes (each list where there is one), box (of the largest region, null
-/// unless the verdict is fake), regions ({box, area, probability}).
+/// width, height, fake_probability, verdict, why, notes (each list where there is one), box (of the largest region,
+/// null unless the verdict is fake), regions ({box, area, probability}).
 nlohmann::ordered_json to_json(const Inspection&);
 }  // namespace telltale

@@ -8,6 +8,11 @@
 #include "weights/names.h"
 
 namespace telltale {
+namespace {
+
+constexpr const char* kCalibration = "calibration";  // in the metadata
+
+}  // namespace
 
 bool is_locator(const std::map<std::string, std::string>& metadata) {
   const auto kind = metadata.find("kind");
@@ -36,6 +41,22 @@ LocatorInfo locator_info(const std::string& path, const std::map<std::string, st
            "\", expected 0 or 1");
   info.residuals = residuals == "1";
   return info;
+}
+
+std::optional<Calibration> calibration_in(const std::string& path, const std::map<std::string, std::string>& metadata) {
+  const auto it = metadata.find(kCalibration);
+  if (it == metadata.end()) return std::nullopt;
+  try {
+    return calibration_of(it->second);
+  } catch (const DataError& e) {
+    throw DataError(cat(path, ": ", e.what()));
+  }
+}
+
+void write_calibrated(const std::string& to, const WeightsFile& locator, const Calibration& calibration) {
+  Metadata metadata = locator.metadata();
+  metadata[kCalibration] = to_text(calibration);
+  write_weights(to, locator.state_dict(), metadata);
 }
 
 LogitMap PictureMap::view() const {
@@ -67,7 +88,8 @@ Locator::Locator(const std::string& weights, Stream& stream, const Settings& set
       stream_(stream),
       file_(WeightsFile::open(weights)),
       info_(locator_info(weights, file_.metadata())),
-      sha256_(sha256_file(weights)) {
+      sha256_(sha256_file(weights)),
+      calibration_(calibration_in(weights, file_.metadata())) {
   plan(8, 8);  // so that a file with other shapes is refused here
 }
 
@@ -84,6 +106,16 @@ void Locator::plan(int height, int width) {
     throw DataError(cat(file_.path(), ": not the weights of a ", info_.net, ": ", e.what()));
   }
   program.params_changed();
+}
+
+double Locator::score(const PictureMap& map) const {
+  return calibration_ ? calibration_->logit(map_statistics(map.view())) : picture_logit(map.view());
+}
+
+Sample Locator::sample_of(const PictureMap& map, const Label& label) const {
+  Sample sample = telltale::sample_of(map.view(), label);
+  sample.logit = score(map);
+  return sample;
 }
 
 PictureMap Locator::look(const Image& image) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "models/locator/map.h"
+#include "models/locator/score.h"
 #include "models/locator/task.h"
 #include "models/locator/tiles.h"
 #include "models/picture_net.h"
@@ -18,6 +19,11 @@ bool is_locator(const std::map<std::string, std::string>& metadata);
 /// What metadata says; throws DataError naming the file when it is no locator's, and the field that is missing or
 /// wrong.
 LocatorInfo locator_info(const std::string& path, const std::map<std::string, std::string>& metadata);
+
+/// The calibration that a locator's metadata carry, if they do. Throws DataError naming the file when it is damaged.
+std::optional<Calibration> calibration_in(const std::string& path, const std::map<std::string, std::string>& metadata);
+/// Writes a locator's weights with that calibration in place of any. Throws as write_weights does.
+void write_calibrated(const std::string& to, const WeightsFile& locator, const Calibration&);
 
 /// What a locator says of a whole picture.
 struct PictureMap {
@@ -41,7 +47,8 @@ class Locator {
     DType compute = DType::f32;
   };
   /// Pixels that the net may look at beyond those it is asked about. "locator" looks no farther, so that its tiles do
-  /// not show; "trace_locator" holds features against their mean over what it is given, so each tile is its own picture.
+  /// not show; "trace_locator" holds features against their mean over what it is given, so each tile is its own
+  /// picture.
   static constexpr int kReach = 64;
   /// Over so many pixels one tile's map passes into the next one's.
   static constexpr int kBlend = 128;
@@ -54,10 +61,14 @@ class Locator {
   const std::string& weights_sha256() const { return sha256_; }
   /// Throws DataError when the net's outputs are not finite.
   PictureMap look(const Image&);
-  /// The logit of "some of it was painted" of a picture with this map.
-  double score(const PictureMap& map) const { return picture_logit(map.view()); }
-  /// The probability from which a picture is called fake.
-  double threshold() const { return 0.5; }
+  /// What its weights carry, if they do.
+  const std::optional<Calibration>& calibration() const { return calibration_; }
+  /// The logit of "some of it was painted" of a picture with this map: the calibration's, else picture_logit.
+  double score(const PictureMap&) const;
+  /// The probability from which a picture is called fake: the calibration's, else .5.
+  double threshold() const { return calibration_ ? calibration_->threshold : 0.5; }
+  /// A picture as its map calls it: its score and the largest region's box.
+  Sample sample_of(const PictureMap&, const Label&) const;
   /// What ran on the last tile.
   Program& program() { return net_->program(); }
 
@@ -71,6 +82,7 @@ class Locator {
   WeightsFile file_;
   LocatorInfo info_;
   std::string sha256_;
+  std::optional<Calibration> calibration_;
   int height_ = 0, width_ = 0;  ///< what net_ takes
   std::optional<PictureNet> net_;
 };

@@ -49,9 +49,7 @@ void annotate(Image& image, const Inspection& inspection) {
   const int side = std::min(image.width, image.height);
   if (inspection.answer != Answer::real)
     for (const Region& r : inspection.regions) draw_rectangle(image, r.box, kRed, std::max(1, side / 200));
-  const Colour back = inspection.answer == Answer::fake   ? kRed
-                      : inspection.answer == Answer::real ? kGreen
-                                                          : kGrey;
+  const Colour back = inspection.answer == Answer::fake ? kRed : inspection.answer == Answer::real ? kGreen : kGrey;
   draw_text(image, 0, 0, caption(inspection), kWhite, back, std::max(1, side / 150));
 }
 

@@ -33,9 +33,9 @@ void normalise(Tiling& t, int length) {
 Tiling tiles_along(int length, int longest, int reach, int blend) {
   const int overlap = 2 * reach + blend;
   longest = longest / 8 * 8;
-  TT_CHECK(length > 0 && length % 8 == 0 && reach >= 0 && reach % 8 == 0 && blend > 0 && blend % 8 == 0 &&
-               longest > overlap,
-           ShapeError, "no tiles of ", longest, " that reach ", reach, " and blend over ", blend, " along ", length);
+  TT_CHECK(
+      length > 0 && length % 8 == 0 && reach >= 0 && reach % 8 == 0 && blend > 0 && blend % 8 == 0 && longest > overlap,
+      ShapeError, "no tiles of ", longest, " that reach ", reach, " and blend over ", blend, " along ", length);
   if (length <= longest) return {length, {{0, std::vector<float>(size_t(length), 1.0f)}}};
   // All equally long, rather than a last one that mostly repeats.
   const int most = longest - overlap;
@@ -59,8 +59,8 @@ Tiling tiles_along(int length, int longest, int reach, int blend) {
 
 Image crop_mirrored(const Image& image, const Box& box) {
   TT_CHECK(!box.empty() && box.x_min >= 0 && box.y_min >= 0 && box.x_min < image.width && box.y_min < image.height,
-           ShapeError, "no tile from ", box.x_min, ",", box.y_min, " to ", box.x_max, ",", box.y_max, " of a picture of ",
-           image.width, "x", image.height);
+           ShapeError, "no tile from ", box.x_min, ",", box.y_min, " to ", box.x_max, ",", box.y_max,
+           " of a picture of ", image.width, "x", image.height);
   Image part(box.width(), box.height());
   const int inside = std::min(box.x_max, image.width) - box.x_min;
   for (int y = 0; y < part.height; ++y) {

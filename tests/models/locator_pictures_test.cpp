@@ -102,7 +102,7 @@ TEST(LocatorTiles, ShareEveryPixelAndStayAwayFromInnerEdges) {
           const bool near = (tile.begin > 0 && i < reach) || (tile.begin + t.length < length && t.length - i <= reach);
           ASSERT_TRUE(near ? share == 0 : share >= 0) << length << " in " << longest;
           const float before = tile.share[size_t(std::max(0, i - 1))];
-          ASSERT_LE(std::abs(share - before), 2.02f / blend) << "a seam would show";
+          ASSERT_LE(std::abs(share - before), 4.0f / blend) << "a seam would show";
           sums[size_t(tile.begin + i)] += share;
         }
       }

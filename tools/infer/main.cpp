@@ -16,7 +16,8 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--weights", s.weights,
                  "a locator's or a detector's weights, as train wrote them; left out: the locator that ships");
   app.add_option("--json", s.json, "where the result lines go; - is standard output")->capture_default_str();
-  app.add_option("--annotate", s.annotations, "folder for copies with box (or map and regions) and probability drawn in");
+  app.add_option("--annotate", s.annotations,
+                 "folder for copies with box (or map and regions) and probability drawn in");
   app.add_option("--masks", s.masks, "folder for a locator's maps: PNGs, 255 times the probability of each pixel");
   app.add_option("--threshold", s.threshold,
                  "probability from which an image counts as fake; left out: as a locator was calibrated, else 0.5")
@@ -27,7 +28,9 @@ void add_options(CLI::App& app, InferSettings& s) {
                  "of activations; auto: bf16 where the processor is faster in it, else f32; tf32 on CUDA only")
       ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}))
       ->capture_default_str();
-  app.add_option("--batch", s.batch, "images at once through a detector")->check(CLI::Range(1, 4096))->capture_default_str();
+  app.add_option("--batch", s.batch, "images at once through a detector")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
 }
 
 int infer(InferSettings s, const CommonOptions& common) {

@@ -31,8 +31,8 @@ PictureFolder::PictureFolder(std::string option, const std::string& folder, std:
   std::map<std::string, int> copies;
   for (const std::string& path : paths) {
     const std::string stem = stem_of(path), name = name_of_copy(stem, ++copies[stem]);
-    TT_CHECK(ours_.contains(name) || !fs::exists(fs::symlink_status(folder + "/" + name, error)), UsageError,
-             option_, " ", folder, ": holds ", name, ", which infer did not write there; name another folder");
+    TT_CHECK(ours_.contains(name) || !fs::exists(fs::symlink_status(folder + "/" + name, error)), UsageError, option_,
+             " ", folder, ": holds ", name, ", which infer did not write there; name another folder");
   }
 }
 

@@ -14,9 +14,9 @@ inline constexpr int kAnnotatedQuality = 92;
 /// else.
 class PictureFolder {
  public:
-  /// Makes the folder that `option` names; `ending` is of every picture's name. UsageError when it is one of the folders
-  /// looked at, or when it holds a file that this program did not write under a name that a picture of `paths` would
-  /// take.
+  /// Makes the folder that `option` names; `ending` is of every picture's name. UsageError when it is one of the
+  /// folders looked at, or when it holds a file that this program did not write under a name that a picture of `paths`
+  /// would take.
   PictureFolder(std::string option, const std::string& folder, std::string ending,
                 const std::vector<std::string>& arguments, const std::vector<std::string>& paths);
   /// Where the picture of one of `paths` is to be written; each of them may be asked for once.
