@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <numeric>
 #include <string_view>
 // libjpeg's headers need <cstdio> before them.
 #include <jerror.h>
@@ -206,6 +208,36 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, Remar
         cat(name, ": its scan header is not to the letter of JPEG (as some phones write it); read all the same"));
   if (remarks && d.errors.ended) remarks->push_back(cat(name, ": its end marker is missing; every pixel is there"));
   return upright(std::move(image), orientation);
+}
+
+int jpeg_quality(std::span<const uint8_t> bytes) {
+  if (!is_jpeg(bytes)) return 0;
+  Decompressor d;
+  jpeg_decompress_struct& jpeg = d.jpeg;
+  if (!d.run([&] {
+        jpeg_mem_src(&jpeg, bytes.data(), (unsigned long)bytes.size());
+        jpeg_read_header(&jpeg, TRUE);
+      }))
+    return 0;
+  const int index = jpeg.comp_info[0].quant_tbl_no;
+  const JQUANT_TBL* table = index >= 0 && index < NUM_QUANT_TBLS ? jpeg.quant_tbl_ptrs[index] : nullptr;
+  if (!table) return 0;
+  // Annex K's table for brightness; its order does not matter to a sum.
+  static constexpr std::array<int, DCTSIZE2> kAnnexK = {
+      16, 11, 10, 16, 24,  40,  51,  61,  12, 12, 14, 19, 26,  58,  60,  55,  //
+      14, 13, 16, 24, 40,  57,  69,  56,  14, 17, 22, 29, 51,  87,  80,  62,  //
+      18, 22, 37, 56, 68,  109, 103, 77,  24, 35, 55, 64, 81,  104, 113, 92,  //
+      49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99};
+  const int sum = std::accumulate(std::begin(table->quantval), std::end(table->quantval), 0);
+  int best = 1, least = std::numeric_limits<int>::max();
+  for (int quality = 1; quality <= 100; ++quality) {
+    int scaled = 0;
+    for (const int step : kAnnexK) scaled += std::clamp((step * jpeg_quality_scaling(quality) + 50) / 100, 1, 255);
+    if (std::abs(scaled - sum) > least) continue;
+    least = std::abs(scaled - sum);
+    best = quality;
+  }
+  return best;
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {

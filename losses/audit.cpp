@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "kernels/device/buffer.h"
 #include "kernels/device/host_values.h"
+#include "losses/detector_row.h"
 #include "losses/registry.h"
 
 namespace telltale {
@@ -225,9 +226,9 @@ Finding find_pull_on_negatives(Stream& s, const Loss& detection, uint64_t seed) 
   Random random(seed);
   Rows rows;
   for (int i = 0; i < 16; ++i) {
-    Row p(5), t(5);
+    Row p(DetectorRow::count), t(DetectorRow::count);
     p[0] = 3 * random.normal();
-    for (int k = 1; k < 5; ++k) p[k] = random.uniform(), t[k] = i % 2 ? random.uniform() : 0;
+    for (int k = 1; k < DetectorRow::count; ++k) p[k] = random.uniform(), t[k] = i % 2 ? random.uniform() : 0;
     rows.pred.push_back(p);
     rows.target.push_back(t);
   }
@@ -275,7 +276,7 @@ const char* name_of(Mistake m) {
 }
 
 std::vector<Finding> audit(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed) {
-  const bool detection = loss.pred_width() == 5 && loss.target_width() == 5;
+  const bool detection = loss.pred_width() == DetectorRow::count && loss.target_width() == DetectorRow::count;
   return audit_with(s, loss, check, worst_gradient(check, seed), detection ? &loss : nullptr, seed);
 }
 

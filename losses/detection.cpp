@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "losses/detector_row.h"
 #include "losses/registry.h"
 
 namespace telltale {
@@ -26,8 +27,8 @@ class DetectionLoss final : public Loss {
     if (s.box_unit == BoxUnit::pixel) unit_x_ = s.width, unit_y_ = s.height;
   }
   std::string name() const override { return "detection_" + box_->name(); }
-  int pred_width() const override { return 5; }
-  int target_width() const override { return 5; }
+  int pred_width() const override { return DetectorRow::count; }
+  int target_width() const override { return DetectorRow::count; }
   int terms() const override { return DetectionTerms::count; }
   void eval(Stream& s, Tensor pred, Tensor target, Tensor loss, Tensor dpred, const StepState* state) const override {
     check_loss_tensors(*this, pred, target, loss, dpred, state);
@@ -65,10 +66,10 @@ class DetectionLoss final : public Loss {
     double v[4];
   };
   struct Row {
-    double v[5];
+    double v[DetectorRow::count];
   };
   struct First {
-    double terms[DetectionTerms::count], gradient[5];
+    double terms[DetectionTerms::count], gradient[DetectorRow::count];
   };
   Corners scaled(const double* c) const { return {{c[0] * unit_x_, c[1] * unit_y_, c[2] * unit_x_, c[3] * unit_y_}}; }
   Share classification(Share rows) const {
@@ -86,11 +87,11 @@ class DetectionLoss final : public Loss {
   /// What a single row gives.
   First first(Row p, Row t, const StepState& state) const {
     First out{};
-    const Shape five{1, 1, 1, 5};
-    const Share rows{{p.v, five, DType::f64},
-                     {t.v, five, DType::f64},
+    const Shape row{1, 1, 1, DetectorRow::count};
+    const Share rows{{p.v, row, DType::f64},
+                     {t.v, row, DType::f64},
                      {out.terms, {1, 1, 1, DetectionTerms::count}, DType::f64},
-                     {out.gradient, five, DType::f64},
+                     {out.gradient, row, DType::f64},
                      &state};
     classification_->eval_first_row(classification(rows));
     box_->eval_first_row(box(rows));

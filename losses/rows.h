@@ -7,6 +7,7 @@
 #include "losses/bce.h"
 #include "losses/box_geometry.h"
 #include "losses/detection_terms.h"
+#include "losses/detector_row.h"
 
 namespace telltale {
 
@@ -51,8 +52,8 @@ TT_HD T value_and_gradient(const F& f, const T* p, const T* t, T* dp) {
 /// A loss by itself, or as one of the two parts of a detection loss (losses/loss.h).
 enum class Role : uint8_t { alone, classification, box };
 
-/// One row: storage type S, arithmetic in its accumulator. Alone a row of pred is F::pred wide, in a detection loss 5:
-/// a logit and four corners, and its terms are DetectionTerms. As a box it adds up the total, so the classification
+/// One row: storage type S, arithmetic in its accumulator. Alone a row of pred is F::pred wide, in a detection loss a
+/// DetectorRow, and its terms are DetectionTerms. As a box it adds up the total, so the classification
 /// runs before it.
 template <class F, class S>
 struct EvalRow {
@@ -69,9 +70,9 @@ struct EvalRow {
 
   TT_HD void operator()(int64_t i) const {
     const bool alone = role == Role::alone, box = role == Role::box;
-    const T* label = target + i * (alone ? F::target : 5);
-    const S* row = pred + i * (alone ? F::pred : 5) + box;
-    S* gradient = dpred + i * (alone ? F::pred : 5) + box;
+    const T* label = target + i * (alone ? F::target : DetectorRow::count);
+    const S* row = pred + i * (alone ? F::pred : DetectorRow::count) + box;
+    S* gradient = dpred + i * (alone ? F::pred : DetectorRow::count) + box;
     // A branch, not a factor 0: what a negative predicts must not matter, infinite or not.
     const bool counts = !box || (label[0] > 0 && state->positives > 0);
     T share = 1;

@@ -66,16 +66,6 @@ std::vector<ReliabilityBin> reliability(std::span<const Sample> samples, int bin
   return all;
 }
 
-double calibration_error(std::span<const ReliabilityBin> bins) {
-  double sum = 0;
-  int64_t count = 0;
-  for (const ReliabilityBin& bin : bins) {
-    sum += double(bin.count) * std::abs(bin.mean_probability - bin.share_fake);
-    count += bin.count;
-  }
-  return count > 0 ? sum / double(count) : std::numeric_limits<double>::quiet_NaN();
-}
-
 std::vector<int64_t> overlap_histogram(std::span<const Sample> samples, int bins) {
   std::vector<int64_t> counts(checked(bins));
   for (const Sample& s : samples)

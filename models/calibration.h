@@ -23,10 +23,8 @@ struct ReliabilityBin {
   double share_fake = 0;        ///< likewise
   int64_t count = 0;
 };
-/// Equal widths. UsageError when there are less than one.
-std::vector<ReliabilityBin> reliability(std::span<const Sample>, int bins = 10);
-/// Expected calibration error: Σ count/all · |mean_probability − share_fake| (Naeini et al. 2015). NaN when empty.
-double calibration_error(std::span<const ReliabilityBin>);
+/// Equal widths, as many as calibration_error counts with. UsageError when there are less than one.
+std::vector<ReliabilityBin> reliability(std::span<const Sample>, int bins = 15);
 
 /// How many fakes' IoU with the truth lies in each of `bins` equal parts of [0, 1], whatever they were called.
 std::vector<int64_t> overlap_histogram(std::span<const Sample>, int bins = 10);

@@ -6,6 +6,7 @@
 
 #include "engine/program.h"
 #include "kernels/device/host_values.h"
+#include "losses/detector_row.h"
 #include "losses/loss.h"
 #include "models/families.h"
 #include "nets/nets.h"
@@ -130,7 +131,7 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
   const Shape in = image_shape(c.shape("input", 4));
   Graph graph;
   const Value x = graph.input(in);
-  const int outputs = training ? 5 : int(c.shape("expect.output", 2)[1]);
+  const int outputs = training ? DetectorRow::count : int(c.shape("expect.output", 2)[1]);
   const Value y = net.build(graph, x, {.outputs = outputs, .width = c.number("width", 1), .dropout = 0});
   Program program(graph, s, {.compute = options.compute, .training = training});
   load_params(s, program.params(), c.params());
@@ -155,15 +156,17 @@ ParityReport replay_net(Stream& s, const Case& c, const ParityOptions& options) 
     settings.box_settings[key] = c.number(key, initial);
   const std::unique_ptr<Loss> loss = make_detection_loss(c.text("loss"), settings);
   const DType type = accumulator_of(options.compute);
-  const OwnedTensor target(s.place(), {in.n, 1, 1, 5}, type), terms(s.place(), {in.n, 1, 1, loss->terms()}, type);
+  const OwnedTensor target(s.place(), {in.n, 1, 1, DetectorRow::count}, type),
+      terms(s.place(), {in.n, 1, 1, loss->terms()}, type);
   const std::vector<double> labels = c.values("target");
-  TT_CHECK(int64_t(labels.size()) == int64_t(in.n) * 5, DataError, c.file().path(), ": target must be [", in.n, ",5]");
+  TT_CHECK(int64_t(labels.size()) == int64_t(in.n) * DetectorRow::count, DataError, c.file().path(),
+           ": target must be [", in.n, ",5]");
   set_values(s, target, labels);
   StepState state;
   state.lr = float(c.number("lr"));
   state.samples = float(in.n);
   state.positives = 0;
-  for (int n = 0; n < in.n; ++n) state.positives += labels[size_t(n) * 5] > 0 ? 1.0f : 0.0f;
+  for (int n = 0; n < in.n; ++n) state.positives += labels[size_t(n) * DetectorRow::count] > 0 ? 1.0f : 0.0f;
 
   std::vector<double> losses;
   for (int step = 1; step <= steps; ++step) {

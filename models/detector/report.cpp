@@ -83,6 +83,9 @@ std::vector<Measure> measures_of(const Report& r) {
     measures.push_back({"pixel IoU", r.pixels->iou});
     measures.push_back({"pixel AUC", r.pixels->auc});
     measures.push_back({"pixel average precision", r.pixels->average_precision});
+    measures.push_back(
+        {"calibration error", calibration_error(r.samples),
+         r.calibrated ? "expected, of the picture's probability" : "expected, of a probability not calibrated"});
   }
   return measures;
 }
@@ -132,6 +135,10 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
                    {"mean_iou_of_fakes", r.pixels->mean_iou},
                    {"auc", r.pixels->auc},
                    {"average_precision", r.pixels->average_precision}};
+  if (r.pixels) {
+    j["calibrated"] = r.calibrated;
+    j["calibration_error"] = calibration_error(r.samples);
+  }
   j["images_per_second"] = double(r.samples.size()) / r.seconds;
   j["command"] = r.command;
   j["device"] = r.device;

@@ -17,6 +17,8 @@ struct Report {
   double seconds = 0;
   /// What a locator's maps are worth. Its info has net, width and the images' size.
   std::optional<PixelScores> pixels = std::nullopt;
+  /// Whether a locator's probabilities were calibrated.
+  bool calibrated = false;
 };
 
 /// A line of the table.

@@ -124,7 +124,7 @@ std::vector<FillFinding> look_at_fills(Locator& locator, const std::vector<FillP
       TT_CHECK(!label.box.empty(), DataError, p.mask, ": nothing is painted in this mask");
       count_pixels(f, map, mask);
     }
-    f.sample = sample_of(map.view(), label);
+    f.sample = locator.sample_of(map, label);
     findings.push_back(f);
     if (after_each) after_each();
   }

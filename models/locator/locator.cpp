@@ -10,14 +10,7 @@
 namespace telltale {
 namespace {
 
-int rounded_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-/// The index that stands at i when a row of n is mirrored again and again.
-int mirrored(int i, int n) {
-  if (n == 1) return 0;
-  const int at = i % (2 * n - 2);
-  return at < n ? at : 2 * n - 2 - at;
-}
+constexpr const char* kCalibration = "calibration";  // in the metadata
 
 }  // namespace
 
@@ -50,6 +43,22 @@ LocatorInfo locator_info(const std::string& path, const std::map<std::string, st
   return info;
 }
 
+std::optional<Calibration> calibration_in(const std::string& path, const std::map<std::string, std::string>& metadata) {
+  const auto it = metadata.find(kCalibration);
+  if (it == metadata.end()) return std::nullopt;
+  try {
+    return calibration_of(it->second);
+  } catch (const DataError& e) {
+    throw DataError(cat(path, ": ", e.what()));
+  }
+}
+
+void write_calibrated(const std::string& to, const WeightsFile& locator, const Calibration& calibration) {
+  Metadata metadata = locator.metadata();
+  metadata[kCalibration] = to_text(calibration);
+  write_weights(to, locator.state_dict(), metadata);
+}
+
 LogitMap PictureMap::view() const {
   return {(width + kLocatorScale - 1) / kLocatorScale, (height + kLocatorScale - 1) / kLocatorScale, kLocatorScale,
           logits};
@@ -74,43 +83,13 @@ std::vector<float> PictureMap::probabilities() const {
   return map;
 }
 
-Tiling tiles_along(int length, int longest, int border) {
-  TT_CHECK(length > 0 && length % 8 == 0 && border >= 0 && border % 8 == 0 && longest / 8 * 8 > 2 * border, ShapeError,
-           "no tiles of ", longest, " with borders of ", border, " along ", length);
-  longest = longest / 8 * 8;
-  if (length <= longest) return {length, {{0, 0, length}}};
-  // All equally long, rather than a last one that mostly repeats.
-  const int most = longest - 2 * border;
-  const int count = (length - 2 * border + most - 1) / most;
-  const int step = rounded_up((length - 2 * border + count - 1) / count, 8);
-  Tiling t{.tile = step + 2 * border, .spans = {}};
-  for (int kept = 0; kept < length;) {
-    const int begin = std::min(int(t.spans.size()) * step, length - t.tile);
-    const bool last = begin + t.tile == length;
-    const int end = last ? length : begin + t.tile - border;
-    t.spans.push_back({begin, kept, end});
-    kept = end;
-  }
-  return t;
-}
-
-Image padded(const Image& image, int multiple) {
-  Image wide(rounded_up(image.width, multiple), rounded_up(image.height, multiple));
-  for (int y = 0; y < wide.height; ++y) {
-    const int from = mirrored(y, image.height);
-    std::copy_n(image.at(0, from), size_t(image.width) * 3, wide.at(0, y));
-    for (int x = image.width; x < wide.width; ++x)
-      std::copy_n(image.at(mirrored(x, image.width), from), 3, wide.at(x, y));
-  }
-  return wide;
-}
-
 Locator::Locator(const std::string& weights, Stream& stream, const Settings& settings)
     : settings_(settings),
       stream_(stream),
       file_(WeightsFile::open(weights)),
       info_(locator_info(weights, file_.metadata())),
-      sha256_(sha256_file(weights)) {
+      sha256_(sha256_file(weights)),
+      calibration_(calibration_in(weights, file_.metadata())) {
   plan(8, 8);  // so that a file with other shapes is refused here
 }
 
@@ -129,33 +108,45 @@ void Locator::plan(int height, int width) {
   program.params_changed();
 }
 
+double Locator::score(const PictureMap& map) const {
+  return calibration_ ? calibration_->logit(map_statistics(map.view())) : picture_logit(map.view());
+}
+
+Sample Locator::sample_of(const PictureMap& map, const Label& label) const {
+  Sample sample = telltale::sample_of(map.view(), label);
+  sample.logit = score(map);
+  return sample;
+}
+
 PictureMap Locator::look(const Image& image) {
   TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
-  const Image whole = padded(image);
-  const Tiling rows = tiles_along(whole.height, settings_.tile, kBorder);
-  const Tiling columns = tiles_along(whole.width, settings_.tile, kBorder);
-  plan(rows.tile, columns.tile);
-
+  const Tiling rows = tiles_along(rounded_up(image.height, 8), settings_.tile, kReach, kBlend);
+  const Tiling columns = tiles_along(rounded_up(image.width, 8), settings_.tile, kReach, kBlend);
+  plan(rows.length, columns.length);
   PictureMap map{.width = image.width, .height = image.height, .logits = {}};
-  const int map_width = map.view().width, map_height = map.view().height;
-  map.logits.resize(size_t(map_width) * size_t(map_height));
-  for (const TileSpan& v : rows.spans)
-    for (const TileSpan& u : columns.spans) {
-      const Image tile = crop(whole, {u.begin, v.begin, u.begin + columns.tile, v.begin + rows.tile});
-      net_->run(tile.rgb, 1);
-      const std::vector<float> said = net_->said(0);
-      const int x_end = std::min(u.kept_end / kLocatorScale, map_width);
-      const int y_end = std::min(v.kept_end / kLocatorScale, map_height);
-      for (int y = v.kept_begin / kLocatorScale; y < y_end; ++y)
-        for (int x = u.kept_begin / kLocatorScale; x < x_end; ++x) {
-          const int row = y - v.begin / kLocatorScale, column = x - u.begin / kLocatorScale;
-          const float logit = said[size_t(row) * size_t(columns.tile / kLocatorScale) + size_t(column)];
-          TT_CHECK(std::isfinite(logit), DataError, file_.path(), ": the map holds ", logit,
-                   ": its weights are broken");
-          map.logits[size_t(y) * size_t(map_width) + size_t(x)] = logit;
-        }
+  map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
+  for (const Tiling::Tile& v : rows.tiles)
+    for (const Tiling::Tile& u : columns.tiles) {
+      const Box box{u.begin, v.begin, u.begin + columns.length, v.begin + rows.length};
+      net_->run(crop_mirrored(image, box).rgb, 1);
+      add_tile(net_->said(0), u, v, map);
     }
   return map;
+}
+
+void Locator::add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v,
+                       PictureMap& map) const {
+  const LogitMap view = map.view();
+  const int across = int(u.share.size()) / kLocatorScale, down = int(v.share.size()) / kLocatorScale;
+  const int left = u.begin / kLocatorScale, top = v.begin / kLocatorScale;
+  for (int y = 0; y < std::min(down, view.height - top); ++y)
+    for (int x = 0; x < std::min(across, view.width - left); ++x) {
+      const float share = u.share[size_t(x * kLocatorScale)] * v.share[size_t(y * kLocatorScale)];
+      if (share == 0) continue;
+      const float logit = said[size_t(y) * size_t(across) + size_t(x)];
+      TT_CHECK(std::isfinite(logit), DataError, file_.path(), ": the map holds ", logit, ": its weights are broken");
+      map.logits[size_t(top + y) * size_t(view.width) + size_t(left + x)] += share * logit;
+    }
 }
 
 }  // namespace telltale

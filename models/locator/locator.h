@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "models/locator/map.h"
+#include "models/locator/score.h"
 #include "models/locator/task.h"
+#include "models/locator/tiles.h"
 #include "models/picture_net.h"
 #include "weights/weights_file.h"
 
@@ -17,6 +19,11 @@ bool is_locator(const std::map<std::string, std::string>& metadata);
 /// What metadata says; throws DataError naming the file when it is no locator's, and the field that is missing or
 /// wrong.
 LocatorInfo locator_info(const std::string& path, const std::map<std::string, std::string>& metadata);
+
+/// The calibration that a locator's metadata carry, if they do. Throws DataError naming the file when it is damaged.
+std::optional<Calibration> calibration_in(const std::string& path, const std::map<std::string, std::string>& metadata);
+/// Writes a locator's weights with that calibration in place of any. Throws as write_weights does.
+void write_calibrated(const std::string& to, const WeightsFile& locator, const Calibration&);
 
 /// What a locator says of a whole picture.
 struct PictureMap {
@@ -31,34 +38,20 @@ struct PictureMap {
   float logit(int x, int y) const;
 };
 
-/// Where tiles lie along one axis, and which part of each is kept: those parts cover the axis once.
-struct TileSpan {
-  int begin = 0;                     ///< of the tile
-  int kept_begin = 0, kept_end = 0;  ///< of what is kept, on the same axis
-};
-/// Tiles of equal length, a multiple of 8 and at most `longest`, that begin at multiples of 8 and keep nothing within
-/// `border` of an end that is not the axis's own. `length` and `border` must be multiples of 8 and `longest` more than
-/// twice the border.
-struct Tiling {
-  int tile = 0;
-  std::vector<TileSpan> spans;
-};
-Tiling tiles_along(int length, int longest, int border);
-
-/// The picture enlarged to the next multiples of 8 by mirroring at its right and lower edges, which stay single.
-Image padded(const Image&, int multiple = 8);
-
 /// The inference program of a weights file. It is planned anew where a picture's tiles have another size than the last
 /// one's.
 class Locator {
  public:
   struct Settings {
-    int tile = 1024;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
+    int tile = 2048;  ///< pictures longer than that are looked at in overlapping tiles: this bounds memory
     DType compute = DType::f32;
   };
-  /// Pixels around a tile's kept part that the net may look at. "locator" looks no farther, so that its tiles do not
-  /// show; "trace_locator" holds features against their mean over what it is given, so each tile is its own picture.
-  static constexpr int kBorder = 64;
+  /// Pixels that the net may look at beyond those it is asked about. "locator" looks no farther, so that its tiles do
+  /// not show; "trace_locator" holds features against their mean over what it is given, so each tile is its own
+  /// picture.
+  static constexpr int kReach = 64;
+  /// Over so many pixels one tile's map passes into the next one's.
+  static constexpr int kBlend = 128;
 
   /// Loads a weights file. Throws DataError with path and reason when it is none, not a locator's, or has other
   /// shapes. The stream must outlive it.
@@ -68,15 +61,28 @@ class Locator {
   const std::string& weights_sha256() const { return sha256_; }
   /// Throws DataError when the net's outputs are not finite.
   PictureMap look(const Image&);
+  /// What its weights carry, if they do.
+  const std::optional<Calibration>& calibration() const { return calibration_; }
+  /// The logit of "some of it was painted" of a picture with this map: the calibration's, else picture_logit.
+  double score(const PictureMap&) const;
+  /// The probability from which a picture is called fake: the calibration's, else .5.
+  double threshold() const { return calibration_ ? calibration_->threshold : 0.5; }
+  /// A picture as its map calls it: its score and the largest region's box.
+  Sample sample_of(const PictureMap&, const Label&) const;
+  /// What ran on the last tile.
+  Program& program() { return net_->program(); }
 
  private:
   void plan(int height, int width);
+  /// Adds a tile's share to the map.
+  void add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v, PictureMap&) const;
 
   Settings settings_;
   Stream& stream_;
   WeightsFile file_;
   LocatorInfo info_;
   std::string sha256_;
+  std::optional<Calibration> calibration_;
   int height_ = 0, width_ = 0;  ///< what net_ takes
   std::optional<PictureNet> net_;
 };

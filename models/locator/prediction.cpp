@@ -25,7 +25,9 @@ Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>
       std::copy_n(batch->pixels.begin() + long(i * image.rgb.size()), image.rgb.size(), image.rgb.begin());
       const PictureMap map = locator.look(image);
       tally.add(map.logits.data(), batch->targets[0].data() + i * map.logits.size(), int64_t(map.logits.size()));
-      located.samples.push_back(sample_of(map.view(), dataset.labels()[size_t(batch->rows[i])]));
+      const Label& label = dataset.labels()[size_t(batch->rows[i])];
+      located.samples.push_back(locator.sample_of(map, label));
+      located.maps.push_back({label.fake, map_statistics(map.view()), picture_logit(map.view())});
       if (on_map) on_map(batch->rows[i], image, located.samples.back(), map);
     }
     if (after_batch) after_batch(*batch);

@@ -10,7 +10,8 @@ namespace telltale {
 
 /// What it said of pictures, and of their pixels.
 struct Located {
-  std::vector<Sample> samples;  ///< in the order of the rows; logits are picture_logit, boxes those of largest regions
+  std::vector<Sample> samples;  ///< in the order of the rows: Locator::sample_of
+  std::vector<ScoredMap> maps;  ///< likewise: what a calibration is fitted on
   PixelScores pixels;           ///< over all pixels of the map, at a probability of .5
 };
 

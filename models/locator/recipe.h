@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "data/degrade.h"
 #include "models/training/recipe.h"
 
 namespace telltale {
@@ -20,6 +21,7 @@ struct LocateRecipe : TrainingRecipe {
   int window = 128;       ///< trains on windows of window × window; 0: on whole images
   std::string loss = "bce";
   LossSettings loss_settings;
+  Degradation degradation;  ///< of training images, on real and painted ones alike
 };
 
 /// Where each field lies, its name and its range.

@@ -26,9 +26,11 @@ Grey crop(const Grey& mask, const Box& box) {
   return part;
 }
 
-/// A random window of side × side; the label follows the mask.
+/// A random window of side × side on the grid of JPEG blocks, as whole pictures lie on it; the label follows the mask.
 void cut_window(Example& e, Random& random, int side) {
-  const int x = int(random.integer(0, e.image.width - side)), y = int(random.integer(0, e.image.height - side));
+  constexpr int kBlock = 8;
+  const int x = kBlock * int(random.integer(0, (e.image.width - side) / kBlock)),
+            y = kBlock * int(random.integer(0, (e.image.height - side) / kBlock));
   const Box box{x, y, x + side, y + side};
   e.image = crop(e.image, box);
   e.truth.mask = crop(e.truth.mask, box);
@@ -131,8 +133,12 @@ std::vector<Head> LocateTask::heads(int image_size) const {
 
 Augment LocateTask::augmentation(int stored) const {
   const int side = training_size(stored);
-  if (side == stored) return {};
-  return [side](Example& e, Random& random) { cut_window(e, random, side); };
+  const Degradation& d = recipe_.degradation;
+  if (side == stored && d.none()) return {};
+  return [side, d](Example& e, Random& random) {
+    degrade(e.image, e.truth.mask, d, side, random);
+    cut_window(e, random, side);
+  };
 }
 
 int LocateTask::training_size(int stored) const {

@@ -1,7 +1,7 @@
 // Small charts in SVG. Each is a figure with a caption, and its numbers as a table for those who cannot see it.
 "use strict";
 
-const chartSize = { width: 320, height: 250, left: 40, right: 8, top: 8, bottom: 36 };
+const chartSize = { width: 320, height: 250, left: 48, right: 8, top: 8, bottom: 36 };
 
 /** Axes over [low, high] each; returns {svg, x(v), y(v)}. */
 function axes(description, xAxis, yAxis) {
@@ -70,7 +70,7 @@ function reliabilityChart(bins, error) {
     svg("path", { class: "series", d: path(full.map((b) => [b.probability, b.fake]), x, y) }),
     ...full.map((b) => svg("circle", { class: "dot", r: 4, cx: x(b.probability), cy: y(b.fake) })));
   return figure("Reliability", remark, drawing, numberTable(["probability", "said, mean", "was fake", "pictures"],
-    bins.map((b) => [`${b.low}–${b.high}`, b.count ? b.probability.toFixed(3) : "", b.count ? b.fake.toFixed(3) : "", b.count])));
+    bins.map((b) => [`${short(b.low)}–${short(b.high)}`, b.count ? b.probability.toFixed(3) : "", b.count ? b.fake.toFixed(3) : "", b.count])));
 }
 
 /** Counts over equal parts of [0, 1]. */
@@ -88,18 +88,23 @@ function histogram(title, remark, counts, name) {
     counts.map((count, i) => [`${short(i / counts.length)}–${short((i + 1) / counts.length)}`, count])));
 }
 
-/** Values with intervals against strength, evenly spaced: panel = {title, x, y, points: [{at, value, low, high}]}. */
+/** Values with intervals against strength, evenly spaced: panel = {title, at: [text], series: [{name, values: [[value, low, high]]}]}. */
 function intervalChart(panel) {
-  const last = Math.max(1, panel.points.length - 1);
-  const { drawing, x, y } = axes(`${panel.title}: ${panel.y}`,
-    { name: panel.x, low: -0.3, high: last + 0.3, ticks: panel.points.map((_, i) => i), names: panel.points.map((p) => p.at) }, unit(panel.y));
-  const known = panel.points.map((p, i) => ({ ...p, i })).filter((p) => p.value !== null);
-  if (known.length === 0) return figure(panel.title, "not measured", drawing, null);
-  const band = [...known.map((p) => [p.i, p.low]), ...[...known].reverse().map((p) => [p.i, p.high])];
-  drawing.append(svg("path", { class: "band", d: path(band, x, y) + "Z" }),
-    svg("path", { class: "series", d: path(known.map((p) => [p.i, p.value]), x, y) }),
-    ...known.flatMap((p) => [svg("line", { class: "whisker", x1: x(p.i), x2: x(p.i), y1: y(p.low), y2: y(p.high) }),
-      svg("circle", { class: "dot", r: 3.5, cx: x(p.i), cy: y(p.value) })]));
-  return figure(panel.title, panel.y, drawing, numberTable([panel.x, panel.y, "low", "high"],
-    panel.points.map((p) => [p.at, ...[p.value, p.low, p.high].map((v) => (v === null ? "n/a" : v.toFixed(3)))])));
+  const last = Math.max(1, panel.at.length - 1);
+  const { drawing, x, y } = axes(`Against ${panel.title}: ${panel.series.map((s) => s.name).join(", ")}`,
+    { name: panel.title, low: -0.3, high: last + 0.3, ticks: panel.at.map((_, i) => i), names: panel.at }, unit(""));
+  panel.series.forEach((series, k) => {
+    // Side by side, so that intervals do not hide each other.
+    const points = series.values.map(([value, low, high], i) => ({ value, low, high, at: i + (k - 1.5) * 0.05 })).filter((p) => p.value !== null);
+    drawing.append(svg("path", { class: `series colour-${k}`, d: path(points.map((p) => [p.at, p.value]), x, y) }),
+      ...points.flatMap((p) => [svg("line", { class: `whisker colour-${k}`, x1: x(p.at), x2: x(p.at), y1: y(p.low), y2: y(p.high) }),
+        svg("circle", { class: `dot colour-${k}`, r: 3, cx: x(p.at), cy: y(p.value) })]));
+  });
+  const rows = panel.at.map((at, i) => [at, ...panel.series.map((s) => (s.values[i][0] === null ? "n/a" : `${s.values[i][0].toFixed(3)} [${s.values[i][1].toFixed(3)}, ${s.values[i][2].toFixed(3)}]`))]);
+  return figure(panel.title, "", drawing, numberTable([panel.title, ...panel.series.map((s) => s.name)], rows));
+}
+/** Which colour is which series. */
+function seriesLegend(names) {
+  return el("p", {}, ...names.map((name, k) => el("span", { class: "series-name" }, svg("svg", { viewBox: "0 0 20 10", width: 20, height: 10, "aria-hidden": "true" },
+    svg("line", { class: `series colour-${k}`, x1: 0, x2: 20, y1: 5, y2: 5 })), ` ${name} `)));
 }

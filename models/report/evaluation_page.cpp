@@ -5,7 +5,6 @@
 #include "base/table.h"
 #include "data/codec.h"
 #include "kernels/parts/math.h"
-#include "models/calibration.h"
 #include "models/device.h"
 #include "weights/weights_file.h"
 
@@ -48,6 +47,16 @@ ordered_json weights_card(const std::string& path, const std::string& sha256) {
   return card;
 }
 
+PageEntry page_entry(const Inspection& said) {
+  PageEntry entry{.name = said.name, .width = said.map.width, .height = said.map.height};
+  entry.probability = said.probability;
+  entry.verdict = name_of(said.answer);
+  entry.remarks = said.reasons;
+  entry.remarks.insert(entry.remarks.end(), said.notes.begin(), said.notes.end());
+  if (!said.regions.empty()) entry.box = real(said.regions.front().box);
+  return entry;
+}
+
 PageMap page_map(const PictureMap& map) {
   const LogitMap view = map.view();
   PageMap shown{view.width, view.height, {}};
@@ -82,8 +91,6 @@ std::string EvaluationPage::html(const Report& r, const ordered_json& panels) co
   head.panels = panels;
   for (const Measure& m : measures_of(r))
     head.measures.push_back({m.name, std::isfinite(m.value) ? ordered_json(m.value) : ordered_json(), m.remark});
-  const std::vector<ReliabilityBin> bins = reliability(r.samples);
-  head.measures.push_back({"calibration error", calibration_error(bins), "ECE, ten bins"});
   head.facts["Weights"] = weights_card(r.weights, r.weights_sha256);
   head.facts["Dataset"] = dataset_card(dataset_, r);
   head.facts["Run"] = {{"device", r.device},

@@ -1,7 +1,7 @@
 #pragma once
 // What `eval` measured, as a page.
 #include "models/detector/report.h"
-#include "models/locator/locator.h"
+#include "models/locator/inspection.h"
 #include "models/report/page.h"
 
 namespace telltale {
@@ -25,6 +25,8 @@ class EvaluationPage {
 
 /// A weights file as a card: path, SHA-256 and whatever its metadata say. Throws as WeightsFile::open.
 nlohmann::ordered_json weights_card(const std::string& path, const std::string& sha256);
+/// What a locator said of a picture whose truth is not known.
+PageEntry page_entry(const Inspection&);
 /// A locator's map as a page shows it.
 PageMap page_map(const PictureMap&);
 

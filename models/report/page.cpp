@@ -56,26 +56,6 @@ Image shrunk(const Image& picture, int side) {
   return resize(picture, scaled(picture.width), scaled(picture.height), Filter::bilinear);
 }
 
-/// Map and mask as the colours of one picture.
-std::vector<uint8_t> layers_png(const PageMap* map, const Grey* mask, int width, int height) {
-  Image layers;
-  if (map) {
-    layers = Image(map->width, map->height);
-    for (size_t i = 0; i < map->values.size(); ++i) layers.rgb[3 * i] = uint8_t(std::lround(255 * map->values[i]));
-  }
-  if (map && (map->width > width || map->height > height)) layers = resize(layers, width, height, Filter::bilinear);
-  if (!map) layers = Image(width, height);
-  for (size_t i = 0; i < layers.rgb.size(); i += 3)
-    layers.rgb[i] = uint8_t((layers.rgb[i] * (kMapLevels - 1) + 127) / 255 * 255 / (kMapLevels - 1));
-  if (mask) {
-    Image wide(mask->width, mask->height);
-    for (size_t i = 0; i < mask->pixels.size(); ++i) wide.rgb[3 * i] = mask->pixels[i];
-    const Image fitting = resize(wide, layers.width, layers.height, Filter::bilinear);
-    for (size_t i = 0; i < layers.rgb.size(); i += 3) layers.rgb[i + 1] = fitting.rgb[i] >= 128 ? 255 : 0;
-  }
-  return encode_png(layers.rgb.data(), layers.width, layers.height, 3);
-}
-
 /// How much a reader gains from the picture: wrong calls first, the surest of them before others, then by probability.
 double worth(const PageEntry& e, double threshold) {
   const bool called = e.verdict == "uncertain" ? e.probability >= threshold : e.verdict == "fake";
@@ -117,6 +97,21 @@ std::string_view page_file(const std::string& name) {
   throw Error(cat("no page file ", name, " was built in"));
 }
 
+std::vector<uint8_t> layers_png(const PageMap* map, const Grey* mask, int longest) {
+  Image layers = map ? Image(map->width, map->height) : Image(mask->width, mask->height);
+  for (size_t i = 0; map && i < map->values.size(); ++i) layers.rgb[3 * i] = uint8_t(std::lround(255 * map->values[i]));
+  layers = shrunk(layers, longest);
+  for (size_t i = 0; i < layers.rgb.size(); i += 3)
+    layers.rgb[i] = uint8_t((layers.rgb[i] * (kMapLevels - 1) + 127) / 255 * 255 / (kMapLevels - 1));
+  if (mask) {
+    Image wide(mask->width, mask->height);
+    for (size_t i = 0; i < mask->pixels.size(); ++i) wide.rgb[3 * i] = mask->pixels[i];
+    const Image fitting = resize(wide, layers.width, layers.height, Filter::bilinear);
+    for (size_t i = 0; i < layers.rgb.size(); i += 3) layers.rgb[i + 1] = fitting.rgb[i] >= 128 ? 255 : 0;
+  }
+  return encode_png(layers.rgb.data(), layers.width, layers.height, 3);
+}
+
 int thumbnail_side(int64_t pictures, size_t bytes) {
   const double each = double(bytes) / double(std::max<int64_t>(1, pictures));
   for (const int side : kSides)
@@ -137,14 +132,13 @@ ordered_json curves_json(std::span<const Sample> samples) {
     j["precision_recall"].push_back(
         {number(curve[i].recall), number(curve[i].precision), number(sigmoid(curve[i].logit))});
   j["average_precision"] = number(average_precision(curve));
-  const std::vector<ReliabilityBin> bins = reliability(samples);
-  for (const ReliabilityBin& b : bins)
-    j["reliability"].push_back({{"low", b.low},
-                                {"high", b.high},
+  for (const ReliabilityBin& b : reliability(samples))
+    j["reliability"].push_back({{"low", number(b.low)},
+                                {"high", number(b.high)},
                                 {"probability", number(b.mean_probability)},
                                 {"fake", number(b.share_fake)},
                                 {"count", b.count}});
-  j["calibration_error"] = number(calibration_error(bins));
+  j["calibration_error"] = number(calibration_error(samples));
   j["overlaps"] = overlap_histogram(samples);
   return j;
 }
@@ -157,8 +151,7 @@ void ReportPage::add(PageEntry entry, const Image& picture, const PageMap* map, 
   const Image small = shrunk(picture, side_);
   Shown shown{std::move(entry), encode_jpeg(small, kQuality), {}, map != nullptr, mask != nullptr};
   // Half of the thumbnail's side: a map is smooth.
-  if (map || mask)
-    shown.layers = layers_png(map, mask, std::max(1, (small.width + 1) / 2), std::max(1, (small.height + 1) / 2));
+  if (map || mask) shown.layers = layers_png(map, mask, (std::max(small.width, small.height) + 1) / 2);
   shown_.push_back(std::move(shown));
 }
 

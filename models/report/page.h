@@ -76,6 +76,10 @@ class ReportPage {
   int side_;
 };
 
+/// Map (red, to 32 levels) and mask (green) as a PNG, shrunk until neither side is longer; either may be null, not
+/// both.
+std::vector<uint8_t> layers_png(const PageMap* map, const Grey* mask, int longest);
+
 /// Thumbnails' longer side for so many pictures in so many bytes.
 int thumbnail_side(int64_t pictures, size_t bytes);
 

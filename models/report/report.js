@@ -232,6 +232,7 @@ function buildCurves() {
   }
   at("curves").hidden = at("charts").childElementCount === 0;
   at("panels").append(...(data.panels || []).map(intervalChart));
+  if (data.panels && data.panels.length > 0) at("panels").before(seriesLegend(data.panels[0].series.map((s) => s.name)));
   at("robustness").hidden = !data.panels || data.panels.length === 0;
 }
 

@@ -56,7 +56,8 @@ void remove_temporaries(const std::string& dir) {
 
 /// A line an image: what was done to it. Fields that say nothing about it stay empty.
 std::string treatments(const std::vector<Row>& rows, const SynthSettings& s) {
-  std::string text = "id,painter,blend,feather_px,fill_scale,past_quality,quality\n";
+  std::string text = "id,painter,blend,feather_px,fill_scale,past_quality,quality";
+  text += s.camera > 0 ? ",camera\n" : "\n";
   for (const Row& r : rows) {
     const Treatment& t = r.treatment;
     text += r.label.id + "," + t.told + ",";
@@ -68,7 +69,8 @@ std::string treatments(const std::vector<Row>& rows, const SynthSettings& s) {
     } else {
       text += ",,,";
     }
-    text += cat(t.past ? std::to_string(t.past) : "", ",", s.format == "png" ? "" : std::to_string(t.quality), "\n");
+    text += cat(t.past ? std::to_string(t.past) : "", ",", s.format == "png" ? "" : std::to_string(t.quality),
+                s.camera > 0 ? (t.camera ? ",1" : ",0") : "", "\n");
   }
   return text;
 }

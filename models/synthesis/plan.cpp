@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/progress.h"
 #include "base/sha256.h"
+#include "data/camera.h"
 #include "data/codec.h"
 #include "data/painters/painter.h"
 #include "data/photos.h"
@@ -147,12 +148,12 @@ void draw_boxes(Plan& plan, const SynthSettings& s, TaskPool& pool) {
 
 /// A square of the photograph's own pixels, on its grid of JPEG blocks.
 Image window_of(const Image& photo, const Row& r, const SynthSettings& s) {
-  constexpr int kGrid = 16;  // of 4:2:0
+  const int grid = r.treatment.camera ? 1 : 16;  // of 4:2:0; another camera's has none yet
   TT_CHECK(photo.width >= s.size && photo.height >= s.size, DataError, r.photo, ": is ", photo.width, "x", photo.height,
            ", smaller than the window of ", s.size, "x", s.size, " that --size native cuts out; remove it");
   Random random(s.seed, fnv1a("window " + r.label.id));
-  const int x = kGrid * int(random.integer(0, (photo.width - s.size) / kGrid)),
-            y = kGrid * int(random.integer(0, (photo.height - s.size) / kGrid));
+  const int x = grid * int(random.integer(0, (photo.width - s.size) / grid)),
+            y = grid * int(random.integer(0, (photo.height - s.size) / grid));
   return crop(photo, {x, y, x + s.size, y + s.size});
 }
 
@@ -189,7 +190,11 @@ std::string Plan::sha256() const {
 }
 
 Image framed(const Row& r, const SynthSettings& s, Remarks* remarks) {
-  const Image photo = read_image(r.photo, remarks);
+  Image photo = read_image(r.photo, remarks);
+  if (r.treatment.camera) {
+    Random random(s.seed, fnv1a("camera " + r.label.id));
+    photo = through_camera(photo, s.size, random);
+  }
   return with_past(s.is_native() ? window_of(photo, r, s) : centre_square(photo, s.size), r.treatment.past);
 }
 

@@ -37,7 +37,7 @@ void SynthSettings::read_size() {
 bool SynthSettings::is_varied() const {
   const Qualities q = parse_quality(quality, "--quality");
   return !painter.empty() || generators().size() > 1 || blend != "hard" || !past.empty() || !fill_scale.empty() ||
-         q.low < q.high;
+         camera > 0 || q.low < q.high;
 }
 
 TreatmentPlan SynthSettings::treatments() const {
@@ -49,6 +49,7 @@ TreatmentPlan SynthSettings::treatments() const {
   for (const std::string& w : generators()) plan.generators.push_back(short_name(w));
   plan.quality = parse_quality(quality, "--quality");
   plan.past = parse_chance(past, "--past", {0, kLowestPast, kHighestPast}, 1, 100);
+  plan.camera = camera;
   plan.scale = parse_chance(fill_scale, "--fill-scale", {0, kSmallest, kLargest}, .1, 4);
   return plan;
 }
@@ -110,6 +111,10 @@ void add_options(CLI::App& app, SynthSettings& s) {
       "--past", s.past,
       "P[:LOW:HIGH]: with probability P a photograph, real or to be painted, is first saved as a JPEG of quality "
       "LOW to HIGH (50 to 98) and read again");
+  app.add_option("--camera", s.camera,
+                 "probability that a photograph, real or to be painted, first passes through another camera: scale, "
+                 "focus, noise, mosaic, denoising, sharpening")
+      ->check(CLI::Range(0., 1.));
   app.add_option("--mask-distribution,--mask-law", s.mask_law, "how holes are drawn; a fake's box is its hole's")
       ->check(CLI::IsMember(mask_law_names(true)))
       ->capture_default_str();
@@ -148,6 +153,8 @@ void check(const SynthSettings& s) {
   }
   TT_CHECK(s.negatives != "raw" || plan.past.probability == 0, UsageError,
            "--negatives raw with --past: the fakes would have a past that the real images lack");
+  TT_CHECK(s.negatives != "raw" || s.camera == 0, UsageError,
+           "--negatives raw with --camera: the fakes would come from cameras that the real images lack");
   s.split_plan();
   s.part();
   TT_CHECK(s.sheet.empty() || s.sheet.ends_with(".png") || s.sheet.ends_with(".jpg") || s.sheet.ends_with(".jpeg"),
@@ -168,8 +175,10 @@ std::map<std::string, std::string> treatment_of(const SynthSettings& s) {
   if (!s.is_varied()) return {};
   std::string names;
   for (const std::string& w : s.generators()) names += (names.empty() ? "" : ",") + short_name(w);
-  return {{"painter", s.painter},       {"blend", s.blend},     {"past", s.past},
-          {"fill_scale", s.fill_scale}, {"quality", s.quality}, {"weights", names}};
+  std::map<std::string, std::string> all = {{"painter", s.painter},       {"blend", s.blend},     {"past", s.past},
+                                            {"fill_scale", s.fill_scale}, {"quality", s.quality}, {"weights", names}};
+  if (s.camera > 0) all["camera"] = cat(s.camera);
+  return all;
 }
 
 nlohmann::json fingerprint(const SynthSettings& s, const std::string& weights_sha256, bool cuda) {

@@ -37,6 +37,7 @@ struct SynthSettings {
   int size = 256;             ///< the side, by read_size()
   std::string painter;        ///< as parse_painters takes it; empty: the generator alone, and labels.csv names none
   std::string blend = "hard", past, fill_scale;  ///< parse_mixture, parse_chance
+  double camera = 0;                             ///< TreatmentPlan::camera
   std::string mask_law = "paper";
   std::string negatives = "placebo";
   std::string quality = "95";  ///< parse_quality

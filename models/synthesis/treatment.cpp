@@ -130,6 +130,7 @@ Treatment draw_treatment(const TreatmentPlan& plan, uint64_t seed, const std::st
     return has ? drawn : 0;
   };
   t.past = draw_past(past);
+  t.camera = about("camera").uniform() < plan.camera;
   if (!fake) return t;
   t.other_past = draw_past(other);
   t.painter = plan.painters.at(about("painter").uniform());

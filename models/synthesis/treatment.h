@@ -45,6 +45,7 @@ struct TreatmentPlan {
   std::vector<std::string> generators;  ///< names of the weights files, as they stand behind "deepfill:"; one: none
   Qualities quality;
   Chance past, scale;
+  double camera = 0;  ///< the probability that a photograph passes through_camera first
 };
 
 /// One image's. What a real image passes through, a fake does by the same distribution.
@@ -53,12 +54,13 @@ struct Treatment {
   std::string told;     ///< painter as labels.csv has it: the generator's name behind it if there are several
   int generator = 0;    ///< which of the weights files
   Blend blend = Blend::hard;
-  double feather = 1;  ///< pixels
-  double scale = 1;    ///< the size at which is painted over the image's
-  int past = 0;        ///< JPEG quality at which the photograph was saved once before; 0: never
-  int other_past = 0;  ///< the same for the photograph that a splice comes from
-  int quality = 95;    ///< of the JPEG that is written
-  std::string other;   ///< path of the photograph that a splice comes from
+  double feather = 1;   ///< pixels
+  double scale = 1;     ///< the size at which is painted over the image's
+  bool camera = false;  ///< another camera's, by through_camera
+  int past = 0;         ///< JPEG quality at which the photograph was saved once before; 0: never
+  int other_past = 0;   ///< the same for the photograph that a splice comes from
+  int quality = 95;     ///< of the JPEG that is written
+  std::string other;    ///< path of the photograph that a splice comes from
 };
 
 /// A function of plan, seed, id and label; `other` is left empty.

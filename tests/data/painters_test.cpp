@@ -47,7 +47,7 @@ TEST(Painters, AreKnownByName) {
   std::string names;
   for (const Painter& p : painters()) names += std::string(p.name) + " ";
   EXPECT_EQ(names,
-            "blur deblock denoise exemplar navier_stokes noise patchmatch recolour recompress resample sharpen splice "
+            "blur deblock decoder denoise exemplar navier_stokes noise patchmatch recolour recompress resample sharpen splice "
             "telea ");
   EXPECT_STREQ(painter("telea").name, "telea");
   EXPECT_NE(refusal<UsageError>([] { painter("rembrandt"); }).find("known are blur"), std::string::npos);

@@ -39,8 +39,8 @@ Image noise(int width, int height) {
 
 TEST_F(Locators, TilesDoNotShow) {
   Locator whole(path(), stream_, {.tile = 1024});
-  Locator tiled(path(), stream_, {.tile = 2 * Locator::kBorder + 24});
-  for (const auto& [width, height] : {std::pair{333, 190}, {152, 153}, {8, 401}}) {
+  Locator tiled(path(), stream_, {.tile = 2 * Locator::kReach + Locator::kBlend + 24});
+  for (const auto& [width, height] : {std::pair{533, 290}, {280, 281}, {8, 701}}) {
     const Image image = noise(width, height);
     const PictureMap a = whole.look(image), b = tiled.look(image);
     ASSERT_EQ(a.logits.size(), size_t((width + 1) / 2) * size_t((height + 1) / 2));
@@ -67,7 +67,7 @@ TEST_F(Locators, TheBorderIsNotMuchTooWideEither) {
     for (int x = 0; x < 128; ++x)
       if (before.logits[size_t(y * 128 + x)] != after.logits[size_t(y * 128 + x)])
         reach = std::max({reach, std::abs(2 * x - 128), std::abs(2 * y - 128)});
-  EXPECT_LE(reach, Locator::kBorder);
+  EXPECT_LE(reach, Locator::kReach);
   EXPECT_GT(reach, 16);
 }
 
@@ -85,37 +85,42 @@ TEST_F(Locators, SmallAndOddPicturesHaveMapsOfTheirSize) {
   }
 }
 
-TEST(LocatorTiles, KeepEveryPixelOnceAndStayAwayFromInnerEdges) {
-  for (int length = 8; length <= 1000; length += 8)
-    for (const int longest : {152, 200, 512}) {
-      const int border = 64;
-      const Tiling t = tiles_along(length, longest, border);
-      ASSERT_LE(t.tile, longest);
-      ASSERT_EQ(t.tile % 8, 0);
-      int covered = 0;
-      for (const TileSpan& s : t.spans) {
-        ASSERT_EQ(s.begin % 8, 0);
-        ASSERT_EQ(s.kept_begin, covered);
-        ASSERT_GT(s.kept_end, s.kept_begin);
-        ASSERT_TRUE(s.begin == 0 || s.kept_begin >= s.begin + border) << length << " in " << longest;
-        ASSERT_TRUE(s.begin + t.tile == length || s.kept_end <= s.begin + t.tile - border);
-        ASSERT_LE(s.begin + t.tile, length);
-        covered = s.kept_end;
+TEST(LocatorTiles, ShareEveryPixelAndStayAwayFromInnerEdges) {
+  const int reach = 64, blend = 128;
+  for (int length = 8; length <= 1600; length += 8)
+    for (const int longest : {264, 300, 512}) {
+      const Tiling t = tiles_along(length, longest, reach, blend);
+      ASSERT_LE(t.length, longest);
+      ASSERT_EQ(t.length % 8, 0);
+      std::vector<float> sums(size_t(length), 0);
+      for (const Tiling::Tile& tile : t.tiles) {
+        ASSERT_EQ(tile.begin % 8, 0);
+        ASSERT_LE(tile.begin + t.length, length);
+        ASSERT_EQ(tile.share.size(), size_t(t.length));
+        for (int i = 0; i < t.length; ++i) {
+          const float share = tile.share[size_t(i)];
+          const bool near = (tile.begin > 0 && i < reach) || (tile.begin + t.length < length && t.length - i <= reach);
+          ASSERT_TRUE(near ? share == 0 : share >= 0) << length << " in " << longest;
+          const float before = tile.share[size_t(std::max(0, i - 1))];
+          ASSERT_LE(std::abs(share - before), 4.0f / blend) << "a seam would show";
+          sums[size_t(tile.begin + i)] += share;
+        }
       }
-      ASSERT_EQ(covered, length);
+      for (const float sum : sums) ASSERT_NEAR(sum, 1, 1e-6);
     }
-  EXPECT_THROW(tiles_along(256, 128, 64), ShapeError);
+  EXPECT_EQ(tiles_along(256, 256, reach, blend).tiles.size(), 1u);
+  EXPECT_THROW(tiles_along(512, 256, reach, blend), ShapeError);
 }
 
-TEST(LocatorPadding, MirrorsAtTheRightAndBelow) {
-  const Image image = noise(5, 11), wide = padded(image);
-  ASSERT_EQ(wide.width, 8);
-  ASSERT_EQ(wide.height, 16);
+TEST(LocatorTiles, BeyondTheRightAndBelowThePictureIsMirrored) {
+  const Image image = noise(5, 11), wide = crop_mirrored(image, {0, 0, 8, 16});
   for (int y = 0; y < 16; ++y)
     for (int x = 0; x < 8; ++x)
       for (int c = 0; c < 3; ++c)
         ASSERT_EQ(wide.at(x, y)[c], image.at(x < 5 ? x : 8 - x, y < 11 ? y : 20 - y)[c]) << x << "," << y;
-  EXPECT_EQ(padded(noise(16, 8)), noise(16, 8));
+  EXPECT_EQ(crop_mirrored(image, {2, 3, 8, 16}), crop(wide, {2, 3, 8, 16}));
+  EXPECT_EQ(crop_mirrored(wide, {0, 0, 8, 16}), wide);
+  EXPECT_THROW(crop_mirrored(image, {5, 0, 8, 8}), ShapeError);
 }
 
 TEST_F(Locators, OtherFilesAreRefusedInOneLine) {

@@ -137,7 +137,6 @@ TEST_F(Infer, RefusesInOneLine) {
            {(dir_ / "empty") + " --weights " + weights(), 1, "empty"},
            {"'" + (dir_ / "*.gif") + "' --weights " + weights(), 1, "no file matches"},
            {a + " --weights " + weights() + " --json " + (dir_ / "no/said.jsonl"), 1, "said.jsonl"},
-           {a, 2, "--weights"},
            {"--weights " + weights(), 2, "PATH"},
            {a + " --weights " + weights() + " --threshold 2", 2, "threshold"},
            {a + " --weights " + weights() + " --colour", 2, "--colour"},

@@ -102,6 +102,25 @@ TEST_F(Locate, ThreadsCacheAndInitialWeightsAreAsForEveryTask) {
   EXPECT_TRUE(content(in("resident/best.safetensors")) == content(in("sent/best.safetensors")));
 }
 
+TEST_F(Locate, TheLocatorOfTracesIsTrainedAndMeasured) {
+  const Outcome trained = run(train("traces", "--net trace_locator --window 32 --epochs 1"));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  EXPECT_EQ(Safetensors::open(in("traces/best.safetensors")).metadata().at("net"), "trace_locator");
+  const std::string weights = " --weights " + in("traces/best.safetensors") + " --device cpu --threads 1 --quiet ";
+  const Outcome measured = run("eval --data " + data() + weights + " --out " + in("traces_report"));
+  ASSERT_EQ(measured.code, 0) << measured.err;
+  EXPECT_NE(measured.out.find("trace_locator (width 8"), std::string::npos) << measured.out;
+  const auto report = nlohmann::json::parse(content(in("traces_report/report.json")));
+  EXPECT_EQ(report.at("weights").at("net"), "trace_locator");
+  EXPECT_FALSE(report.at("calibrated"));
+  for (const char* figure : {"auc", "average_precision"}) {
+    EXPECT_GT(report.at("pixels").at(figure), 0) << figure;
+    EXPECT_LE(report.at("pixels").at(figure), 1) << figure;
+  }
+  const double error = report.at("calibration_error");
+  EXPECT_TRUE(error >= 0 && error <= 1) << error;
+}
+
 TEST_F(Locate, MistakesEndInOneClearLine) {
   ASSERT_EQ(run(train("earlier", "--epochs 1")).code, 0);
   const struct {

@@ -16,14 +16,17 @@
 #include "models/locator/fills.h"
 #include "models/locator/prediction.h"
 #include "models/report/evaluation_page.h"
+#include "tools/eval/robustness.h"
 
 namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, fills, weights, out, page, split = "test", precision = "f32";
-  double threshold = 0.5;
-  int page_mb = 48;
+  std::string data, fills, weights, out, page, calibrate, split = "test", precision = "f32";
+  std::optional<double> threshold;
+  double false_alarms = 0.05;
+  int page_mb = 48, robustness_pictures = 200;
+  bool robustness = false;
   int batch = 8, workers = 0, fills_quality = 90;
 };
 
@@ -47,6 +50,7 @@ std::vector<int> rows_of(const Dataset& dataset, const std::vector<Split>& split
 
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const std::vector<Split> splits = splits_of(o.split);  // what was said wrong first, then what cannot be read
+  double threshold = o.threshold.value_or(0.5);
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = Dataset::open(o.data);
   const std::vector<int> rows = rows_of(dataset, splits);
@@ -58,14 +62,16 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const DType compute = precision_of(report.precision, stream);
   std::optional<Detector> detector;
   std::optional<Locator> locator;
-  if (locates)
+  if (locates) {
     locator.emplace(o.weights, stream, Locator::Settings{.compute = compute});
-  else
+    threshold = o.threshold.value_or(locator->threshold());
+  } else {
     detector.emplace(o.weights, stream, Detector::Settings{o.batch, dataset.info().size, compute});
+  }
   make_folder(o.out);
 
   std::optional<EvaluationPage> page;
-  if (!o.page.empty()) page.emplace(dataset, int64_t(rows.size()), o.threshold, size_t(o.page_mb) << 20);
+  if (!o.page.empty()) page.emplace(dataset, int64_t(rows.size()), threshold, size_t(o.page_mb) << 20);
   Progress bar("eval", int64_t(rows.size()));
   const auto after_batch = [&](const Batch& batch) {
     bar.advance(batch.count);
@@ -78,6 +84,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
                               });
     report.samples = std::move(located.samples);
     report.pixels = located.pixels;
+    report.calibrated = locator->calibration().has_value();
     report.info = {.net = locator->info().net, .width = double(locator->info().width), .size = dataset.info().size};
     report.weights_sha256 = locator->weights_sha256();
   } else {
@@ -89,7 +96,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
     report.weights_sha256 = detector->weights_sha256();
   }
   report.seconds = bar.seconds();
-  report.evaluation = evaluate(report.samples, o.threshold);
+  report.evaluation = evaluate(report.samples, threshold);
   report.split = o.split;
   report.weights = o.weights;
   report.command = common.command;
@@ -97,7 +104,15 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   clear_progress_line();
   print_table(report);
   write_report(o.out, report, dataset, rows);
-  if (page) write_atomically(o.page, page->html(report, {}));
+  nlohmann::ordered_json panels;
+  if (o.robustness) {
+    const auto points = measure_robustness(locator ? &*locator : nullptr, detector ? &*detector : nullptr, dataset,
+                                           rows, o.robustness_pictures, threshold);
+    clear_progress_line();
+    tell_robustness(o.out, points);
+    panels = robustness_json(points);
+  }
+  if (page) write_atomically(o.page, page->html(report, panels));
   return 0;
 }
 
@@ -107,19 +122,20 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
   const std::string precision = resolved_precision(o.precision, stream);
   Locator locator(o.weights, stream, {.compute = precision_of(precision, stream)});
   if (!o.out.empty()) make_folder(o.out);
+  const double threshold = o.threshold.value_or(locator.threshold());
   Progress bar("eval", int64_t(pictures.size()));
   const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality,
                                                       [&] {
                                                         bar.advance();
                                                         TT_CHECK(!interrupted(), Error, "stopped before the end");
                                                       }),
-                                        o.threshold);
+                                        threshold);
   clear_progress_line();
   std::printf(
       "%s\nJPEG quality %d; %lld originals and %lld cameras; at probability %g %.1f %% of the cameras and "
       "%.1f %% of the originals are called fake\n",
       to_markdown(fill_table(scores)).c_str(), o.fills_quality, static_cast<long long>(scores.originals),
-      static_cast<long long>(scores.cameras), o.threshold, 100 * scores.camera_alarms, 100 * scores.original_alarms);
+      static_cast<long long>(scores.cameras), threshold, 100 * scores.camera_alarms, 100 * scores.original_alarms);
   std::fflush(stdout);
   if (o.out.empty()) return 0;
   nlohmann::ordered_json j = to_json(scores);
@@ -133,8 +149,43 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
   return 0;
 }
 
+/// Fits what makes a probability of a locator's map, and writes its weights with it.
+int calibrate_weights(const Settings& o, const CommonOptions& common) {
+  const Split split = split_named(o.split);
+  TT_CHECK(split != Split::train, UsageError,
+           "--calibrate on what was trained on would be too sure of itself: give "
+           "--split validation or test");
+  check_weights_ending(o.calibrate);
+  check_output("--calibrate", o.calibrate, {o.weights});
+  const WeightsFile file = WeightsFile::open(o.weights);
+  const Dataset dataset = Dataset::open(o.data);
+  const std::vector<int> rows = dataset.rows(split);
+  Stream stream = open_device(common);
+  const DType compute = precision_of(resolved_precision(o.precision, stream), stream);
+  Locator locator(o.weights, stream, Locator::Settings{.compute = compute});
+  Progress bar("eval", int64_t(rows.size()));
+  const Located located = predict(locator, dataset, rows, o.workers, [&](const Batch& batch) {
+    bar.advance(batch.count);
+    TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
+  });
+  const Calibration c = calibrate(located.maps, o.false_alarms);
+  write_calibrated(o.calibrate, file, c);
+  clear_progress_line();
+  std::printf("%s", to_markdown(calibration_table(c)).c_str());
+  std::printf(
+      "\nFitted on %lld fakes and %lld reals of split %s. Held out of the fit in fives: expected calibration error "
+      "%.4f, "
+      "before %.4f; fake from %.4f on (at most %g %% of the reals), real below %.4f (at most as many of the fakes)\n",
+      static_cast<long long>(c.fakes), static_cast<long long>(c.reals), o.split.c_str(), c.error_after, c.error_before,
+      c.threshold, 100 * c.false_alarms, c.real_below);
+  std::fflush(stdout);
+  return 0;
+}
+
 int evaluate_any(const Settings& o, const CommonOptions& common) {
   TT_CHECK(o.data.empty() != o.fills.empty(), UsageError, "give one of --data and --fills");
+  TT_CHECK(o.calibrate.empty() || !o.data.empty(), UsageError, "--calibrate is fitted on --data");
+  if (!o.calibrate.empty()) return calibrate_weights(o, common);
   if (!o.fills.empty()) return evaluate_fills(o, common);
   TT_CHECK(!o.out.empty(), UsageError, "--data needs --out, a folder for the report");
   return evaluate_weights(o, common);
@@ -160,8 +211,18 @@ int main(int argc, char** argv) {
     app.add_option("--report-mb", o.page_mb, "how large its pictures may be, all together; more get smaller")
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
+    app.add_flag("--robustness", o.robustness,
+                 "also measure after saving again, scaling, cropping, filtering: a table, robustness.csv and .png");
+    app.add_option("--robustness-images", o.robustness_pictures, "at most so many, evenly from the split")
+        ->check(CLI::Range(2, 1'000'000))
+        ->capture_default_str();
     app.add_option("--split", o.split, "train, validation, test or all")->capture_default_str();
-    app.add_option("--threshold", o.threshold, "probability from which an image is called fake")->capture_default_str();
+    app.add_option("--threshold", o.threshold,
+                   "probability from which an image is called fake; left out: as a locator was calibrated, else 0.5");
+    app.add_option("--calibrate", o.calibrate,
+                   "instead of a report: fit a locator's probability on the split and write its weights with it here");
+    app.add_option("--false-alarms", o.false_alarms, "share of the reals that --calibrate lets be called fake")
+        ->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
     app.add_option("--precision", o.precision,
                    "of activations; auto: bf16 where the processor is faster in it, else f32")
@@ -171,8 +232,11 @@ int main(int argc, char** argv) {
   };
   return run_tool({"eval", "Measures a detector or a locator on a split of a dataset, or a locator on fills."}, argc,
                   argv, setup, [&](const CommonOptions& common) {
-                    TT_CHECK(o.threshold > 0 && o.threshold < 1, UsageError, "--threshold ", o.threshold,
+                    const double threshold = o.threshold.value_or(0.5);
+                    TT_CHECK(threshold > 0 && threshold < 1, UsageError, "--threshold ", threshold,
                              ": expected a probability between 0 and 1");
+                    TT_CHECK(o.false_alarms > 0 && o.false_alarms < 1, UsageError, "--false-alarms ", o.false_alarms,
+                             ": expected a share between 0 and 1");
                     return evaluate_any(o, common);
                   });
 }

@@ -17,9 +17,9 @@ namespace fs = std::filesystem;
 void append(Remarks& to, const Remarks& lines) { to.insert(to.end(), lines.begin(), lines.end()); }
 
 /// Unlike ids, two files may share a name here: paths are what infer reports.
-void add_folder(NamedImages& named, const std::string& folder, const std::string& passed_over) {
+void add_folder(NamedImages& named, const std::string& folder, const std::vector<std::string>& passed_over) {
   try {
-    PhotoFiles files = find_photos(folder, {passed_over});
+    PhotoFiles files = find_photos(folder, passed_over);
     std::sort(files.paths.begin(), files.paths.end());
     if (files.paths.empty()) named.unreadable.push_back(cat(folder, ": no photographs in this folder"));
     named.paths.insert(named.paths.end(), files.paths.begin(), files.paths.end());
@@ -40,7 +40,7 @@ std::vector<std::string> matches(const std::string& pattern) {
 
 }  // namespace
 
-NamedImages images_named(const std::vector<std::string>& arguments, const std::string& passed_over) {
+NamedImages images_named(const std::vector<std::string>& arguments, const std::vector<std::string>& passed_over) {
   NamedImages named;
   std::error_code error;  // a name too long, a folder not to be entered: reported when the file is read
   for (const std::string& argument : arguments) {

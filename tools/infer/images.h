@@ -15,8 +15,8 @@ struct NamedImages {
 };
 /// In the arguments' order: a file as it is (it may be unreadable: that is reported as its result), a folder's
 /// photographs with subfolders in path order, a pattern's matches (`*`, `?`, `[…]`) in name order. What lies in
-/// `passed_over`, a folder that this program writes, is no photograph of a folder around it. DataError when nothing is
+/// `passed_over`, folders that this program writes, is no photograph of a folder around it. DataError when nothing is
 /// left to look at.
-NamedImages images_named(const std::vector<std::string>& arguments, const std::string& passed_over = "");
+NamedImages images_named(const std::vector<std::string>& arguments, const std::vector<std::string>& passed_over = {});
 
 }  // namespace telltale
