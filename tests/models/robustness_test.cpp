@@ -1,6 +1,8 @@
 // The sweep: what each change does to a picture and its box, and that a judge who sees all is right after each.
 #include "models/robustness/robustness.h"
 
+#include <map>
+
 #include "tests/data/data_fixture.h"
 
 namespace telltale {
@@ -9,7 +11,7 @@ namespace {
 std::vector<Labelled> pictures() {
   std::vector<Labelled> all;
   for (int i = 0; i < 12; ++i) {
-    Labelled l{test_picture(64, 48, i), {.id = cat("p", i), .fake = i % 2 == 0}};
+    Labelled l{test_picture(64, 48, i), {.id = cat("p", i), .fake = i % 2 == 0, .box = {}}};
     if (l.label.fake) l.label.box = {8, 8, 40, 40};
     all.push_back(l);
   }
@@ -53,6 +55,7 @@ TEST(Robustness, WhoIsAlwaysRightScoresOneEverywhere) {
   for (const RobustnessPoint& p : points) {
     EXPECT_EQ(p.reals, 6);
     EXPECT_LE(p.fakes, 6);
+    if (p.fakes == 0) continue;  // a crop may lose all of them
     EXPECT_EQ(p.f1.value, 1) << p.family;
     EXPECT_EQ(p.auc.low, 1) << p.family;
     EXPECT_EQ(p.mean_iou.value, 1) << p.family;
