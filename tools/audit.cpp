@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/args.h"
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
 #include "base/json_text.h"

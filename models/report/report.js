@@ -103,9 +103,10 @@ function refresh() {
 
 // ---- Looking closer
 
-function openViewer(position) {
+/** `came`: 1 or −1 where a reader comes from the picture before or behind; the focus then stays on that button. */
+function openViewer(position, came = 1) {
   const entry = view.list[position], viewer = at("viewer");
-  const step = (by) => { const to = position + by; if (to >= 0 && to < view.list.length && view.list[to].picture) openViewer(to); };
+  const step = (by) => { const to = position + by; if (to >= 0 && to < view.list.length && view.list[to].picture) openViewer(to, by); };
   const button = (text, action, disabled) => el("button", { type: "button", onclick: action, disabled, text });
   const picture = pictureOf(entry);
   picture.element.style.setProperty("--ratio", entry.width / entry.height);
@@ -124,6 +125,9 @@ function openViewer(position) {
     if (event.key === "ArrowRight") step(1);
   };
   if (!viewer.open) viewer.showModal();
+  const [previous, next, close] = viewer.querySelectorAll(".row button");
+  const wanted = came < 0 ? previous : next;
+  (wanted.disabled ? close : wanted).focus();
 }
 
 function factList(facts) {

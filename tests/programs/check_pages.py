@@ -120,11 +120,11 @@ def a_report_can_be_read_filtered_and_looked_into(f):
         # By keyboard: open, go on, close.
         b.one(".card button").send_keys(Keys.ENTER)
         first = b.one("#viewer h3").text
-        b.one("#viewer button").send_keys(Keys.ARROW_RIGHT)
+        b.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
         assert b.one("#viewer h3").text != first
         b.look("dark", 1000, 900)
         b.shoot("viewer_dark")
-        b.one("#viewer button").send_keys(Keys.ESCAPE)
+        b.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
         assert not b.js("return document.getElementById('viewer').open")
         for scheme in ("light", "dark"):
             b.look(scheme, 390, 844)
@@ -176,7 +176,7 @@ def a_picture_is_dropped_judged_and_saved(f):
         set_slider(b, "#viewer input[name=zoom]", 4)
         assert b.js("const s = document.querySelector('.stage'); return s.scrollWidth > 2 * s.clientWidth"), "zoomed"
         b.shoot("serve_viewer")
-        b.one("#viewer button").send_keys(Keys.ESCAPE)
+        b.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
         b.shoot("serve_light")
         b.look("dark", 390, 844)
         assert b.js("return document.documentElement.scrollWidth") <= 390

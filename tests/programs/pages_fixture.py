@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 import urllib.request
 
 SIZE = 64
@@ -20,13 +21,13 @@ class Fixture:
         self.data, self.weights = self.path("data"), self.path("run/best.safetensors")
         self.run("synth", "--scenes", "60", "--size", str(SIZE), "--width", "2", "--weights", "random:1", "--split", ".6,.2,.2", "--out", self.data)
         self.run("train", "--task", "locate", "--data", self.data, "--out", self.path("run"), "--width", "8", "--epochs", "3", "--lr", "0.01",
-                 "--window", "32", "--batch", "12", "--seed", "5", "--threads", "1")
+                 "--window", "32", "--batch", "12", "--seed", "5")
 
     def path(self, name):
         return os.path.join(self.folder, name)
 
     def run(self, program, *arguments, code=0):
-        result = subprocess.run([os.path.join(self.programs, program), *arguments, "--quiet", "--device", "cpu"], capture_output=True, text=True)
+        result = subprocess.run([os.path.join(self.programs, program), *arguments, "--quiet", "--device", "cpu", "--threads", "1"], capture_output=True, text=True)
         assert result.returncode == code, f"{program}: exit code {result.returncode}\n{result.stderr}"
         return result.stdout
 
@@ -44,7 +45,7 @@ class Server:
     """`serve` on a free port, ended and checked at the end of a with block."""
 
     def __init__(self, fixture, *arguments):
-        command = [os.path.join(fixture.programs, "serve"), "--weights", fixture.weights, "--port", "0", "--quiet", "--device", "cpu", *arguments]
+        command = [os.path.join(fixture.programs, "serve"), "--weights", fixture.weights, "--port", "0", "--quiet", "--device", "cpu", "--threads", "1", *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.url, _, fragment = self.process.stdout.readline().strip().partition("#")
         assert self.url, self.process.stderr.read()
@@ -90,5 +91,6 @@ def run_tests(tests, make):
             print(f"ok      {test.__name__}", flush=True)
         except Exception as error:  # the next one may still tell something
             failed += 1
-            print(f"FAILED  {test.__name__}: {type(error).__name__}: {error}", flush=True)
+            line = traceback.extract_tb(error.__traceback__)[1].lineno
+            print(f"FAILED  {test.__name__}, line {line}: {type(error).__name__}: {error}", flush=True)
     sys.exit(1 if failed else 0)
