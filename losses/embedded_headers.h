@@ -1,14 +1,10 @@
 #pragma once
-// The headers a loss file may include, carried by every program: neither build nor source tree needs to be there.
-#include <span>
+// The headers a loss file may include, carried by every program.
+#include "base/embedded_file.h"
 
 namespace telltale {
 
-struct EmbeddedHeader {
-  const char* path;  ///< as in #include "path"
-  const char* text;
-};
-/// Written by embed_headers.cmake while building.
-std::span<const EmbeddedHeader> embedded_headers();
+/// Written by base/embed.cmake while building; paths are as in #include "path".
+std::span<const EmbeddedFile> embedded_headers();
 
 }  // namespace telltale

@@ -53,9 +53,9 @@ std::string text_of(const std::string& path) {
 /// The embedded headers as files; their folder's name says their contents.
 std::string include_folder(const std::string& cache) {
   std::string all;
-  for (const EmbeddedHeader& h : embedded_headers()) all += cat(h.path, "\n", h.text);
+  for (const EmbeddedFile& h : embedded_headers()) all += cat(h.path, "\n", h.text);
   std::string folder = cat(cache, "/include-", hash_of(all));
-  for (const EmbeddedHeader& h : embedded_headers()) {
+  for (const EmbeddedFile& h : embedded_headers()) {
     const std::string path = cat(folder, "/", h.path);
     if (fs::exists(path)) continue;
     fs::create_directories(fs::path(path).parent_path());

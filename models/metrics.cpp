@@ -62,6 +62,18 @@ std::vector<RocPoint> roc_curve(std::span<const Sample> samples) {
   return curve;
 }
 
+double calibration_error(std::span<const Sample> samples, int bins) {
+  TT_CHECK(bins > 0, UsageError, "a calibration error needs bins, not ", bins);
+  std::vector<double> excess(size_t(bins), 0.0);  // of the probabilities' sum over the fakes' number
+  for (const Sample& s : samples) {
+    const double p = sigmoid(s.logit);
+    excess[size_t(std::min(int(p * bins), bins - 1))] += p - s.fake;
+  }
+  double sum = 0;
+  for (const double e : excess) sum += std::abs(e);
+  return samples.empty() ? 0 : sum / double(samples.size());
+}
+
 double roc_auc(std::span<const Sample> samples) {
   const auto [fakes, reals] = count_classes(samples);
   if (fakes == 0 || reals == 0) return std::numeric_limits<double>::quiet_NaN();

@@ -41,6 +41,10 @@ std::vector<RocPoint> roc_curve(std::span<const Sample>);
 /// roc_curve, exactly. NaN when either class is absent.
 double roc_auc(std::span<const Sample>);
 
+/// The expected calibration error (Naeini 2015): samples are put into `bins` of equal width by their probability of
+/// fake; the mean, by samples, of how far a bin's mean probability is from its share of fakes. 0 when there are none.
+double calibration_error(std::span<const Sample>, int bins = 15);
+
 /// Thresholds of `success`: .5, .55, …, .95.
 constexpr int kSuccessLevels = 10;
 constexpr double success_level(int i) { return (50 + 5 * i) / 100.0; }

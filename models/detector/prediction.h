@@ -11,10 +11,13 @@ namespace telltale {
 /// What a verdict on a row of the dataset comes to; boxes in pixels of the dataset's images.
 Sample sample_of(const Dataset&, int row, const Verdict&);
 
-/// The detector's word on every sample of `rows`, in that order; boxes in pixels of the dataset's images. `after_batch`
-/// is called after each batch; what it throws ends the loop. Throws DataError naming an
-/// unreadable image.
+/// What a detector said of a row of the dataset, whose image this is.
+using OnSample = std::function<void(int row, const Image&, const Sample&)>;
+
+/// The detector's word on every sample of `rows`, in that order; boxes in pixels of the dataset's images. `on_sample`
+/// is called after each sample, `after_batch` after each batch; what they throw ends the loop. Throws DataError naming
+/// an unreadable image.
 std::vector<Sample> predict(Detector&, const Dataset&, const std::vector<int>& rows, int workers,
-                            const std::function<void(const Batch&)>& after_batch = {});
+                            const std::function<void(const Batch&)>& after_batch = {}, const OnSample& on_sample = {});
 
 }  // namespace telltale

@@ -10,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/table.h"
 #include "kernels/parts/math.h"
 #include "models/calibration_error.h"
 #include "models/device.h"
@@ -19,11 +20,6 @@ namespace telltale {
 namespace {
 
 using nlohmann::ordered_json;
-
-void line(const char* name, double value, const char* remark = "") {
-  const std::string number = std::isfinite(value) ? fmt::format("{:.4f}", value) : "n/a";
-  std::printf("%-26s %9s  %s\n", name, number.c_str(), remark);
-}
 
 ordered_json metrics_json(const Evaluation& e) {
   const Confusion& c = e.confusion;
@@ -67,33 +63,42 @@ std::string predictions(const Report& r, const Dataset& data, const std::vector<
 
 }  // namespace
 
+std::vector<Measure> measures_of(const Report& r) {
+  const Confusion& c = r.evaluation.confusion;
+  const Localisation& l = r.evaluation.localisation;
+  std::vector<Measure> measures = {
+      {"precision", c.precision(), fmt::format("at threshold {}", r.evaluation.threshold)},
+      {"recall", c.recall()},
+      {"F1", c.f1()},
+      {"accuracy", c.accuracy()},
+      {"ROC AUC", r.evaluation.auc},
+      {"mean IoU", l.mean_iou, "over all fakes, a miss counts 0"},
+      {"mean IoU, found", l.mean_iou_found, "over true positives"},
+      {"mean IoU, paper's", l.mean_iou_paper, "over true positives, sides one pixel longer"},
+      {"success, IoU > .50", l.success_at(.5), "of all fakes"},
+      {"success, IoU > .55", l.success_at(.55)},
+      {"success, IoU > .75", l.success_at(.75)},
+      {"success, .50:.05:.95", l.mean_success, "mean of ten"}};
+  if (r.pixels) {
+    measures.push_back({"pixel F1", r.pixels->f1, "over all pixels of the map, at a probability of .5"});
+    measures.push_back({"pixel IoU", r.pixels->iou});
+    measures.push_back({"pixel AUC", r.pixels->auc});
+    measures.push_back({"pixel average precision", r.pixels->average_precision});
+    measures.push_back(
+        {"calibration error", calibration_error(r.samples),
+         r.calibrated ? "expected, of the picture's probability" : "expected, of a probability not calibrated"});
+  }
+  return measures;
+}
+
 void print_table(const Report& r) {
   const Evaluation& e = r.evaluation;
   const Confusion& c = e.confusion;
-  const Localisation& l = e.localisation;
   std::printf("%s (width %g, sha256 %.12s) on %lld images of split %s, %lld of them fake\n\n", r.info.net.c_str(),
               r.info.width, r.weights_sha256.c_str(), static_cast<long long>(e.fakes + e.reals), r.split.c_str(),
               static_cast<long long>(e.fakes));
-  line("precision", c.precision(), fmt::format("at threshold {}", e.threshold).c_str());
-  line("recall", c.recall());
-  line("F1", c.f1());
-  line("accuracy", c.accuracy());
-  line("ROC AUC", e.auc);
-  line("mean IoU", l.mean_iou, "over all fakes, a miss counts 0");
-  line("mean IoU, found", l.mean_iou_found, "over true positives");
-  line("mean IoU, paper's", l.mean_iou_paper, "over true positives, sides one pixel longer");
-  line("success, IoU > .50", l.success_at(.5), "of all fakes");
-  line("success, IoU > .55", l.success_at(.55));
-  line("success, IoU > .75", l.success_at(.75));
-  line("success, .50:.05:.95", l.mean_success, "mean of ten");
-  if (r.pixels) {
-    line("pixel F1", r.pixels->f1, "over all pixels of the map, at a probability of .5");
-    line("pixel IoU", r.pixels->iou);
-    line("pixel AUC", r.pixels->auc);
-    line("pixel average precision", r.pixels->average_precision);
-    line("calibration error", calibration_error(r.samples),
-         r.calibrated ? "expected, of the picture's probability" : "expected, of a probability not calibrated");
-  }
+  for (const Measure& m : measures_of(r))
+    std::printf("%-26s %9s  %s\n", m.name.c_str(), fixed(m.value, 4).c_str(), m.remark.c_str());
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
               static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));

@@ -21,12 +21,19 @@ struct Report {
   bool calibrated = false;
 };
 
+/// A line of the table.
+struct Measure {
+  std::string name;
+  double value = 0;  ///< NaN where it does not exist
+  std::string remark = {};
+};
+std::vector<Measure> measures_of(const Report&);
 /// To stdout.
 void print_table(const Report&);
-/// Writes into the folder `out`; `rows` are the samples' rows of the dataset. A missing gnuplot costs a warning and the
-/// pictures, nothing else.
 /// Throws UsageError when the folder holds a file that write_report would replace and a report did not write.
 void check_report_folder(const std::string& out);
+/// Writes into the folder `out`; `rows` are the samples' rows of the dataset. A missing gnuplot costs a warning and the
+/// pictures, nothing else.
 void write_report(const std::string& out, const Report&, const Dataset&, const std::vector<int>& rows);
 
 }  // namespace telltale

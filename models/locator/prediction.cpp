@@ -5,7 +5,7 @@
 namespace telltale {
 
 Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>& rows, int workers,
-                const std::function<void(const Batch&)>& after_batch) {
+                const std::function<void(const Batch&)>& after_batch, const OnMap& on_map) {
   const int size = dataset.info().size, side = size / kLocatorScale;
   TT_CHECK(size % kLocatorScale == 0, UsageError, dataset.dir(),
            ": a locator is measured on images of even sizes, not ", size, " pixels");
@@ -30,6 +30,7 @@ Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>
       const Label& label = dataset.labels()[size_t(batch->rows[i])];
       located.samples.push_back(locator.sample_of(map, label));
       located.maps.push_back({label.fake, map_statistics(map.view()), picture_logit(map.view())});
+      if (on_map) on_map(batch->rows[i], image, located.samples.back(), map);
     }
     if (after_batch) after_batch(*batch);
   }

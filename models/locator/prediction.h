@@ -16,9 +16,12 @@ struct Located {
   PixelScores pixels;           ///< over all pixels of the map, at a probability of .5
 };
 
-/// `after_batch` is called after each batch; what it throws ends the loop. Throws DataError naming an unreadable image
-/// or mask, UsageError where images have an odd number of pixels a side.
+/// What a locator said of a row of the dataset, whose image this is.
+using OnMap = std::function<void(int row, const Image&, const Sample&, const PictureMap&)>;
+
+/// `on_map` is called after each picture, `after_batch` after each batch; what they throw ends the loop. Throws
+/// DataError naming an unreadable image or mask, UsageError where images have an odd number of pixels a side.
 Located predict(Locator&, const Dataset&, const std::vector<int>& rows, int workers,
-                const std::function<void(const Batch&)>& after_batch = {});
+                const std::function<void(const Batch&)>& after_batch = {}, const OnMap& on_map = {});
 
 }  // namespace telltale

@@ -24,7 +24,8 @@ Image picture(int width, int height) {
 }
 
 void write_seeds(const fs::path& folder) {
-  for (const char* target : {"pickle", "zip", "safetensors", "image", "csv"}) fs::create_directories(folder / target);
+  for (const char* target : {"pickle", "zip", "safetensors", "image", "csv", "multipart"})
+    fs::create_directories(folder / target);
   const std::string values = floats({0, 1, 2, 3, 4, 5});
   const std::string view = "(" + text("0") + "K\x02K\x04t";
   const std::string state = value_dict({{"w", tensor("0", 6, 0, {2, 3}, {1, 2})}, {"n", number(7)}});
@@ -61,6 +62,10 @@ void write_seeds(const fs::path& folder) {
       "0id,fake_label,x_min,y_min,x_max,y_max,split\na1,1,3,4,200,256,train\nb,0,0,0,0,0,test\n");
   put(folder / "csv" / "paper",
       "1id,fake_label,x_min,y_min,x_max,y_max\n00000001,1,10,20,100,120\n00000002,0,0,0,0,0\n");
+  put(folder / "multipart" / "form",
+      "multipart/form-data; boundary=b\n--b\r\nContent-Disposition: form-data; name=\"picture\"; "
+      "filename=\"a\"\r\n\r\n1"
+      "\r\n--b--\r\n");
 }
 
 }  // namespace

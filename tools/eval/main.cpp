@@ -15,14 +15,18 @@
 #include "models/device.h"
 #include "models/locator/fills.h"
 #include "models/locator/prediction.h"
+#include "models/report/evaluation_page.h"
+#include "tools/eval/robustness.h"
 
 namespace telltale {
 namespace {
 
 struct Settings {
-  std::string data, fills, weights, out, calibrate, split = "test", precision = "f32";
+  std::string data, fills, weights, out, page, calibrate, split = "test", precision = "f32";
   std::optional<double> threshold;
   double false_alarms = 0.05;
+  int page_mb = 48, robustness_pictures = 200;
+  bool robustness = false;
   int batch = 8, workers = 0, fills_quality = 90;
   std::vector<std::string> besides;  ///< datasets that --calibrate takes, too
 };
@@ -33,40 +37,62 @@ void make_folder(const std::string& path) {
   TT_CHECK(std::filesystem::is_directory(path), DataError, path, ": cannot make this folder: ", error.message());
 }
 
+/// Of --split: one, or all.
+std::vector<Split> splits_of(const std::string& name) {
+  if (name == "all") return {Split::train, Split::validation, Split::test};
+  return {split_named(name)};
+}
+std::vector<int> rows_of(const Dataset& dataset, const std::vector<Split>& splits) {
+  std::vector<int> rows;
+  for (const Split split : splits)
+    for (const int row : dataset.rows(split)) rows.push_back(row);
+  return rows;
+}
+
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
-  const Split split = split_named(o.split);  // what was said wrong first, then what cannot be read
+  const std::vector<Split> splits = splits_of(o.split);  // what was said wrong first, then what cannot be read
   double threshold = o.threshold.value_or(0.5);
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = Dataset::open(o.data);
-  const std::vector<int> rows = dataset.rows(split);
+  const std::vector<int> rows = rows_of(dataset, splits);
   check_report_folder(o.out);
+  if (!o.page.empty()) check_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
   Stream stream = open_device(common);
   Report report;
   report.precision = resolved_precision(o.precision, stream);
   const DType compute = precision_of(report.precision, stream);
   std::optional<Detector> detector;
   std::optional<Locator> locator;
-  if (locates)
+  if (locates) {
     locator.emplace(o.weights, stream, Locator::Settings{.compute = compute});
-  else
+    threshold = o.threshold.value_or(locator->threshold());
+  } else {
     detector.emplace(o.weights, stream, Detector::Settings{o.batch, dataset.info().size, compute});
+  }
   make_folder(o.out);
 
+  std::optional<EvaluationPage> page;
+  if (!o.page.empty()) page.emplace(dataset, int64_t(rows.size()), threshold, size_t(o.page_mb) << 20);
   Progress bar("eval", int64_t(rows.size()));
   const auto after_batch = [&](const Batch& batch) {
     bar.advance(batch.count);
     TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.out);
   };
   if (locator) {
-    Located located = predict(*locator, dataset, rows, o.workers, after_batch);
+    Located located = predict(*locator, dataset, rows, o.workers, after_batch,
+                              [&](int row, const Image& image, const Sample& sample, const PictureMap& map) {
+                                if (page) page->add(row, image, sample, &map);
+                              });
     report.samples = std::move(located.samples);
     report.pixels = located.pixels;
     report.calibrated = locator->calibration().has_value();
-    threshold = o.threshold.value_or(locator->threshold());
     report.info = {.net = locator->info().net, .width = double(locator->info().width), .size = dataset.info().size};
     report.weights_sha256 = locator->weights_sha256();
   } else {
-    report.samples = predict(*detector, dataset, rows, o.workers, after_batch);
+    report.samples = predict(*detector, dataset, rows, o.workers, after_batch,
+                             [&](int row, const Image& image, const Sample& sample) {
+                               if (page) page->add(row, image, sample, nullptr);
+                             });
     report.info = detector->info();
     report.weights_sha256 = detector->weights_sha256();
   }
@@ -79,6 +105,15 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   clear_progress_line();
   print_table(report);
   write_report(o.out, report, dataset, rows);
+  nlohmann::ordered_json panels;
+  if (o.robustness) {
+    const auto points = measure_robustness(locator ? &*locator : nullptr, detector ? &*detector : nullptr, dataset,
+                                           rows, o.robustness_pictures, threshold);
+    clear_progress_line();
+    tell_robustness(o.out, points);
+    panels = robustness_json(points);
+  }
+  if (page) write_atomically(o.page, page->html(report, panels));
   return 0;
 }
 
@@ -184,7 +219,16 @@ int main(int argc, char** argv) {
     app.add_option("--weights", o.weights, "a detector's or a locator's weights, such as best.safetensors of a run")
         ->required();
     app.add_option("--out", o.out, "folder for report.json, predictions.csv and pictures, or fills.json");
-    app.add_option("--split", o.split, "train, validation or test")->capture_default_str();
+    app.add_option("--report", o.page, "a file to write, NAME.html: every picture, curves and how it came about");
+    app.add_option("--report-mb", o.page_mb, "how large its pictures may be, all together; more get smaller")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+    app.add_flag("--robustness", o.robustness,
+                 "also measure after saving again, scaling, cropping, filtering: a table, robustness.csv and .png");
+    app.add_option("--robustness-images", o.robustness_pictures, "at most so many, evenly from the split")
+        ->check(CLI::Range(2, 1'000'000))
+        ->capture_default_str();
+    app.add_option("--split", o.split, "train, validation, test or all")->capture_default_str();
     app.add_option("--threshold", o.threshold,
                    "probability from which an image is called fake; left out: as a locator was calibrated, else 0.5");
     app.add_option("--calibrate", o.calibrate,

@@ -15,6 +15,7 @@
 #include "models/device_check.h"
 #include "tools/infer/output.h"
 #include "tools/infer/picture_folder.h"
+#include "tools/infer/report.h"
 #include "tools/infer/tasks.h"
 
 namespace telltale {
@@ -47,8 +48,11 @@ Input read_input(const std::string& path, int size) {
 
 class Inference {
  public:
-  Inference(const InferSettings& s, Detector& detector, TaskPool& pool, std::optional<PictureFolder>& annotations)
-      : s_(s), detector_(detector), pool_(pool), annotations_(annotations), output_(s.json) {}
+  Inference(const InferSettings& s, Detector& detector, TaskPool& pool, std::optional<PictureFolder>& annotations,
+            size_t paths)
+      : s_(s), detector_(detector), pool_(pool), annotations_(annotations), output_(s.json) {
+    if (!s.report.empty()) page_.emplace(s, paths);
+  }
 
   /// Returns how many files could not be read or annotated.
   int run(const std::vector<std::string>& paths) {
@@ -72,6 +76,9 @@ class Inference {
     }
     output_.commit();
     return failed_;
+  }
+  void write_report(const Stream& stream) const {
+    if (page_) page_->write(s_.threshold.value_or(0.5), detector_.weights_sha256(), stream);
   }
 
  private:
@@ -102,13 +109,15 @@ class Inference {
     line["ms"] = rounded_ms(in.ms);
     output_.line(line);
     warn(in.remarks);
-    if (annotations_) write_annotated(in.path, fake, probability, b);
+    if (annotations_ || page_) draw(in.path, fake, probability, b);
   }
 
   /// What goes wrong here costs this picture alone.
-  void write_annotated(const std::string& path, bool fake, double probability, const Box& box) {
+  void draw(const std::string& path, bool fake, double probability, const Box& box) {
     try {
       Image image = read_image(path);  // again, rather than keeping every large picture of a batch
+      if (page_) page_->add(path, image, probability, fake, box);
+      if (!annotations_) return;
       annotate(image, fake, probability, box);
       write_jpeg(annotations_->place(path), image, kAnnotatedQuality);
     } catch (const DataError& e) {
@@ -120,6 +129,7 @@ class Inference {
   void report_error(const Input& in) {
     ++failed_;
     output_.error(in.path, in.error);
+    if (page_) page_->add_unread(in.path, in.error);
   }
 
   const InferSettings& s_;
@@ -127,6 +137,7 @@ class Inference {
   TaskPool& pool_;
   std::optional<PictureFolder>& annotations_;
   Output output_;
+  std::optional<InferReport> page_;
   std::vector<Input> batch_;
   size_t readable_ = 0;
   int failed_ = 0;
@@ -142,7 +153,10 @@ int detect(const InferSettings& s, const NamedImages& named, Stream& stream) {
   Detector detector(s.weights, stream,
                     {.batch = batch, .compute = precision_of(resolved_precision(s.precision, stream), stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
-  return Inference(s, detector, pool, annotations).run(named.paths);
+  Inference inference(s, detector, pool, annotations, named.paths.size());
+  const int failed = inference.run(named.paths);
+  inference.write_report(stream);
+  return failed;
 }
 
 int check_detector(const InferSettings& s, const std::vector<std::string>& paths, Stream& stream) {

@@ -13,6 +13,7 @@
 #include "models/locator/overlay.h"
 #include "tools/infer/output.h"
 #include "tools/infer/picture_folder.h"
+#include "tools/infer/report.h"
 #include "tools/infer/tasks.h"
 
 namespace telltale {
@@ -41,6 +42,7 @@ class Location {
  public:
   Location(const InferSettings& s, const std::vector<std::string>& paths, Locator& locator)
       : locator_(locator), output_(s.json) {
+    if (!s.report.empty()) page_.emplace(s, paths.size());
     settings_.threshold = s.threshold;
     if (!s.annotations.empty()) annotations_.emplace("--annotate", s.annotations, ".jpg", s.paths, paths);
     if (!s.masks.empty()) masks_.emplace("--masks", s.masks, ".png", s.paths, paths);
@@ -62,11 +64,15 @@ class Location {
       } else {
         ++failed_;
         output_.error(in.photo.name, in.error);
+        if (page_) page_->add_unread(in.photo.name, in.error);
       }
       progress.advance();
     }
     output_.commit();
     return failed_;
+  }
+  void write_report(const Stream& stream) const {
+    if (page_) page_->write(settings_.threshold.value_or(locator_.threshold()), locator_.weights_sha256(), stream);
   }
 
  private:
@@ -87,6 +93,7 @@ class Location {
     line["ms"] = rounded_ms(ms);
     output_.line(line);
     warn(in.photo.remarks);
+    if (page_) page_->add(in.photo, said);
     if (annotations_)
       draw(path, "annotated picture", [&] {
         annotate(in.photo.image, said);
@@ -109,6 +116,7 @@ class Location {
   InspectionSettings settings_;
   Output output_;
   std::optional<PictureFolder> annotations_, masks_;
+  std::optional<InferReport> page_;
   int failed_ = 0;
 };
 
@@ -116,7 +124,10 @@ class Location {
 
 int locate(const InferSettings& s, const NamedImages& named, Stream& stream) {
   Locator locator(s.weights, stream, {.compute = precision_of(resolved_precision(s.precision, stream), stream)});
-  return Location(s, named.paths, locator).run(named.paths);
+  Location location(s, named.paths, locator);
+  const int failed = location.run(named.paths);
+  location.write_report(stream);
+  return failed;
 }
 
 int check_locator(const InferSettings& s, const std::vector<std::string>& paths, Stream& stream) {

@@ -19,6 +19,10 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--annotate", s.annotations,
                  "folder for copies with box (or map and regions) and probability drawn in");
   app.add_option("--masks", s.masks, "folder for a locator's maps: PNGs, 255 times the probability of each pixel");
+  app.add_option("--report", s.report, "a file to write, NAME.html: every picture with its map, verdict and box");
+  app.add_option("--report-mb", s.report_mb, "how large its pictures may be, all together; more get smaller")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   app.add_option("--threshold", s.threshold,
                  "probability from which an image counts as fake; left out: as a locator was calibrated, else 0.5")
       ->check(CLI::Range(0.0, 1.0));
@@ -42,6 +46,8 @@ int infer(InferSettings s, const CommonOptions& common) {
   std::vector<std::string> inputs = paths;
   inputs.push_back(s.weights);
   if (s.json != "-") check_output("--json", s.json, inputs);
+  if (!s.report.empty()) check_output("--report", s.report, inputs);
+  s.command = common.command;
   Stream stream = open_device(common);
   const bool locates = is_locator(WeightsFile::open(s.weights).metadata());
   if (s.check) return locates ? check_locator(s, paths, stream) : check_detector(s, paths, stream);

@@ -12,7 +12,9 @@ namespace telltale {
 
 struct InferSettings {
   std::vector<std::string> paths;
-  std::string weights, json = "-", annotations, masks, precision = "f32";
+  std::string weights, json = "-", annotations, masks, report, precision = "f32";
+  std::string command;  ///< the whole line, for the report
+  int report_mb = 48;
   std::optional<double> threshold;  ///< none: the weights' own, else .5
   int batch = 8;
   bool check = false;

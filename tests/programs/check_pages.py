@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""The report and the served page in Chromium, as people use them. Usage: check_pages.py FOLDER_OF_PROGRAMS [SCREENSHOTS]
+Exit code 77 where Chromium or Selenium is missing (tools/setup --with-browser installs them)."""
+import json
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.append("/usr/lib/python3/dist-packages")  # Debian's, whichever Python runs
+try:
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import Select, WebDriverWait
+except ImportError:
+    print("skipped: no Selenium (tools/setup --with-browser)")
+    sys.exit(77)
+from pages_fixture import Fixture, Server, run_tests
+
+SCREENSHOTS = sys.argv[2] if len(sys.argv) > 2 else None
+
+
+class Browser:
+    """Chromium without a window, 1280 × 900, downloads to a folder."""
+
+    def __init__(self, downloads):
+        options = webdriver.ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"):
+            options.add_argument(argument)
+        options.add_experimental_option("prefs", {"download.default_directory": downloads})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        from selenium.webdriver.chrome.service import Service
+        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        log = [line["message"] for line in self.driver.get_log("browser") if line["level"] in ("SEVERE", "WARNING") and "status of 422" not in line["message"]]
+        self.driver.quit()
+        assert kind or not log, f"the browser complains: {log}"
+
+    def look(self, scheme="light", width=1280, height=900):
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+
+    def shoot(self, name):
+        if SCREENSHOTS:
+            time.sleep(0.5)
+            self.driver.save_screenshot(os.path.join(SCREENSHOTS, name + ".png"))
+
+    def all(self, css):
+        return self.driver.find_elements(By.CSS_SELECTOR, css)
+
+    def one(self, css):
+        return self.driver.find_element(By.CSS_SELECTOR, css)
+
+    def js(self, script, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition, what):
+        WebDriverWait(self.driver, 60).until(lambda _: condition(), what)
+
+
+def set_slider(browser, css, value):
+    browser.js("arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))", browser.one(css), value)
+
+
+def painted_pixels(browser, css):
+    """How many pixels of a canvas are not clear."""
+    return browser.js("const c = document.querySelector(arguments[0]); if (c.hidden) return 0;"
+                      "return c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length", css)
+
+
+def a_report_can_be_read_filtered_and_looked_into(f):
+    page = f.path("report.html")
+    f.run("eval", "--data", f.data, "--weights", f.weights, "--out", f.path("report"), "--report", page, "--split", "all")
+    with open(f.path("report/report.json")) as file:
+        measured = json.load(file)
+    with Browser(f.folder) as b:
+        b.look()
+        b.driver.get("file://" + page)
+        cells = lambda: [int(button.text.split()[0]) for button in b.all(".matrix button")]
+        c = measured["confusion"]
+        assert cells() == [c["true_negatives"], c["false_positives"], c["false_negatives"], c["true_positives"]], cells()
+        assert f"{measured['roc_auc']:.4f}" in b.one("#charts").text
+        assert f"{measured['calibration_error']:.4f}" in b.one("#charts").text
+        assert len(b.all(".card")) == 60 and "60 of 60" in b.one("#count").text
+        shown = [float(card.text.split("%")[0].split()[-1]) for card in b.all(".card .said")]
+        assert shown == sorted(shown, reverse=True), "sorted by probability"
+        b.shoot("report_light")
+        # Filters.
+        Select(b.one("select[name=split]")).select_by_value("test")
+        assert 0 < len(b.all(".card")) < 60
+        Select(b.one("select[name=split]")).select_by_value("all")
+        set_slider(b, "input[name=threshold]", 0)
+        assert cells() == [0, measured["reals"], 0, measured["fakes"]], "everything is called fake from 0 on"
+        set_slider(b, "input[name=threshold]", 0.5)
+        assert cells()[3] == c["true_positives"]
+        b.all(".matrix button")[3].click()
+        assert len(b.all(".card")) == c["true_positives"], "a cell leads to its pictures"
+        Select(b.one("select[name=verdict]")).select_by_value("all")
+        b.one("input[name=text]").send_keys("nosuchname")
+        assert b.all(".card") == []
+        b.one("input[name=text]").clear()
+        b.one("input[name=text]").send_keys("0", Keys.BACKSPACE)
+        # Layers.
+        b.wait(lambda: b.all(".layered[data-layers=drawn]"), "layers are drawn")
+        set_slider(b, "#tools input[name=opacity]", 1)
+        before = painted_pixels(b, ".layered[data-layers=drawn] canvas")
+        assert before > 0
+        b.one("#tools input[name=heat]").click()
+        assert painted_pixels(b, ".layered[data-layers=drawn] canvas") == 0, "the heat map is off"
+        for name, css in (("mask", "path.painted"), ("box", "rect.truth")):
+            assert b.all(".card " + css)
+            b.one(f"#tools input[name={name}]").click()
+            assert not b.all(".card " + css), f"{name} is off"
+        # By keyboard: open, go on, close.
+        b.one(".card button").send_keys(Keys.ENTER)
+        first = b.one("#viewer h3").text
+        b.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        assert b.one("#viewer h3").text != first
+        b.look("dark", 1000, 900)
+        b.shoot("viewer_dark")
+        b.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        assert not b.js("return document.getElementById('viewer').open")
+        for scheme in ("light", "dark"):
+            b.look(scheme, 390, 844)
+            assert b.js("return document.documentElement.scrollWidth") <= 390, "nothing is wider than a phone"
+            b.shoot("report_phone_" + scheme)
+        assert b.js("return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length") == 0, "no network"
+        unnamed = b.js("return [...document.querySelectorAll('button, input, select')].filter((e) => e.offsetParent && !e.textContent.trim() &&"
+                       " !e.ariaLabel && !(e.labels && e.labels.length)).map((e) => e.outerHTML)")
+        assert unnamed == [], f"without a name for a screen reader: {unnamed}"
+        assert b.js("return [...document.images].every((i) => i.alt)")
+        if SCREENSHOTS:
+            pdf = b.driver.execute_cdp_cmd("Page.printToPDF", {})["data"]
+            with open(os.path.join(SCREENSHOTS, "report.pdf"), "wb") as file:
+                import base64
+                file.write(base64.b64decode(pdf))
+
+
+def what_infer_said_can_be_read(f):
+    page = f.path("said.html")
+    broken = f.path("<img src=x onerror=document.title='broken'>.jpg")
+    with open(broken, "w") as file:
+        file.write("no picture")
+    f.run("infer", f.photo(), broken, "--weights", f.weights, "--report", page, "--json", f.path("said.jsonl"), code=1)
+    with Browser(f.folder) as b:
+        b.driver.get("file://" + page)
+        assert len(b.all(".card")) == 2 and "1 not read" in b.one("#summary").text
+        assert b.driver.title == "What infer said", "a name became markup"
+        assert not b.one("#measures").is_displayed()
+
+
+def a_picture_is_dropped_judged_and_saved(f):
+    expected = f.infer(f.photo())
+    with Server(f) as server, Browser(f.folder) as b:
+        b.look()
+        b.driver.get(server.url)
+        b.wait(lambda: "locator answers" in b.one("#model").text, "the model is named")
+        b.one("#files").send_keys(f.photo())
+        b.wait(lambda: b.all(".card .tag"), "a verdict")
+        assert b.one(".card .tag").text == expected["verdict"]
+        shown = float(b.one(".card .said").text.split("%")[0].split()[-1])
+        assert abs(shown - 100 * expected["fake_probability"]) < 0.06, (shown, expected)
+        b.wait(lambda: b.all(".layered[data-layers=drawn]"), "layers are drawn")
+        # Dropping, as the page hears of it.
+        b.js("const t = new DataTransfer(); t.items.add(new File(['no picture'], 'note.png', {type: 'image/png'}));"
+             "document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: t, bubbles: true, cancelable: true}))")
+        b.wait(lambda: len(b.all(".card")) == 2, "the second answer")
+        assert "not a JPEG" in b.one(".card .error").text
+        b.one(".card button").click()
+        set_slider(b, "#viewer input[name=zoom]", 4)
+        assert b.js("const s = document.querySelector('.stage'); return s.scrollWidth > 2 * s.clientWidth"), "zoomed"
+        b.shoot("serve_viewer")
+        b.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+        b.shoot("serve_light")
+        b.look("dark", 390, 844)
+        assert b.js("return document.documentElement.scrollWidth") <= 390
+        b.shoot("serve_phone_dark")
+        b.js("document.getElementById('save-report').click()")
+        saved = f.path("telltale-report.html")
+        b.wait(lambda: os.path.exists(saved), "the report is saved")
+        b.driver.get("file://" + saved)
+        assert len(b.all(".card")) == 2 and "1 not read" in b.one("#summary").text
+        b.wait(lambda: b.all(".layered[data-layers=drawn]"), "its layers are drawn")
+
+
+if __name__ == "__main__":
+    if not all(os.path.exists(path) for path in ("/usr/bin/chromium", "/usr/bin/chromedriver")):
+        print("skipped: no Chromium (tools/setup --with-browser)")
+        sys.exit(77)
+    run_tests([a_report_can_be_read_filtered_and_looked_into, what_infer_said_can_be_read, a_picture_is_dropped_judged_and_saved], Fixture)

@@ -1,0 +1,83 @@
+#include "tools/eval/robustness.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/atomic_file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "data/codec.h"
+
+namespace telltale {
+namespace {
+
+/// As many, evenly spaced.
+std::vector<int> some_of(const std::vector<int>& rows, size_t count) {
+  std::vector<int> some;
+  for (size_t i = 0; i < std::min(count, rows.size()); ++i)
+    some.push_back(rows[i * rows.size() / std::min(count, rows.size())]);
+  return some;
+}
+
+std::vector<Labelled> read_pictures(const Dataset& dataset, const std::vector<int>& rows, int pictures) {
+  std::vector<int> fakes, reals;
+  for (const int row : rows) (dataset.labels()[size_t(row)].fake ? fakes : reals).push_back(row);
+  std::vector<Labelled> read;
+  for (const std::vector<int>* of : {&fakes, &reals})
+    for (const int row : some_of(*of, size_t(pictures + 1) / 2))
+      read.push_back({read_image(dataset.image_path(row)), dataset.labels()[size_t(row)]});
+  return read;
+}
+
+std::vector<Sample> look_with(Locator& locator, std::span<const Labelled> pictures) {
+  std::vector<Sample> samples;
+  for (const Labelled& l : pictures) {
+    TT_CHECK(!interrupted(), Error, "stopped before the end");
+    samples.push_back(locator.sample_of(locator.look(l.image), l.label));
+  }
+  return samples;
+}
+
+std::vector<Sample> look_with(Detector& detector, std::span<const Labelled> pictures) {
+  const int size = detector.image_size();
+  std::vector<Sample> samples;
+  for (size_t begin = 0; begin < pictures.size(); begin += size_t(detector.batch())) {
+    TT_CHECK(!interrupted(), Error, "stopped before the end");
+    const auto batch = pictures.subspan(begin, std::min(size_t(detector.batch()), pictures.size() - begin));
+    std::vector<uint8_t> pixels;
+    for (const Labelled& l : batch) {
+      const Image seen = resize(l.image, size, size, Filter::bilinear);
+      pixels.insert(pixels.end(), seen.rgb.begin(), seen.rgb.end());
+    }
+    const std::vector<Verdict> verdicts = detector.run(pixels, int(batch.size()));
+    for (size_t i = 0; i < batch.size(); ++i)
+      samples.push_back({batch[i].label.fake, double(verdicts[i].raw[DetectorRow::label]), real(batch[i].label.box),
+                         verdicts[i].box(batch[i].image.width, batch[i].image.height)});
+  }
+  return samples;
+}
+
+}  // namespace
+
+std::vector<RobustnessPoint> measure_robustness(Locator* locator, Detector* detector, const Dataset& dataset,
+                                                const std::vector<int>& rows, int pictures, double threshold) {
+  const std::vector<Labelled> read = read_pictures(dataset, rows, pictures);
+  Progress bar("robustness", int64_t(robustness_changes().size()), "changes");
+  return sweep_robustness(
+      read,
+      [&](std::span<const Labelled> changed) {
+        return locator ? look_with(*locator, changed) : look_with(*detector, changed);
+      },
+      threshold, [&] { bar.advance(); });
+}
+
+void tell_robustness(const std::string& out, const std::vector<RobustnessPoint>& points) {
+  std::printf("\n%s", to_markdown(robustness_table(points)).c_str());
+  std::fflush(stdout);
+  write_atomically(out + "/robustness.csv", to_csv(robustness_numbers(points)));
+  if (!plot_robustness(out + "/robustness.png", points))
+    spdlog::warn("no robustness.png: gnuplot is missing or failed (install gnuplot-nox); the numbers are all there");
+}
+
+}  // namespace telltale

@@ -1,0 +1,40 @@
+#include "tools/infer/report.h"
+
+#include "base/atomic_file.h"
+#include "base/outputs.h"
+#include "models/device.h"
+#include "models/report/evaluation_page.h"
+
+namespace telltale {
+
+InferReport::InferReport(const InferSettings& s, size_t pictures)
+    : settings_(s), page_(int64_t(pictures), size_t(s.report_mb) << 20) {}
+
+void InferReport::add(const Photograph& photo, const Inspection& said) {
+  PageEntry entry = page_entry(said);
+  for (const std::string& remark : photo.remarks) entry.remarks.push_back(remark);
+  const PageMap map = page_map(said.map);
+  page_.add(std::move(entry), photo.image, &map);
+}
+
+void InferReport::add(const std::string& path, const Image& image, double probability, bool fake, const Box& box) {
+  PageEntry entry{.name = path, .width = image.width, .height = image.height, .probability = probability};
+  entry.verdict = fake ? "fake" : "real";
+  entry.box = real(box);
+  page_.add(std::move(entry), image);
+}
+
+void InferReport::add_unread(const std::string& path, const std::string& why) {
+  page_.add_unread({.name = path, .remarks = {why}});
+}
+
+void InferReport::write(double threshold, const std::string& weights_sha256, const Stream& stream) const {
+  PageHead head{.title = "What infer said", .command = settings_.command, .threshold = threshold};
+  head.facts["Weights"] = weights_card(settings_.weights, weights_sha256);
+  head.facts["Run"] = {{"device", stream.description()},
+                       {"machine", machine_description()},
+                       {"precision of activations", settings_.precision}};
+  write_atomically(settings_.report, page_.html(head, nlohmann::json::object()));
+}
+
+}  // namespace telltale

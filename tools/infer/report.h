@@ -1,0 +1,27 @@
+#pragma once
+// --report: what was said of every picture, as one page.
+#include "models/locator/inspection.h"
+#include "models/report/page.h"
+#include "tools/infer/tasks.h"
+
+namespace telltale {
+
+/// Collects pictures and writes the page. The settings must outlive it.
+class InferReport {
+ public:
+  /// DataError when the settings' report cannot be written there.
+  InferReport(const InferSettings&, size_t pictures);
+  /// What a locator said.
+  void add(const Photograph&, const Inspection&);
+  /// What a detector said; the box counts where it is fake.
+  void add(const std::string& path, const Image&, double probability, bool fake, const Box&);
+  void add_unread(const std::string& path, const std::string& why);
+  /// `threshold`: from which a picture was called fake.
+  void write(double threshold, const std::string& weights_sha256, const Stream&) const;
+
+ private:
+  const InferSettings& settings_;
+  ReportPage page_;
+};
+
+}  // namespace telltale
