@@ -5,6 +5,7 @@
 #include <map>
 #include <numbers>
 
+#include "data/mask.h"
 #include "models/audit/logistic.h"
 #include "tests/data/data_fixture.h"
 

@@ -43,7 +43,8 @@ class Browser:
         assert kind or not log, f"the browser complains: {log}"
 
     def look(self, scheme="light", width=1280, height=900):
-        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+        features = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}  # or a click meets a page that still scrolls
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": name, "value": value} for name, value in features.items()]})
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
 
     def shoot(self, name):
