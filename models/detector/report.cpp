@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "kernels/parts/math.h"
-#include "models/calibration_error.h"
 #include "models/device.h"
 #include "models/plot.h"
 

@@ -8,7 +8,6 @@
 
 #include "base/check.h"
 #include "kernels/parts/math.h"
-#include "models/calibration_error.h"
 
 namespace telltale {
 namespace {

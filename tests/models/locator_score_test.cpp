@@ -6,7 +6,6 @@
 
 #include "data/jpeg.h"
 #include "engine/program.h"
-#include "models/calibration_error.h"
 #include "models/locator/inspection.h"
 #include "models/locator/score.h"
 #include "tests/data/data_fixture.h"
