@@ -100,7 +100,7 @@ TEST_F(FakeGpu, AnEngineThatCannotBeRecordedIsNotChosen) {
   expect_like_the_host("unrecordable", 2e-3);
 }
 
-TEST_F(FakeGpu, ABrokenDeviceEndsInOneLine) {
+TEST_F(FakeGpu, WhatBreaksTheDeviceIsNamed) {
   const Outcome o = run_on_gpu(training("fault", "cuda", "--quiet"), "fault=all");
   EXPECT_EQ(o.code, 1) << o.err;
   EXPECT_NE(o.err.find("illegal memory access"), std::string::npos) << o.err;
