@@ -161,32 +161,8 @@ std::vector<Sample> samples_of(std::span<const ScoredMap> maps, const std::vecto
 }  // namespace
 
 MapStatistics map_statistics(const LogitMap& map) {
-  std::vector<float> logits(map.logits.begin(), map.logits.end());
-  TT_CHECK(!logits.empty(), ShapeError, "a map without pixels has no statistics");
-  const double count = double(logits.size()), sum = std::accumulate(logits.begin(), logits.end(), 0.0);
-  // The highest of the logits within stand in front, from the half to the thousandth of them.
-  size_t within = logits.size();
-  const auto mean_of_top = [&](size_t part) {
-    const size_t top = std::max<size_t>(1, logits.size() / part);
-    const auto end = logits.begin() + long(top);
-    if (top < within) std::nth_element(logits.begin(), end - 1, logits.begin() + long(within), std::greater<>());
-    within = top;
-    return std::accumulate(logits.begin(), end, 0.0) / double(top);
-  };
-  mean_of_top(2);
-  const double median = logits[within - 1];
-  MapStatistics s{};
-  constexpr size_t kParts[] = {1000, 100, 20, 5};
-  for (size_t k = std::size(kParts); k-- > 0;) s[k] = mean_of_top(kParts[k]) - median;
-  const std::vector<Region> regions = regions_of(map);
-  if (regions.empty()) {
-    s[4] = s[0];
-    return s;
-  }
-  const Region& r = regions.front();
-  const double cells = double(r.area) / (double(map.scale) * map.scale);
-  s[4] = cells < count ? r.logit - (sum - r.logit * cells) / (count - cells) : 0;
-  return s;
+  TT_CHECK(!map.logits.empty(), ShapeError, "a map without pixels has no statistics");
+  return {picture_logit(map)};
 }
 
 double Calibration::logit(const MapStatistics& statistics) const {

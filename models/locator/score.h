@@ -11,15 +11,10 @@
 
 namespace telltale {
 
-/// What a score rests on: how far the map's highest logits lie above its median, and its largest region above the rest.
-/// None grows with the picture, so that one model serves every size. The first four do not move when a whole map does,
-/// as it may from one kind of picture to another.
-inline constexpr std::array<const char*, 5> kMapStatistics = {
-    "top_0.1",  // mean of the highest thousandth of the logits, less the median
-    "top_1",    // of the highest hundredth
-    "top_5",    //
-    "top_20",   //
-    "region",   // mean of the largest region of logits ≥ 0, less the mean of the rest; without a region, top_0.1
+/// What a score rests on: a number that does not grow with the picture. Five others (how far the highest logits and the
+/// largest region stand above the rest of the map) told more on painters that training knows, and less on others.
+inline constexpr std::array<const char*, 1> kMapStatistics = {
+    "top_1",  // picture_logit: the mean of the highest hundredth of the logits
 };
 using MapStatistics = std::array<double, kMapStatistics.size()>;
 /// In that order. ShapeError when the map is empty.

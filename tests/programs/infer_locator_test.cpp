@@ -28,7 +28,7 @@ class InferLocator : public testing::Test {
     const Outcome o = must("eval --data " + in("data") + " --split validation --calibrate " + in("own.safetensors") +
                            " --weights " + in("run/best.safetensors"));
     EXPECT_NE(o.out.find("expected calibration error"), std::string::npos) << o.out;
-    EXPECT_NE(o.out.find("| region "), std::string::npos) << o.out;
+    EXPECT_NE(o.out.find("| top_1 "), std::string::npos) << o.out;
   }
   static void TearDownTestSuite() { fs::remove_all(dir()); }
   static std::string dir() { return testing::TempDir() + "infer_locator_" + std::to_string(getpid()); }
