@@ -162,7 +162,8 @@ std::vector<Sample> samples_of(std::span<const ScoredMap> maps, const std::vecto
 
 MapStatistics map_statistics(const LogitMap& map) {
   TT_CHECK(!map.logits.empty(), ShapeError, "a map without pixels has no statistics");
-  return {picture_logit(map)};
+  const double top = picture_logit(map);
+  return {top, std::max(0.0, top)};
 }
 
 double Calibration::logit(const MapStatistics& statistics) const {

@@ -11,10 +11,12 @@
 
 namespace telltale {
 
-/// What a score rests on: a number that does not grow with the picture. Five others (how far the highest logits and the
-/// largest region stand above the rest of the map) told more on painters that training knows, and less on others.
-inline constexpr std::array<const char*, 1> kMapStatistics = {
+/// What a score rests on: a number that does not grow with the picture, and its part above 0, so that the curve may
+/// bend there. Five others (how far the highest logits and the largest region stand above the rest of the map) told
+/// more on painters that training knows, and less on others.
+inline constexpr std::array<const char*, 2> kMapStatistics = {
     "top_1",  // picture_logit: the mean of the highest hundredth of the logits
+    "lit",    // the same where it is above 0, else 0
 };
 using MapStatistics = std::array<double, kMapStatistics.size()>;
 /// In that order. ShapeError when the map is empty.

@@ -36,7 +36,14 @@ MapStatistics statistics_of(int side, double share, double lit, uint64_t seed) {
 TEST(MapStatistic, IsWhatItsNameSays) {
   std::vector<float> logits(2000);
   for (size_t i = 0; i < logits.size(); ++i) logits[i] = float(i * 7919 % 2000) / 100 - 15;  // −15 … 4.99, each once
-  EXPECT_NEAR(map_statistics({50, 40, 2, logits})[0], 5 - 20 * 0.005 - 0.005, 1e-5);
+  const double top = 5 - 20 * 0.005 - 0.005;
+  const MapStatistics s = map_statistics({50, 40, 2, logits});
+  EXPECT_NEAR(s[0], top, 1e-5);
+  EXPECT_NEAR(s[1], top, 1e-5);
+  for (float& v : logits) v -= 10;
+  const MapStatistics dark = map_statistics({50, 40, 2, logits});
+  EXPECT_NEAR(dark[0], top - 10, 1e-5);
+  EXPECT_EQ(dark[1], 0);
   EXPECT_THROW(map_statistics({}), ShapeError);
 }
 
@@ -47,13 +54,14 @@ TEST(MapStatistic, DoesNotGrowWithThePicture) {
   }
 }
 
-/// Fakes with a square of some size and brightness, reals with a fainter, smaller one now and then.
+/// A square as bright as normal chance makes it, brighter by one and a half spreads in fakes: the logit of "fake" is
+/// then linear in its brightness.
 std::vector<ScoredMap> drawn_maps(int count, uint64_t seed) {
   Random random(seed);
   std::vector<ScoredMap> maps;
   for (int i = 0; i < count; ++i) {
     const bool fake = i % 2 == 0;
-    const double share = random.uniform(0.02, fake ? 0.3 : 0.05), lit = random.uniform(-2, fake ? 3 : 1);
+    const double share = random.uniform(0.02, 0.3), lit = (fake ? 1.0 : -0.5) + random.normal();
     const std::vector<float> logits = drawn_map(64, share, lit, seed * 1000 + uint64_t(i));
     const LogitMap map{64, 64, 2, logits};
     maps.push_back({fake, map_statistics(map), picture_logit(map)});
