@@ -31,7 +31,7 @@ Maps squeezed(const Picture& piece, int side, int bright, int colour) {
     const auto [u, v] = bands[size_t(c < bright ? c : (c - bright) % colour)];
     for (int y = 0; y < side; ++y)
       for (int x = 0; x < side; ++x)
-        wave[size_t(y * side + x)] =
+        wave[size_t(y) * size_t(side) + size_t(x)] =
             float(std::cos(std::numbers::pi * (x + .5) * u / side) * std::cos(std::numbers::pi * (y + .5) * v / side));
     for (int b = 0; b < down; ++b)
       for (int a = 0; a < across; ++a) {
@@ -41,7 +41,7 @@ Maps squeezed(const Picture& piece, int side, int bright, int colour) {
             const float* rgb =
                 piece.at(std::min(a * side + x, piece.width - 1), std::min(b * side + y, piece.height - 1));
             const float shade = kAxes[axis][0] * rgb[0] + kAxes[axis][1] * rgb[1] + kAxes[axis][2] * rgb[2];
-            sum += shade * wave[size_t(y * side + x)];
+            sum += shade * wave[size_t(y) * size_t(side) + size_t(x)];
           }
         cells.row(c, b)[a] = sum;
       }

@@ -56,7 +56,8 @@ void FixedConv::to_onnx(OnnxGraph& g, const OnnxNode& n) const {
   std::vector<float> w;  // {K,R,S,C} as {K,C,R,S}
   for (int k = 0; k < s_.channels; ++k)
     for (int c = 0; c < channels; ++c)
-      for (int tap = 0; tap < area; ++tap) w.push_back(s_.filters[size_t((k * area + tap) * channels + c)]);
+      for (int tap = 0; tap < area; ++tap)
+        w.push_back(s_.filters[(size_t(k) * size_t(area) + size_t(tap)) * size_t(channels) + size_t(c)]);
   const std::string filters = g.constant({s_.channels, channels, s_.size, s_.size}, w, name + ".filters");
   const bool acts = s_.act != Act::none;
   const std::string y = g.convolution(n.x[0], filters, "", s_.size, s_.geometry, acts ? "" : n.y);
