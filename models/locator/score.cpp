@@ -172,7 +172,8 @@ double Calibration::logit(const MapStatistics& statistics) const {
   return sum;
 }
 
-Calibration calibrate(std::span<const ScoredMap> samples, double false_alarms) {
+Calibration calibrate(std::span<const ScoredMap> samples, double false_alarms, double misses) {
+  TT_CHECK(misses > 0 && misses < 1, UsageError, "misses of ", misses, ": expected a share between 0 and 1");
   TT_CHECK(false_alarms > 0 && false_alarms < 1, UsageError, "false alarms of ", false_alarms,
            ": expected a share between 0 and 1");
   const auto fakes = std::count_if(samples.begin(), samples.end(), [](const ScoredMap& s) { return s.fake; });
@@ -201,7 +202,7 @@ Calibration calibrate(std::span<const ScoredMap> samples, double false_alarms) {
     plain.push_back(samples[i].plain);
   }
   c.threshold = std::max(0.5, exceeded_by(of_reals, false_alarms));
-  c.real_below = std::min(0.5, 1 - exceeded_by(of_fakes, false_alarms));
+  c.real_below = std::min(0.5, 1 - exceeded_by(of_fakes, misses));
   c.error_before = calibration_error(samples_of(samples, plain));
   c.error_after = calibration_error(samples_of(samples, held_out));
   return c;

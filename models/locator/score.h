@@ -39,7 +39,7 @@ struct Calibration {
   std::array<Term, kMapStatistics.size()> terms{};
   double bias = 0;
   double threshold = 0.5;   ///< fake from there on: at least .5, and at most a share of `false_alarms` of the reals
-  double real_below = 0.5;  ///< real below it: at most .5, and at most that share of the fakes
+  double real_below = 0.5;  ///< real below it: at most .5, and at most a share of `misses` of the fakes
   double false_alarms = .05;
   double penalty = 0;                        ///< of squared weights, as chosen
   int64_t fakes = 0, reals = 0;              ///< fitted on
@@ -51,8 +51,9 @@ struct Calibration {
 };
 /// Fits one. The penalty is the one of a few with the least cross-validated log loss (five folds); thresholds and
 /// error_after are taken from the folds' predictions, which the fitted model did not see. The same samples give the
-/// same bits. Throws DataError when there are fewer than 20 fakes or 20 reals, UsageError unless 0 < false_alarms < 1.
-Calibration calibrate(std::span<const ScoredMap>, double false_alarms = .05);
+/// same bits. Throws DataError when there are fewer than 20 fakes or 20 reals, UsageError unless both
+/// shares lie between 0 and 1.
+Calibration calibrate(std::span<const ScoredMap>, double false_alarms = .05, double misses = .05);
 
 /// A line for each statistic: the range seen, and what a spread of it adds to the logit.
 Table calibration_table(const Calibration&);

@@ -77,7 +77,7 @@ double area_under(const std::vector<ScoredMap>& maps, const std::function<double
 
 TEST(Calibrations, KeepTheOrderAndTheirPromises) {
   const std::vector<ScoredMap> maps = drawn_maps(400, 1), unseen = drawn_maps(400, 2);
-  const Calibration c = calibrate(maps, 0.1);
+  const Calibration c = calibrate(maps, 0.1, 0.1);
   const auto own = [&](const ScoredMap& m) { return c.logit(m.statistics); };
   const auto plain = [](const ScoredMap& m) { return m.plain; };
   EXPECT_NEAR(area_under(unseen, own), area_under(unseen, plain), 1e-3) << "but for what lies beyond the range seen";
@@ -98,7 +98,7 @@ TEST(Calibrations, KeepTheOrderAndTheirPromises) {
   EXPECT_LE(missed / 200, 0.1 + 3 * std::sqrt(0.1 * 0.9 / 200));
   EXPECT_GT(alarms, 0) << "a threshold that nothing reaches promises nothing";
   EXPECT_LT(calibration_error(samples), 0.1);
-  const Calibration strict = calibrate(maps, 0.01);
+  const Calibration strict = calibrate(maps, 0.01, 0.01);
   EXPECT_GT(strict.threshold, c.threshold);
   EXPECT_LT(strict.real_below, c.real_below) << "what lies between is doubtful";
 }
@@ -135,6 +135,7 @@ TEST(Calibrations, NeedEnoughOfBoth) {
   maps.pop_back();
   EXPECT_NE(refusal([&] { calibrate(maps); }).find("20 and 19"), std::string::npos);
   EXPECT_THROW(calibrate(drawn_maps(40, 5), 0), UsageError);
+  EXPECT_THROW(calibrate(drawn_maps(40, 5), .05, 1), UsageError);
 }
 
 TEST(Calibrations, AreTextWithTheSameBits) {

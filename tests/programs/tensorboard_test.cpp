@@ -27,7 +27,7 @@ TEST_F(TensorBoard, ItsReaderFindsFiguresAndPictures) {
   if (said.code == 77) GTEST_SKIP() << said.out;
   ASSERT_EQ(said.code, 0) << said.out << said.err;
   for (const char* line : {"scalar train/refined_l1 1 2 3 4\n", "scalar train/lr 1 2 3 4\n",
-                           "scalar by_step/psnr 2 4\n", "image samples 2 4\n"})
+                           "scalar by_step/val_psnr 2 4\n", "image samples 2 4\n"})
     EXPECT_NE(said.out.find(line), std::string::npos) << line << " is not in\n" << said.out;
 }
 

@@ -24,7 +24,7 @@ namespace {
 struct Settings {
   std::string data, fills, weights, out, page, calibrate, split = "test", precision = "f32";
   std::optional<double> threshold;
-  double false_alarms = 0.05;
+  double false_alarms = 0.05, misses = 0.05;
   int page_mb = 48, robustness_pictures = 200;
   bool robustness = false;
   int batch = 8, workers = 0, fills_quality = 90;
@@ -177,7 +177,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
     maps.insert(maps.end(), located.maps.begin(), located.maps.end());
     counts.add(located.counts);
   }
-  Calibration c = calibrate(maps, o.false_alarms);
+  Calibration c = calibrate(maps, o.false_alarms, o.misses);
   c.pixels = counts.fitted();
   write_calibrated(o.calibrate, file, c);
   clear_progress_line();
@@ -185,10 +185,10 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   std::printf(
       "\nFitted on %lld fakes and %lld reals of split %s. Held out of the fit in fives: expected calibration error "
       "%.4f, "
-      "before %.4f; fake from %.4f on (at most %g %% of the reals), real below %.4f (at most as many of the fakes). "
+      "before %.4f; fake from %.4f on (at most %g %% of the reals), real below %.4f (at most %g %% of the fakes). "
       "A pixel's probability, for its reliability: sigmoid(%.3f · logit %+.3f)\n",
       static_cast<long long>(c.fakes), static_cast<long long>(c.reals), o.split.c_str(), c.error_after, c.error_before,
-      c.threshold, 100 * c.false_alarms, c.real_below, c.pixels.scale, c.pixels.bias);
+      c.threshold, 100 * c.false_alarms, c.real_below, 100 * o.misses, c.pixels.scale, c.pixels.bias);
   std::fflush(stdout);
   return 0;
 }
@@ -234,6 +234,9 @@ int main(int argc, char** argv) {
     app.add_option("--calibrate", o.calibrate,
                    "instead of a report: fit a locator's probability on the split and write its weights with it here");
     app.add_option("--besides", o.besides, "further datasets, of any size, that --calibrate is fitted on, too");
+    app.add_option("--misses", o.misses, "share of the fakes that --calibrate lets be called real")
+        ->check(CLI::Range(0.0001, 0.9999))
+        ->capture_default_str();
     app.add_option("--false-alarms", o.false_alarms, "share of the reals that --calibrate lets be called fake")
         ->capture_default_str();
     app.add_option("--batch", o.batch, "images at a time")->check(CLI::Range(1, 4096))->capture_default_str();
