@@ -145,7 +145,7 @@ TEST_F(Convert, RefusesInOneStepAndLeavesNothing) {
                                    {path("nowhere.pth") + out, 1, "cannot open"},
                                    {folder_.string() + out, 1, "not a regular file"},
                                    {path("good.pth") + out + " --key G", 1, "no dictionary under \"G\""},
-                                   {path("good.pth") + " " + path("out.onnx"), 2, ".safetensors, .pth"},
+                                   {path("good.pth") + " " + path("out.tflite"), 2, ".safetensors, .pth"},
                                    {path("good.pth"), 2, "nothing to do"},
                                    {path("good.pth") + out + " --power-iterations 3", 2, "converge"},
                                    {path("good.pth") + " " + path("none/out.pth"), 1, "there is no folder"}}) {
