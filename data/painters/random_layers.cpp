@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/cholesky.h"
 
 namespace telltale {
 namespace {
@@ -99,27 +100,6 @@ Maps shuffled(const Maps& in, int channels, Random& random) {
   return out;
 }
 
-/// Solves a·x = b for `columns` right-hand sides by Cholesky's factorisation; a is n × n, symmetric, positive definite.
-void solve(std::vector<double>& a, std::vector<double>& b, size_t n, size_t columns) {
-  for (size_t j = 0; j < n; ++j) {
-    for (size_t i = j; i < n; ++i) {
-      double sum = a[i * n + j];
-      for (size_t k = 0; k < j; ++k) sum -= a[i * n + k] * a[j * n + k];
-      a[i * n + j] = i == j ? std::sqrt(sum) : sum / a[j * n + j];
-    }
-  }
-  for (size_t c = 0; c < columns; ++c) {
-    for (size_t i = 0; i < n; ++i) {
-      for (size_t k = 0; k < i; ++k) b[i * columns + c] -= a[i * n + k] * b[k * columns + c];
-      b[i * columns + c] /= a[i * n + i];
-    }
-    for (size_t i = n; i-- > 0;) {
-      for (size_t k = i + 1; k < n; ++k) b[i * columns + c] -= a[k * n + i] * b[k * columns + c];
-      b[i * columns + c] /= a[i * n + i];
-    }
-  }
-}
-
 }  // namespace
 
 void normalise(Maps& maps) {
@@ -174,7 +154,7 @@ Picture fitted(const Maps& maps, const Picture& target) {
   double trace = 0;
   for (size_t i = 0; i < n; ++i) trace += a[i * n + i];
   for (size_t i = 0; i < n; ++i) a[i * n + i] += 1e-3 * trace / double(n) + 1e-9;
-  solve(a, b, n, 3);
+  solve_positive_definite(a, b, n, 3);
   std::vector<float> weights(3 * (n - 1));
   for (size_t c = 0; c < 3; ++c)
     for (size_t k = 0; k + 1 < n; ++k) weights[c * (n - 1) + k] = float(b[k * 3 + c]);

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/cholesky.h"
 #include "kernels/parts/math.h"
 
 namespace telltale {
@@ -46,28 +47,6 @@ void measure(std::span<const ScoredMap> samples, Calibration& c) {
   }
 }
 
-/// x of a·x = b, a symmetric and positive definite, by Cholesky's decomposition; a and b are used up.
-Row solved(std::array<Row, kTerms + 1>& a, Row b) {
-  const size_t n = b.size();
-  for (size_t j = 0; j < n; ++j) {
-    for (size_t k = 0; k < j; ++k) a[j][j] -= a[j][k] * a[j][k];
-    a[j][j] = std::sqrt(a[j][j]);
-    for (size_t i = j + 1; i < n; ++i) {
-      for (size_t k = 0; k < j; ++k) a[i][j] -= a[i][k] * a[j][k];
-      a[i][j] /= a[j][j];
-    }
-  }
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t k = 0; k < i; ++k) b[i] -= a[i][k] * b[k];
-    b[i] /= a[i][i];
-  }
-  for (size_t i = n; i-- > 0;) {
-    for (size_t k = i + 1; k < n; ++k) b[i] -= a[k][i] * b[k];
-    b[i] /= a[i][i];
-  }
-  return b;
-}
-
 /// −log of the probability that the model gives what is true.
 double log_loss(bool fake, double logit) {
   const double z = fake ? -logit : logit;
@@ -92,20 +71,22 @@ Calibration fitted(std::span<const ScoredMap> samples, double penalty) {
   double loss = loss_at(w);
   for (int step = 0; step < 100; ++step) {
     Row gradient{};
-    std::array<Row, kTerms + 1> hessian{};
+    std::array<double, (kTerms + 1) * (kTerms + 1)> hessian{};
+    const auto at = [](size_t k, size_t l) { return k * (kTerms + 1) + l; };
     for (size_t k = 0; k < kTerms; ++k) {
       gradient[k] = penalty * w[k];
-      hessian[k][k] = penalty;
+      hessian[at(k, k)] = penalty;
     }
-    hessian[kTerms][kTerms] = 1e-9;  // of the bias, which has no penalty: keeps a decided model solvable
+    hessian[at(kTerms, kTerms)] = 1e-9;  // of the bias, which has no penalty: keeps a decided model solvable
     for (size_t i = 0; i < rows.size(); ++i) {
       const double p = sigmoid(std::inner_product(w.begin(), w.end(), rows[i].begin(), 0.0));
       for (size_t k = 0; k <= kTerms; ++k) {
         gradient[k] += (p - samples[i].fake) * rows[i][k];
-        for (size_t l = 0; l <= kTerms; ++l) hessian[k][l] += p * (1 - p) * rows[i][k] * rows[i][l];
+        for (size_t l = 0; l <= kTerms; ++l) hessian[at(k, l)] += p * (1 - p) * rows[i][k] * rows[i][l];
       }
     }
-    const Row move = solved(hessian, gradient);
+    Row move = gradient;
+    solve_positive_definite(hessian, move, kTerms + 1);
     double share = 1, next = loss;
     Row to = w;
     for (; share > 1e-6; share /= 2) {
