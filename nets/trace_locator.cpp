@@ -41,7 +41,8 @@ class Builder {
   Builder(Graph& g, const TraceLocatorSettings& s) : g_(g), s_(s) {}
 
   Value logits(Value x) const {
-    TT_CHECK(s_.residuals || s_.magnitude || s_.history, UsageError, "a locator needs a trace to look at");
+    const bool coefficients = s_.magnitude || s_.history || s_.earlier;
+    TT_CHECK(s_.residuals || coefficients, UsageError, "a locator needs a trace to look at");
     Value quarter{}, pixels{}, blocks{};
     if (s_.residuals) {
       const FixedConv::Settings high_pass{10, 5, {1, 2, 1}, residual_filters(), Act::tanh};
@@ -50,12 +51,8 @@ class Builder {
       quarter = block("p4.1", block("p4.0", half, 32, 3, 2), 32);
       pixels = block("p8", quarter, 48, 3, 2);
     }
-    if (s_.magnitude || s_.history) {
-      const CoefficientTraces::Settings which{s_.magnitude, s_.history};
-      const Value coefficients = g_.add<CoefficientTraces>("coefficients", {x}, which);
-      blocks = block("d.1", block("d.0", coefficients, 64, 1), 48, 1);
-    }
-    const bool both = s_.residuals && (s_.magnitude || s_.history);
+    if (coefficients) blocks = block("d.1", block("d.0", traces(x), 64, 1), 48, 1);
+    const bool both = s_.residuals && coefficients;
     const Value joined = both ? g_.add<Concat>("join8", {pixels, blocks}) : s_.residuals ? pixels : blocks;
     const Value first = block("t1", contrast("contrast1", joined), 64, 1);
     const Value second = g_.add<Add>("t2", {first, block("t2.1", block("t2.0", first, 64), 64, 3, 1, 2)});
@@ -69,6 +66,12 @@ class Builder {
   }
 
  private:
+  Value traces(Value x) const {
+    if (!s_.magnitude && !s_.history) return g_.add<EarlierJpeg>("earlier", {x});
+    const CoefficientTraces::Settings which{s_.magnitude, s_.history};
+    const Value today = g_.add<CoefficientTraces>("coefficients", {x}, which);
+    return s_.earlier ? g_.add<Concat>("traces", {today, g_.add<EarlierJpeg>("earlier", {x})}) : today;
+  }
   /// Channels are those of width 24.
   Value block(const std::string& name, Value x, int channels, int size = 3, int stride = 1, int dilation = 1) const {
     const int scaled = std::max(4, channels * s_.width / 24 / 4 * 4);

@@ -9,6 +9,7 @@ struct TraceLocatorSettings {
   bool residuals = true;  ///< high-pass residuals of brightness and colour
   bool magnitude = true;  ///< how large the coefficients of 8×8 blocks are
   bool history = true;    ///< how usual they are in their picture
+  bool earlier = true;    ///< how well they keep to an earlier JPEG's steps, off today's grid
   bool contrast = true;   ///< features beside their deviation from the picture's own mean
 };
 /// Three strided stages over residuals and a branch over coefficients, joined at 1/8 in a dilated trunk, refined at

@@ -4,11 +4,17 @@
 #include "engine/onnx.h"
 #include "kernels/coefficients.h"
 #include "kernels/device/buffer.h"
+#include "kernels/earlier_jpeg.h"
 #include "kernels/norm/contrast.h"
 
 namespace telltale {
 namespace {
 Shape coefficients_of(const Shape& x) { return {x.n, x.h / kBlock, x.w / kBlock, kFrequencies}; }
+void check_pictures(const std::string& name, std::span<const Shape> x) {
+  check_inputs(name, x, 1);
+  TT_CHECK(x[0].c == 3 && x[0].h % kBlock == 0 && x[0].w % kBlock == 0, ShapeError, name,
+           ": expected pictures {N,H,W,3}, H and W multiples of 8, got ", to_string(x[0]));
+}
 }  // namespace
 
 std::string CoefficientTraces::describe() const {
@@ -16,10 +22,8 @@ std::string CoefficientTraces::describe() const {
 }
 
 Spec CoefficientTraces::plan(const PlanContext& c, std::span<const Shape> x) const {
-  check_inputs(name, x, 1);
+  check_pictures(name, x);
   TT_CHECK(s_.magnitude || s_.history, ShapeError, name, ": neither magnitude nor history is asked for");
-  TT_CHECK(x[0].c == 3 && x[0].h % kBlock == 0 && x[0].w % kBlock == 0, ShapeError, name,
-           ": expected pictures {N,H,W,3}, H and W multiples of 8, got ", to_string(x[0]));
   Spec spec;
   spec.y = coefficients_of(x[0]);
   spec.scratch = size_t(spec.y.numel()) * size_of(accumulator_of(c.compute));
@@ -35,6 +39,19 @@ void CoefficientTraces::forward(Stream& s, const Io& io) const {
 }
 
 void CoefficientTraces::backward(Stream& s, const Io& io) const {
+  if (io.dx_mode[0] == GradMode::overwrite) fill_zero(s, io.dx[0]);
+}
+
+Spec EarlierJpeg::plan(const PlanContext&, std::span<const Shape> x) const {
+  check_pictures(name, x);
+  Spec spec;
+  spec.y = {x[0].n, x[0].h / kBlock, x[0].w / kBlock, kEarlierTraces};
+  return spec;
+}
+
+void EarlierJpeg::forward(Stream& s, const Io& io) const { earlier_jpeg(s, io.x[0], io.y, 0); }
+
+void EarlierJpeg::backward(Stream& s, const Io& io) const {
   if (io.dx_mode[0] == GradMode::overwrite) fill_zero(s, io.dx[0]);
 }
 
@@ -62,6 +79,12 @@ void CoefficientTraces::to_onnx(OnnxGraph&, const OnnxNode&) const {
   throw Error(cat(name,
                   ": how usual coefficients are hangs on their last bits, which a runtime of ONNX models does not ",
                   "repeat: a net that looks at them is not exported"));
+}
+
+void EarlierJpeg::to_onnx(OnnxGraph&, const OnnxNode&) const {
+  throw Error(cat(name,
+                  ": choosing a grid hangs on the last bits of near equals, which a runtime of ONNX models does not ",
+                  "repeat: a net that looks at it is not exported"));
 }
 
 void Contrast::to_onnx(OnnxGraph& g, const OnnxNode& n) const {

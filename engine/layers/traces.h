@@ -22,6 +22,17 @@ class CoefficientTraces : public LayerOf<CoefficientTraces> {
   Settings s_;
 };
 
+/// Traces of a JPEG that the picture was on another grid of blocks, as kernels/earlier_jpeg.h defines them: of pictures
+/// {N,H,W,3} from 0 to 255, {N,H/8,W/8,8}. Constants of the picture: they pass it no gradient.
+class EarlierJpeg : public LayerOf<EarlierJpeg> {
+ public:
+  std::string describe() const override { return "EarlierJpeg"; }
+  Spec plan(const PlanContext&, std::span<const Shape>) const override;
+  void forward(Stream&, const Io&) const override;
+  void backward(Stream&, const Io&) const override;
+  void to_onnx(OnnxGraph&, const OnnxNode&) const override;
+};
+
 /// {N,H,W,2C}: features beside their deviation from their own picture's mean, in units of its spread
 /// (kernels/norm/contrast.h).
 class Contrast : public LayerOf<Contrast> {

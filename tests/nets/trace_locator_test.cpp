@@ -30,9 +30,9 @@ Value named(const Graph& g, const std::string& name) {
 }
 std::vector<TraceLocatorSettings> every_choice() {
   std::vector<TraceLocatorSettings> all;
-  for (int bits = 1; bits < 8; ++bits)
+  for (int bits = 1; bits < 16; ++bits)
     for (const bool contrast : {true, false})
-      all.push_back({4, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, contrast});
+      all.push_back({4, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, contrast});
   return all;
 }
 std::vector<double> bytes(int64_t n, uint64_t seed) {
@@ -49,7 +49,7 @@ TEST(TraceLocator, SaysOneLogitForFourPixelsWhateverItLooksAt) {
       const Program p(net.graph, s, {});
       EXPECT_EQ(p.tensor(net.y).shape, (Shape{2, height / 2, width / 2, 1}));
     }
-  EXPECT_THROW(small(8, 8, {4, false, false, false, true}), UsageError);
+  EXPECT_THROW(small(8, 8, {4, false, false, false, false, true}), UsageError);
   const Net odd = small(12, 8);
   EXPECT_THROW(Program(odd.graph, s, {}), ShapeError);
 }
