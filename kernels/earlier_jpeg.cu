@@ -18,10 +18,10 @@ constexpr int kSteps = 96;  ///< one more than the largest step of the qualities
 constexpr int kGrids = kBlock * kBlock;
 constexpr int64_t kAtOnce = 32 << 20;  ///< bytes of workspace, about
 
-constexpr uint8_t kAnnexK[kBlock][kBlock] = {
-    {16, 11, 10, 16, 24, 40, 51, 61},     {12, 12, 14, 19, 26, 58, 60, 55},     {14, 13, 16, 24, 40, 57, 69, 56},
-    {14, 17, 22, 29, 51, 87, 80, 62},     {18, 22, 37, 56, 68, 109, 103, 77},   {24, 35, 55, 64, 81, 104, 113, 92},
-    {49, 64, 78, 87, 103, 121, 120, 101}, {72, 92, 95, 98, 112, 100, 103, 99}};
+constexpr uint8_t kAnnexK[kBlock][kBlock] = {{16, 11, 10, 16, 24, 40, 51, 61},     {12, 12, 14, 19, 26, 58, 60, 55},
+                                             {14, 13, 16, 24, 40, 57, 69, 56},     {14, 17, 22, 29, 51, 87, 80, 62},
+                                             {18, 22, 37, 56, 68, 109, 103, 77},   {24, 35, 55, 64, 81, 104, 113, 92},
+                                             {49, 64, 78, 87, 103, 121, 120, 101}, {72, 92, 95, 98, 112, 100, 103, 99}};
 
 /// What every kernel here looks up.
 template <class A>
@@ -277,8 +277,8 @@ void earlier_jpeg(Stream& s, Tensor x, Tensor y, int first) {
     const int64_t counted = int64_t(kGrids) * kPairs * kBins, tried = int64_t(kGrids) * kEarlierQualities;
     const int64_t numbers = pixels * (1 + kUs) + counted + tried + blocks * kKept, table = int64_t(kSteps) * 2 * kBins;
     const int group = int(std::clamp<int64_t>(kAtOnce / (numbers * int64_t(sizeof(A))), 1, p.n));
-    A* waves = s.workspace(size_t(group * numbers + table) * sizeof(A) + size_t(group) * sizeof(Found<A>))
-                   .template as<A>();
+    A* waves =
+        s.workspace(size_t(group * numbers + table) * sizeof(A) + size_t(group) * sizeof(Found<A>)).template as<A>();
     A* luma = waves + table;
     A* columns = luma + group * pixels;
     A* counts = columns + group * pixels * kUs;
@@ -294,8 +294,8 @@ void earlier_jpeg(Stream& s, Tensor x, Tensor y, int first) {
       for_each(s, n * tried, Evidence<A>{counts, waves, evidence, steps}, kPairs * kBins);
       for_each(s, n, Choose<A>{evidence, found}, tried);
       for_each(s, n * blocks, Keep<A>{columns, found, kept, p.h, p.w, k, steps}, kPairs * kBlock);
-      for_each(s, n * blocks,
-               Tell<T>{kept, found, y.as<T>() + at * blocks * to.c + first, to.h, to.w, to.c}, 64 * kKept);
+      for_each(s, n * blocks, Tell<T>{kept, found, y.as<T>() + at * blocks * to.c + first, to.h, to.w, to.c},
+               64 * kKept);
     }
   });
 }

@@ -7,10 +7,10 @@ namespace telltale {
 inline constexpr int kEarlierTraces = 8;          ///< channels of earlier_jpeg
 inline constexpr int kLowestEarlierQuality = 40;  ///< of those tried, by twos
 inline constexpr int kEarlierQualities = 28;
-inline constexpr int kEarlierHighest = 6;     ///< frequencies u, v with 1 ≤ u + v ≤ 6 are looked at
-inline constexpr int kLeastEarlierStep = 5;   ///< finer steps are lost when the picture is saved again
-inline constexpr int kMostEarlierSize = 80;   ///< larger coefficients are not counted
-inline constexpr int kLeastEarlierCount = 64; ///< fewer are no evidence
+inline constexpr int kEarlierHighest = 6;      ///< frequencies u, v with 1 ≤ u + v ≤ 6 are looked at
+inline constexpr int kLeastEarlierStep = 5;    ///< finer steps are lost when the picture is saved again
+inline constexpr int kMostEarlierSize = 80;    ///< larger coefficients are not counted
+inline constexpr int kLeastEarlierCount = 64;  ///< fewer are no evidence
 
 /// The luma step of the quantisation table of the JPEG standard (Annex K) at `quality` 1 to 100, scaled as the
 /// Independent JPEG Group does; u vertical, v horizontal, 0 to 7.
@@ -34,9 +34,9 @@ int earlier_step(int quality, int u, int v);
 ///   4     Σ (1 − w) cos(2πx) / (1 + Σ (1 − w))
 ///   5, 6  2 Σ w cos(2πx) / (2 + Σ w) over all frequencies and the 3×3, 7×7 blocks around
 ///   7     1
-/// all times the gate; blocks outside the picture add nothing. The traces are constants of the picture. ShapeError where
-/// shapes do not fit. The principle, grids' quantisation as evidence: Bianchi and Piva 2012, "Image forgery localization
-/// via block-grained analysis of JPEG artifacts".
+/// all times the gate; blocks outside the picture add nothing. The traces are constants of the picture. ShapeError
+/// where shapes do not fit. The principle, grids' quantisation as evidence: Bianchi and Piva 2012, "Image forgery
+/// localization via block-grained analysis of JPEG artifacts".
 void earlier_jpeg(Stream&, Tensor x, Tensor y, int first);
 
 }  // namespace telltale

@@ -10,9 +10,7 @@
 namespace telltale {
 namespace {
 
-double wave(int f, int r) {
-  return (f ? 0.5 : std::sqrt(0.125)) * std::cos((2 * r + 1) * f * std::numbers::pi / 16);
-}
+double wave(int f, int r) { return (f ? 0.5 : std::sqrt(0.125)) * std::cos((2 * r + 1) * f * std::numbers::pi / 16); }
 
 struct Past {
   int y, x, quality;  ///< where a block begins; quality 0: no past
@@ -32,8 +30,7 @@ std::vector<double> pictures(CaseRun& run, Shape shape, const Past& past) {
         double c[kFrequencies] = {};
         if (past.quality > 0 && column < shape.w / 2)
           for (int f = 0; f < kFrequencies; ++f)
-            if (f / 8 + f % 8 <= 4)
-              c[f] = earlier_step(past.quality, f / 8, f % 8) * double(run.random.integer(-3, 3));
+            if (f / 8 + f % 8 <= 4) c[f] = earlier_step(past.quality, f / 8, f % 8) * double(run.random.integer(-3, 3));
         for (int i = 0; i < kFrequencies; ++i) {
           double v = 128 + run.random.uniform(-1, 1) * (past.quality > 0 && column < shape.w / 2 ? 1 : 60);
           for (int f = 0; f < kFrequencies; ++f) v += c[f] * wave(f / 8, i / 8) * wave(f % 8, i % 8);
@@ -170,9 +167,9 @@ void traces_case(CaseRun& run, Shape blocks, const Past& past, int channels, int
     const Definition d{&values[n * rows * 64 * 3], picture.h, picture.w};
     const Definition::Found found = d.found();
     if (past.quality > 0)
-      TT_CHECK(found.past.y == past.y && found.past.x == past.x && found.past.quality == past.quality &&
-                   found.gate == 1,
-               UsageError, "the past is not found by its definition");
+      TT_CHECK(
+          found.past.y == past.y && found.past.x == past.x && found.past.quality == past.quality && found.gate == 1,
+          UsageError, "the past is not found by its definition");
     const std::vector<double> traces = d.traces(found);
     for (size_t i = 0; i < traces.size(); ++i)
       expected[(n * rows + i / kEarlierTraces) * size_t(channels) + size_t(first) + i % kEarlierTraces] = traces[i];

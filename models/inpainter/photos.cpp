@@ -45,6 +45,19 @@ PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, 
   for (size_t i = 0; i < photos.size(); ++i) {
     (splits[i] == Split::train ? result.train : result.validation).push_back(std::move(photos[i]));
   }
+  // Without a held-out photograph there is no validation: for one that cannot be read, one that trains steps in.
+  for (size_t i = 0; i < result.validation.size();) {
+    try {
+      read_image(result.validation[i].path);
+      ++i;
+    } catch (const DataError& e) {
+      TT_CHECK(result.train.size() >= 2, DataError,
+               "fewer than two photographs can be read: one must train and one be held out");
+      spdlog::warn("skipped {}", e.what());
+      result.validation[i] = std::move(result.train.back());
+      result.train.pop_back();
+    }
+  }
   result.digest = sha256({reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   return result;
 }

@@ -12,12 +12,13 @@
 namespace telltale {
 
 /// Which photographs train and which are held out, by a seeded hash of their bytes: `held_out` of them, or a twentieth
-/// if that is fewer, but one at least; copies of one photograph stay together.
+/// if that is fewer, but one at least; copies of one photograph stay together. In the place of a held-out one that
+/// cannot be decoded, which a warning names, steps one that trains.
 struct PhotoSplit {
   std::vector<Photo> train, validation;
   std::string digest;  ///< SHA-256 over all photographs' ids and hashes
 };
-/// Throws DataError when there are fewer than two photographs.
+/// Throws DataError when there are fewer than two photographs that can be read.
 PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, TaskPool& pool);
 
 struct CropSettings {
