@@ -111,12 +111,14 @@ struct Definition {
   /// {H/8,W/8,8}
   std::vector<double> traces(const Found& f) const {
     const int down = h / kBlock, across = w / kBlock;
-    std::vector<double> y(size_t(down * across * kEarlierTraces)), sums(size_t(down * across)), weights = sums;
+    const size_t blocks = size_t(down) * size_t(across);
+    const auto at = [&](int i, int j) { return size_t(i) * size_t(across) + size_t(j); };
+    std::vector<double> y(blocks * kEarlierTraces), sums(blocks), weights = sums;
     const auto off = [](int a) { return a > 4 ? a - kBlock : a; };
     for (int i = 0; i < down; ++i)
       for (int j = 0; j < across; ++j) {
         const int top = i * kBlock + off(f.past.y), left = j * kBlock + off(f.past.x);
-        const size_t block = size_t(i * across + j);
+        const size_t block = at(i, j);
         double* to = &y[block * kEarlierTraces];
         if (top < 0 || left < 0 || top + kBlock > h || left + kBlock > w) continue;
         double small = 0, smalls = 1;
@@ -137,12 +139,12 @@ struct Definition {
       }
     for (int i = 0; i < down; ++i)
       for (int j = 0; j < across; ++j) {
-        double* to = &y[size_t(i * across + j) * kEarlierTraces];
+        double* to = &y[at(i, j) * kEarlierTraces];
         for (const int reach : {1, 3}) {
           double sum = 0, weight = 2;
           for (int a = std::max(0, i - reach); a <= std::min(down - 1, i + reach); ++a)
             for (int b = std::max(0, j - reach); b <= std::min(across - 1, j + reach); ++b)
-              sum += sums[size_t(a * across + b)], weight += weights[size_t(a * across + b)];
+              sum += sums[at(a, b)], weight += weights[at(a, b)];
           to[reach == 1 ? 5 : 6] = 2 * sum / weight;
         }
         to[7] = 1;

@@ -1,8 +1,11 @@
 // infer with a locator as users run it: trained and calibrated by the programs, on pictures of every size.
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
+#include "data/boxes.h"
 #include "data/codec.h"
 #include "data/scenes.h"
+#include "kernels/device/philox.h"
 #include "tests/data/data_fixture.h"
 #include "tests/engine/program_run.h"
 #include "weights/safetensors.h"
@@ -134,6 +137,42 @@ TEST_F(InferLocator, TheOneThatShipsIsTakenWhereNoneIsNamed) {
   const Outcome some = installed(photo);
   EXPECT_EQ(some.code, 0) << some.err;
   EXPECT_EQ(lines(some.out).at(0)["weights_sha256"], lines(must("infer " + photo + own()).out).at(0)["weights_sha256"]);
+}
+
+/// Grain over drawn scenes, saved as JPEG, cut off that JPEG's grid, a square of it painted anew, and saved again.
+TEST_F(InferLocator, TheOneThatShipsFindsAPatchWithoutThePicturesPast) {
+  fs::create_directories(in("cut"));
+  const Box patch{96, 80, 200, 176};
+  for (int i = 0; i < 4; ++i) {
+    Random random(uint64_t(i), 0);
+    const auto grainy = [&](uint64_t seed) {
+      Image scene = draw_scene(296, seed);
+      for (uint8_t& v : scene.rgb) v = uint8_t(std::clamp(std::lround(v + 6 * random.normal()), 0l, 255l));
+      return scene;
+    };
+    const Image saved = decode_image(encode_jpeg(grainy(uint64_t(i)), 72), "a picture");
+    Image cut = crop(saved, {3, 5, 291, 293});
+    const auto save = [&](const char* name) {
+      const std::vector<uint8_t> bytes = encode_jpeg(cut, 92);
+      write_atomically(in(cat("cut/", i, name)), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    };
+    save("_whole.jpg");
+    const Image other = grainy(uint64_t(i + 50));
+    for (int y = patch.y_min; y < patch.y_max; ++y)
+      std::copy_n(&other.rgb[(size_t(y) * size_t(other.width) + size_t(patch.x_min)) * 3], size_t(patch.width()) * 3,
+                  &cut.rgb[(size_t(y) * size_t(cut.width) + size_t(patch.x_min)) * 3]);
+    save("_painted.jpg");
+  }
+  for (const json& j : lines(must("infer " + in("cut")).out)) {
+    const std::string path = j["path"];
+    if (path.find("whole") != std::string::npos) {
+      EXPECT_EQ(j["verdict"], "real") << j;
+    } else {
+      ASSERT_EQ(j["verdict"], "fake") << j;
+      const std::vector<int> b = j["box"];
+      EXPECT_GT(iou({b[0], b[1], b[2], b[3]}, patch), 0.7) << j;
+    }
+  }
 }
 
 TEST_F(InferLocator, MistakesEndInOneClearLine) {
