@@ -1,11 +1,10 @@
 #pragma once
 // Traces of JPEG in a picture: the coefficients of its 8×8 blocks, how large each is, and how usual in this picture.
 #include "kernels/device/dispatch.h"
+#include "kernels/parts/jpeg_block.h"
 
 namespace telltale {
 
-inline constexpr int kBlock = 8;                         ///< pixels along a block's side
-inline constexpr int kFrequencies = kBlock * kBlock;     ///< of a block: u·8 + v, u vertical
 inline constexpr int kLargestCoefficient = 80;           ///< above it a coefficient has no history
 inline constexpr double kFineSpread = 0.5, kSpread = 3;  ///< of the histogram's two smoothings, in coefficients
 

@@ -2,10 +2,10 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/coefficients.h"
 #include "kernels/device/launch.h"
 #include "kernels/earlier_jpeg.h"
 #include "kernels/parts/chunk.h"
+#include "kernels/parts/jpeg_block.h"
 
 namespace telltale {
 namespace {

@@ -4,8 +4,8 @@
 #include <numbers>
 
 #include "kernels/case/op_case.h"
-#include "kernels/coefficients.h"
 #include "kernels/earlier_jpeg.h"
+#include "kernels/parts/jpeg_block.h"
 
 namespace telltale {
 namespace {
