@@ -12,7 +12,9 @@ void check_pixel_tensors(const Loss&, Tensor pred, Tensor target, Tensor terms, 
 /// out logits; all 0; whole numbers, where errors are equal and hinges bend; labels of nothing, everything, both, and
 /// in between.
 GradientCheck pixel_gradient_check(Stream& s, const Loss&, Shape maps);
-/// Loss::worst_gradient_error by that check over small maps. At a kink any gradient between both sides' passes.
+/// The worst by that check over small maps. At a kink any gradient between both sides' passes.
+GradientPoint worst_pixel_gradient(const Loss&, uint64_t seed);
+/// Loss::worst_gradient_error by it.
 double worst_pixel_gradient_error(const Loss&, uint64_t seed);
 
 }  // namespace telltale

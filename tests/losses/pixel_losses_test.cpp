@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "kernels/parts/math.h"
+#include "losses/audit.h"
 #include "losses/pixel_check.h"
 #include "losses/pixels.h"
 #include "tests/losses/losses_run.h"
@@ -59,7 +60,14 @@ TEST(PixelLosses, GradientsAreTheirValues) {
   }
 }
 
-/// A gradient that is wrong by a factor would be found.
+TEST(PixelLosses, PassTheAudit) {
+  Stream s = Stream::cpu();
+  for (const std::string& name : pixel_loss_names())
+    for (const Finding& f : audit_pixels(s, *make_pixel_loss(name)))
+      EXPECT_TRUE(f.passed) << name << ": " << name_of(f.mistake) << ": " << f.evidence;
+}
+
+/// A gradient that is wrong by a factor would be found, and only that blamed.
 TEST(PixelLosses, TheCheckFindsAWrongGradient) {
   class Wrong final : public Loss {
    public:
@@ -76,6 +84,9 @@ TEST(PixelLosses, TheCheckFindsAWrongGradient) {
     std::unique_ptr<Loss> loss_ = make_pixel_loss("bce");
   };
   EXPECT_GT(worst_pixel_gradient_error(Wrong(), 1), 1e-4);
+  Stream s = Stream::cpu();
+  for (const Finding& f : audit_pixels(s, Wrong()))
+    EXPECT_EQ(f.passed, f.mistake != Mistake::wrong_gradient) << name_of(f.mistake) << ": " << f.evidence;
 }
 
 TEST(PixelLosses, AreWhatTheyAreDefinedAs) {

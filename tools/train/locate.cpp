@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
+#include "losses/pixels.h"
 #include "models/device.h"
 #include "models/locator/task.h"
 #include "models/training/trainer.h"
@@ -44,6 +45,10 @@ int train_locator(int argc, char** argv) {
     add_train_flags(app, settings);
     add_flags(app, hyperparameters(settings.recipe), overrides);
     offer_auto_batch(app);
+    app.get_option("--loss")->each(
+        [](const std::string& name) {  // `--loss help` prints them all, and needs nothing else
+          if (name == "help") throw CLI::CallForVersion(describe_pixel_losses(), int(CLI::ExitCodes::Success));
+        });
   };
   return run_tool({"train", "Trains a net that says of every pixel whether it was painted, on a dataset folder."}, argc,
                   argv, setup, [&](const CommonOptions& common) {
