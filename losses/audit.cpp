@@ -263,7 +263,7 @@ Finding find_dead_map(Stream& s, const Subject& loss, uint64_t seed) {
     Row p, t;
     for (int64_t k = 0; k < loss.pred.numel(); ++k) {
       t.push_back(i % 4 == 3 ? 0 : i % 4 == 2 ? 1 : double(random.integer(0, 1)));
-      p.push_back((t.back() > 0 ? -1 : 1) * random.uniform(1, 2 + i / 4));
+      p.push_back((t.back() > 0 ? -1 : 1) * random.uniform(1, 2 + 0.25 * i));
     }
     const Outcome got = run(s, loss, {{p}, {t}});
     if (largest(got.gradient[0]) > 1e-6) continue;
