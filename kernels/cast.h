@@ -1,5 +1,5 @@
 #pragma once
-// Changing element type and layout.
+// Changing element type.
 #include <initializer_list>
 
 #include "kernels/device/dispatch.h"
@@ -8,12 +8,6 @@ namespace telltale {
 
 /// to = from, rounded to nearest even; any two floating-point types, equal numel.
 void cast(Stream&, Tensor from, Tensor to);
-/// to {N,H,W,C} = from, whose memory is N,C,H,W; `from.shape` still says {n,h,w,c}. Any floating-point type on either
-/// side.
-void nchw_to_nhwc(Stream&, Tensor from, Tensor to);
-/// The way back.
-void nhwc_to_nchw(Stream&, Tensor from, Tensor to);
-
 /// For libraries that want one type: tensors of `type` as they are, others as copies in
 /// the stream's workspace, which this holds until it goes out of scope. Nothing that takes the workspace itself may run
 /// meanwhile.

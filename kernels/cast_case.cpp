@@ -1,4 +1,4 @@
-// Casts bit for bit, and layouts there and back.
+// Casts bit for bit.
 #include <cmath>
 #include <limits>
 
@@ -43,40 +43,11 @@ void convert(CaseRun& run, int count, DType type) {
   check("odd numbers");
 }
 
-void layouts(CaseRun& run, Shape shape, DType type) {
-  const Tensor nchw = run.input(shape), nhwc = run.output(shape, type), back = run.output(shape);
-  run.op(2 * double(nchw.bytes() + nhwc.bytes()), 0, [&] {
-    nchw_to_nhwc(run.stream, nchw, nhwc);
-    nhwc_to_nchw(run.stream, nhwc, back);
-  });
-  if (!run.is_test()) return;
-  const Vec planes = run.values(nchw);
-  Vec want(planes.size()), again(planes.size());
-  size_t i = 0;
-  for (int n = 0; n < shape.n; ++n) {
-    for (int c = 0; c < shape.c; ++c) {
-      for (int h = 0; h < shape.h; ++h) {
-        for (int w = 0; w < shape.w; ++w, ++i) {
-          again[i] = rounded(type, planes[i]);
-          want[size_t(((int64_t(n) * shape.h + h) * shape.w + w) * shape.c + c)] = again[i];
-        }
-      }
-    }
-  }
-  run.expect(cat("NHWC of ", name_of(type)), nhwc, want, 0);
-  for (double& v : again) v = rounded(run.dtype, v);
-  run.expect(cat("NCHW from ", name_of(type)), back, again, 0);
-}
-
 const RegisterCases cases([](std::vector<OpCase>& to) {
   for (const DType type : kAllFloats) {
     for (const int count : {1, 7, 8, 1009}) {
       to.push_back({"cast", cat("[", count, "] to ", name_of(type)), kAllFloats,
                     [=](CaseRun& run) { convert(run, count, type); }});
-    }
-    for (const Shape& x : {Shape{1, 1, 1, 1}, Shape{2, 5, 7, 3}, Shape{3, 4, 1, 17}, Shape{2, 3, 5, 64}}) {
-      to.push_back({"layout", cat(to_string(x), " through ", name_of(type)), kAllFloats,
-                    [=](CaseRun& run) { layouts(run, x, type); }});
     }
   }
   to.push_back({"cast",
@@ -92,14 +63,6 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
                 {DType::bf16},
                 [](CaseRun& run) {
                   convert(run, run.sized({1, 1, 1, 1 << 24}).n << 24, DType::f32);
-                },
-                true,
-                false});
-  to.push_back({"layout",
-                "[64,256,256,3]",
-                {DType::f32},
-                [](CaseRun& run) {
-                  layouts(run, run.sized({64, 256, 256, 3}), DType::f32);
                 },
                 true,
                 false});

@@ -37,33 +37,6 @@ void column_sums(Stream& s, Tensor x, Tensor y, bool accumulate) {
   }
 }
 
-template <class T>
-void sum_of_squares(Stream& s, Tensor x, Tensor y) {
-  using A = acc_t<T>;
-  constexpr int64_t kBlock = 1 << 14;
-  constexpr int kWidth = 64;
-  const int64_t n = x.shape.numel(), blocks = (n + kBlock - 1) / kBlock;
-  double* partial = s.workspace(size_t(blocks) * sizeof(double)).template as<double>();
-  const T* from = x.as<T>();
-#pragma omp parallel for num_threads(s.threads()) if (blocks > 1)
-  for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t first = b * kBlock, last = std::min(n, first + kBlock);
-    A sum[kWidth] = {};
-    int64_t o = first;
-    for (; o + kWidth <= last; o += kWidth) {
-#pragma omp simd
-      for (int i = 0; i < kWidth; ++i) sum[i] += load(from[o + i]) * load(from[o + i]);
-    }
-    for (int i = 0; o < last; ++o, ++i) sum[i] += load(from[o]) * load(from[o]);
-    double total = 0;
-    for (A v : sum) total += double(v);
-    partial[b] = total;
-  }
-  double total = 0;
-  for (int64_t b = 0; b < blocks; ++b) total += partial[b];
-  *y.as<A>() = A(total);
-}
-
 }  // namespace
 
 void column_sums(Stream& s, Tensor x, Tensor y, GradMode mode) {
@@ -71,11 +44,6 @@ void column_sums(Stream& s, Tensor x, Tensor y, GradMode mode) {
   if (mode == GradMode::ignore) return;
   visit_float(x.dtype,
               [&](auto tag) { column_sums<typename decltype(tag)::type>(s, x, y, mode == GradMode::accumulate); });
-}
-
-void sum_of_squares(Stream& s, Tensor x, Tensor y) {
-  check_sum_of_squares(x, y);
-  visit_float(x.dtype, [&](auto tag) { sum_of_squares<typename decltype(tag)::type>(s, x, y); });
 }
 
 }  // namespace telltale::cpu
@@ -86,12 +54,6 @@ void check_column_sums(const Tensor& x, const Tensor& y) {
   TT_CHECK(y && y.shape == (Shape{1, 1, 1, x.shape.c}) && y.dtype == accumulator_of(x.dtype), ShapeError,
            "column_sums: y must be [1,1,1,", x.shape.c, "] of ", name_of(accumulator_of(x.dtype)), ", got ",
            to_string(y.shape), " of ", name_of(y.dtype));
-}
-
-void check_sum_of_squares(const Tensor& x, const Tensor& y) {
-  TT_CHECK(y && y.shape.numel() == 1 && y.dtype == accumulator_of(x.dtype), ShapeError,
-           "sum_of_squares: y must be one ", name_of(accumulator_of(x.dtype)), ", got ", to_string(y.shape), " of ",
-           name_of(y.dtype));
 }
 
 }  // namespace telltale

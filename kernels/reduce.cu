@@ -42,47 +42,6 @@ void column_sums_of(Stream& s, Tensor x, Tensor y, bool accumulate) {
   launch<Fold::kLanes>(s, Fold::grid(tiles.c), Fold{tiles.slabs, tiles.c, partial, {y.as<A>(), accumulate}});
 }
 
-/// One CTA's share of Σ x²; the second level reads the first's sums as they are.
-template <class T, bool kSquare>
-struct SumOfSquares {
-  static constexpr int kLanes = 256;
-  using A = acc_t<T>;
-  struct Shared {
-    A v[kLanes];
-  };
-  FlatChunks chunks;
-  const T* x;
-  bool aligned;
-  int64_t grid;
-  A* y;
-  TT_HD void operator()(const Block<kLanes>& b, Shared& shared) const {
-    auto sum = b.lane(A(0));
-    b.each([&](int t) {
-      A total = 0;
-      for (int64_t i = b.index * kLanes + t; i < chunks.count(); i += grid * kLanes) {
-        const Chunk<A> v = load_chunk(x + chunks.offset(i), chunks.size(i), aligned);
-        for (int k = 0; k < kChunk; ++k) total += kSquare ? v[k] * v[k] : v[k];
-      }
-      sum[t] = total;
-    });
-    const A total = b.sum(sum, shared.v);
-    b.each([&](int t) {
-      if (t == 0) y[b.index] = total;
-    });
-  }
-};
-
-template <class T>
-void sum_of_squares_of(Stream& s, Tensor x, Tensor y) {
-  using A = acc_t<T>;
-  using First = SumOfSquares<T, true>;
-  const FlatChunks chunks{x.shape.numel()};
-  const int64_t grid = std::clamp<int64_t>(chunks.count() / (First::kLanes * 4), 1, 1056);
-  A* partial = s.workspace(size_t(grid) * sizeof(A)).template as<A>();
-  launch<First::kLanes>(s, grid, First{chunks, x.as<T>(), all_aligned({x.data}), grid, partial});
-  launch<First::kLanes>(s, 1, SumOfSquares<A, false>{{grid}, partial, true, 1, y.as<A>()});
-}
-
 template <class T>
 struct FiniteCheck {
   FlatChunks chunks;
@@ -110,11 +69,6 @@ void column_sums(Stream& s, Tensor x, Tensor y, GradMode mode) {
   if (mode == GradMode::ignore) return;
   visit_float(x.dtype,
               [&](auto tag) { column_sums_of<typename decltype(tag)::type>(s, x, y, mode == GradMode::accumulate); });
-}
-
-void sum_of_squares(Stream& s, Tensor x, Tensor y) {
-  check_sum_of_squares(x, y);
-  visit_float(x.dtype, [&](auto tag) { sum_of_squares_of<typename decltype(tag)::type>(s, x, y); });
 }
 }  // namespace cuda
 

@@ -27,16 +27,6 @@ void columns(CaseRun& run, Shape shape, GradMode mode) {
   run.expect("y", y, {want.begin(), want.end()}, mode == GradMode::ignore ? 0 : 8, floor_of(shape.rows()));
 }
 
-void squares(CaseRun& run, Shape shape) {
-  const Tensor x = run.input(shape), y = run.output({1, 1, 1, 1}, accumulator_of(run.dtype));
-  run.op(double(x.bytes()), 2.0 * double(shape.numel()), [&] { sum_of_squares(run.stream, x, y); });
-  if (!run.is_test()) return;
-  long double want = 0;
-  for (const long double v : run.values(x)) want += v * v;
-  // All terms are positive: relative error grows with the length of a lane's run.
-  run.expect("y", y, {double(want)}, 8 + std::sqrt(double(shape.numel())) / 8);
-}
-
 void finite(CaseRun& run, Shape shape, double bad) {
   const Tensor x = run.input(shape);
   OwnedTensor memory(run.stream.place(), {1, 1, 1, int(sizeof(StepState))}, DType::u8);
@@ -78,7 +68,6 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
       to.push_back(
           {"column_sums", to_string(x) + modes[int(mode)], kAllFloats, [=](CaseRun& run) { columns(run, x, mode); }});
     }
-    to.push_back({"sum_of_squares", to_string(x), kAllFloats, [=](CaseRun& run) { squares(run, x); }});
     for (const double bad : {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
                              std::numeric_limits<double>::quiet_NaN()}) {
       to.push_back(
@@ -89,8 +78,6 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
   const std::vector<DType> types = {DType::f32, DType::bf16};
   to.push_back({"column_sums", to_string(big), types,
                 [=](CaseRun& run) { columns(run, run.sized(big), GradMode::overwrite); }, true, false});
-  to.push_back(
-      {"sum_of_squares", to_string(big), types, [=](CaseRun& run) { squares(run, run.sized(big)); }, true, false});
   to.push_back(
       {"finite_check", to_string(big), types, [=](CaseRun& run) { finite(run, run.sized(big), 0); }, true, false});
 });

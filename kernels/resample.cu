@@ -1,6 +1,5 @@
 #include "kernels/device/launch.h"
 #include "kernels/parts/channel_chunks.h"
-#include "kernels/parts/triangle.h"
 #include "kernels/resample.h"
 
 namespace telltale {
@@ -103,70 +102,6 @@ struct Nearest {
   };
 };
 
-template <class T>
-struct BilinearForward : Resample<T, TriangleAxis> {
-  TT_HD void operator()(int64_t i) const {
-    using A = acc_t<T>;
-    const auto p = this->place_of(i);
-    const TriangleTaps rows = this->rows.taps(p.h), columns = this->columns.taps(p.w);
-    // Weights are integers: divided once, at the end, they need no rounding.
-    const A share = A(1) / (A(rows.total()) * A(columns.total()));
-    T* target = this->y + p.pixel * this->to.c;
-    this->each(i, p, [&](int c, int count, bool whole) {
-      auto sum = chunk_of(A(0));
-      for (int h = rows.begin; h < rows.end; ++h) {
-        const A row_weight = A(rows.weight(h));
-        const T* source = this->x + offset_of(p.n, h, columns.begin, this->from) + c;
-#ifdef __CUDA_ARCH__
-#pragma unroll 2
-#endif
-        for (int w = columns.begin; w < columns.end; ++w, source += this->from.c) {
-          const A weight = row_weight * A(columns.weight(w));
-          const auto x = load_chunk(source, count, whole);
-          for (int k = 0; k < kChunk; ++k) sum[k] += weight * x[k];
-        }
-      }
-      for (int k = 0; k < kChunk; ++k) sum[k] *= share;
-      store_chunk(target + c, sum, count, whole);
-    });
-  }
-};
-
-template <class T>
-struct BilinearBackward : Resample<T, TriangleAxis> {
-  TT_HD void operator()(int64_t i) const {
-    using A = acc_t<T>;
-    const auto p = this->place_of(i);
-    const TriangleTaps rows = this->rows.transposed().taps(p.h), columns = this->columns.transposed().taps(p.w);
-    const auto share = [](const TriangleAxis& axis, const TriangleTaps& readers, int o) {
-      return A(readers.weight(o)) / A(axis.total(o));
-    };
-    // A total is a loop where images shrink, but then an axis has no more than two readers: theirs are found once.
-    const int w0 = columns.begin;
-    const A first = share(this->columns, columns, w0);
-    const A second = w0 + 1 < columns.end ? share(this->columns, columns, w0 + 1) : A(0);
-    T* target = this->y + p.pixel * this->to.c;
-    this->each(i, p, [&](int c, int count, bool whole) {
-      auto sum = chunk_of(A(0));
-      for (int h = rows.begin; h < rows.end; ++h) {
-        const A row_weight = share(this->rows, rows, h);
-        const T* source = this->x + offset_of(p.n, h, w0, this->from) + c;
-        // Both weights of a pair come first, so that both loads are under way together.
-        for (int w = w0; w < columns.end; w += 2, source += 2 * this->from.c) {
-          const bool pair = w + 1 < columns.end;
-          const A left = row_weight * (w == w0 ? first : share(this->columns, columns, w));
-          const A right = !pair ? A(0) : row_weight * (w == w0 ? second : share(this->columns, columns, w + 1));
-          const auto a = load_chunk(source, count, whole);
-          const auto b = pair ? load_chunk(source + this->from.c, count, whole) : chunk_of(A(0));
-          for (int k = 0; k < kChunk; ++k) sum[k] += left * a[k];
-          for (int k = 0; k < kChunk; ++k) sum[k] += right * b[k];
-        }
-      }
-      store_gradient(target + c, sum, count, whole, this->accumulate);
-    });
-  }
-};
-
 void check_pair(const char* name, const Tensor& a, const Tensor& b) {
   TT_CHECK(a.shape.n == b.shape.n && a.shape.c == b.shape.c && a.dtype == b.dtype, ShapeError, name, ": ",
            to_string(a.shape), " of ", name_of(a.dtype), " and ", to_string(b.shape), " of ", name_of(b.dtype),
@@ -217,17 +152,6 @@ void nearest_aligned_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
   if (mode == GradMode::ignore) return;
   check_pair("nearest_aligned_backward", dy, dx);
   run_backward<AlignedAxis, Nearest<AlignedAxis>::Backward>(s, dy, dx, mode);
-}
-
-void bilinear_forward(Stream& s, Tensor x, Tensor y) {
-  check_pair("bilinear_forward", x, y);
-  run_forward<TriangleAxis, BilinearForward>(s, x, y);
-}
-
-void bilinear_backward(Stream& s, Tensor dy, Tensor dx, GradMode mode) {
-  if (mode == GradMode::ignore) return;
-  check_pair("bilinear_backward", dy, dx);
-  run_backward<TriangleAxis, BilinearBackward>(s, dy, dx, mode);
 }
 
 }  // namespace telltale

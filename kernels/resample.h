@@ -1,5 +1,5 @@
 #pragma once
-// Resizing feature maps and images.
+// Resizing feature maps.
 #include "kernels/device/dispatch.h"
 
 namespace telltale {
@@ -12,10 +12,5 @@ void nearest_backward(Stream&, Tensor dy, Tensor dx, GradMode mode = GradMode::o
 /// resize_nearest_neighbor(align_corners=True).
 void nearest_aligned_forward(Stream&, Tensor x, Tensor y);
 void nearest_aligned_backward(Stream&, Tensor dy, Tensor dx, GradMode mode = GradMode::overwrite);
-/// y {N,Ho,Wo,C} bilinear with half-pixel centres; when shrinking the triangle widens by the scale (antialiasing), as
-/// torchvision's resize(antialias=True). Weights are normalised at the borders.
-void bilinear_forward(Stream&, Tensor x, Tensor y);
-/// Gradient of bilinear_forward.
-void bilinear_backward(Stream&, Tensor dy, Tensor dx, GradMode mode = GradMode::overwrite);
 
 }  // namespace telltale

@@ -28,20 +28,6 @@ Axis aligned_axis(int in, int out) {
     w[size_t(o)][out == 1 ? 0 : size_t(std::floor(double(o) * (in - 1) / (out - 1) + 0.5))] = 1;
   return w;
 }
-Axis bilinear_axis(int in, int out) {
-  Axis w(size_t(out), std::vector<double>(size_t(in), 0.0));
-  const double scale = double(in) / out, width = std::max(scale, 1.0);
-  for (int o = 0; o < out; ++o) {
-    double total = 0;
-    for (int i = 0; i < in; ++i) {
-      const double distance = std::abs(i + 0.5 - scale * (o + 0.5)) / width;
-      total += w[size_t(o)][size_t(i)] = std::max(0.0, 1 - distance);
-    }
-    for (double& v : w[size_t(o)]) v /= total;
-  }
-  return w;
-}
-
 /// y = rows ⊗ columns · x, or its transpose.
 std::vector<double> apply(const Axis& rows, const Axis& columns, const std::vector<double>& v, const Sizes& s,
                           bool transpose) {
@@ -95,35 +81,14 @@ void check_backward(CaseRun& r, const Sizes& s, Forward forward, Backward backwa
   r.gradient("dx", x, dx, y, dy, [&] { forward(r.stream, x, y); });
 }
 
-/// One channel whose answers PyTorch 1.13 gave: F.interpolate(mode="bilinear", antialias=True) in double.
-void check_pytorch(CaseRun& r) {
-  std::vector<double> image;
-  for (int i = 0; i < 5; ++i)
-    for (int j = 0; j < 7; ++j) image.push_back((i * 7 + j * 3 + (i * j) % 5) % 11);
-  const Tensor x = r.from({1, 5, 7, 1}, r.dtype, image), y = r.output({1, 3, 4, 1}), z = r.output({1, 2, 3, 1});
-  r.op(0, 0, [&] {
-    bilinear_forward(r.stream, x, y);
-    bilinear_forward(r.stream, x, z);
-  });
-  r.expect("5x7 to 3x4", y,
-           {2.5510204081632657, 5.417142857142856, 3.377142857142857, 4.020408163265306, 5.3915343915343925,
-            3.7155555555555564, 4.151111111111112, 3.9735449735449744, 5.680272108843538, 4.262857142857143,
-            5.302857142857144, 7.074829931972792},
-           8);
-  r.expect("5x7 to 2x3", z,
-           {3.6298701298701297, 4.657754010695187, 3.4090909090909096, 5.363636363636363, 4.112299465240642,
-            5.785714285714286},
-           8);
-}
-
 const RegisterCases cases([](std::vector<OpCase>& to) {
   const std::vector<Sizes> test_sizes = {{{1, 1, 1, 1}, 1, 1},   {{2, 3, 5, 3}, 6, 10}, {{1, 5, 7, 17}, 5, 7},
                                          {{2, 7, 11, 8}, 3, 4},  {{1, 4, 6, 16}, 2, 3}, {{3, 2, 3, 1}, 13, 7},
                                          {{1, 13, 5, 9}, 1, 19}, {{0, 4, 4, 8}, 8, 8}};
   const std::vector<Sizes> bench_sizes = {{{8, 64, 64, 192}, 128, 128}, {{8, 128, 128, 96}, 64, 64}};
   const auto add = [&](const Sizes& s, bool bench) {
-    // Nearest copies, so forward is exact; backward sums at most (Ho/H+1)·(Wo/W+1) gradients, here 21. Bilinear weights
-    // carry three roundings each and sum to one. 16-bit types round once, at the end.
+    // Nearest copies, so forward is exact; backward sums at most (Ho/H+1)·(Wo/W+1) gradients, here 21.
+    // 16-bit types round once, at the end.
     const auto put = [&](const char* op, auto run) {
       const auto on_size = [=](CaseRun& r) {
         Sizes sized = s;
@@ -140,15 +105,9 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     put("nearest_aligned_backward", [](CaseRun& r, const Sizes& z) {
       check_backward(r, z, nearest_aligned_forward, nearest_aligned_backward, aligned_axis, 5);
     });
-    put("bilinear_forward",
-        [](CaseRun& r, const Sizes& z) { check_forward(r, z, bilinear_forward, bilinear_axis, 4); });
-    put("bilinear_backward", [](CaseRun& r, const Sizes& z) {
-      check_backward(r, z, bilinear_forward, bilinear_backward, bilinear_axis, 8);
-    });
   };
   for (const Sizes& s : test_sizes) add(s, false);
   for (const Sizes& s : bench_sizes) add(s, true);
-  to.push_back({"bilinear_forward", "as PyTorch", kAllFloats, check_pytorch, false, true});
 });
 
 }  // namespace

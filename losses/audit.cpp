@@ -7,6 +7,7 @@
 #include "kernels/device/buffer.h"
 #include "kernels/device/host_values.h"
 #include "losses/detector_row.h"
+#include "losses/pixel_check.h"
 #include "losses/registry.h"
 
 namespace telltale {
@@ -28,30 +29,40 @@ Row joined(const std::vector<Row>& rows) {
   return all;
 }
 
-Outcome run(Stream& s, const Loss& loss, const Rows& rows, DType type = DType::f64) {
-  const int n = int(rows.pred.size());
+/// A loss and how one of its rows lies in tensors: some numbers, or a map of pixels.
+struct Subject {
+  Subject(const Loss& l) : loss(l), pred{1, 1, 1, l.pred_width()}, target{1, 1, 1, l.target_width()} {}
+  Subject(const Loss& l, const Shape& map) : loss(l), pred(map), target(map) {}
+  const Loss& loss;
+  Shape pred, target;
+};
+
+Shape times(int n, const Shape& one) { return {n, one.h, one.w, one.c}; }
+
+Outcome run(Stream& s, const Subject& of, const Rows& rows, DType type = DType::f64) {
+  const int n = int(rows.pred.size()), terms_a_row = of.pred.h * of.loss.terms();
   const DType wide = accumulator_of(type);
-  const OwnedTensor pred(s.place(), {n, 1, 1, loss.pred_width()}, type), gradient(s.place(), pred.tensor.shape, type);
-  const OwnedTensor target(s.place(), {n, 1, 1, loss.target_width()}, wide);
-  const OwnedTensor terms(s.place(), {n, 1, 1, loss.terms()}, wide),
+  const OwnedTensor pred(s.place(), times(n, of.pred), type), gradient(s.place(), pred.tensor.shape, type);
+  const OwnedTensor target(s.place(), times(n, of.target), wide);
+  const OwnedTensor terms(s.place(), {n * of.pred.h, 1, 1, of.loss.terms()}, wide),
       state(s.place(), {1, 1, 1, sizeof(StepState)}, DType::u8);
   set_values(s, pred, joined(rows.pred));
   set_values(s, target, joined(rows.target));
   const StepState one;  // one sample, one positive: no mean hides a mistake
   upload(s, state, &one);
-  loss.eval(s, pred, target, terms, gradient, state.tensor.as<StepState>());
+  of.loss.eval(s, pred, target, terms, gradient, state.tensor.as<StepState>());
   const Row values = values_of(s, terms), gradients = values_of(s, gradient);
   Outcome out;
   for (int i = 0; i < n; ++i) {
-    out.value.push_back(values[size_t(i) * loss.terms()]);
-    out.gradient.emplace_back(gradients.begin() + int64_t(i) * loss.pred_width(),
-                              gradients.begin() + int64_t(i + 1) * loss.pred_width());
+    out.value.push_back(values[size_t(i) * size_t(terms_a_row)]);
+    out.gradient.emplace_back(gradients.begin() + int64_t(i) * of.pred.numel(),
+                              gradients.begin() + int64_t(i + 1) * of.pred.numel());
   }
   return out;
 }
 
 /// Each row by itself, so that a batch's mistakes stay out of other questions.
-Outcome run_apart(Stream& s, const Loss& loss, const Rows& rows) {
+Outcome run_apart(Stream& s, const Subject& loss, const Rows& rows) {
   Outcome out;
   for (size_t i = 0; i < rows.pred.size(); ++i) {
     const Outcome one = run(s, loss, {{rows.pred[i]}, {rows.target[i]}});
@@ -61,12 +72,12 @@ Outcome run_apart(Stream& s, const Loss& loss, const Rows& rows) {
   return out;
 }
 
-Rows sampled(const Loss& loss, const Sampler& sample, uint64_t seed, int count) {
+Rows sampled(const GradientCheck& check, uint64_t seed, int count) {
   Random random(seed);
   Rows rows;
   for (int i = 0; i < count; ++i) {
-    Row p(loss.pred_width()), t(loss.target_width());
-    sample(random, p.data(), t.data(), i);
+    Row p(check.pred), t(check.target);
+    check.sample(random, p.data(), t.data(), i);
     rows.pred.push_back(p);
     rows.target.push_back(t);
   }
@@ -98,9 +109,9 @@ bool alike(const Row& a, const Row& b, double factor, double tolerance) {
   return true;
 }
 
-Finding find_not_finite(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed) {
+Finding find_not_finite(Stream& s, const Subject& loss, const GradientCheck& check, uint64_t seed) {
   Finding f{Mistake::not_finite};
-  const Rows rows = sampled(loss, check.sample, seed, 512);
+  const Rows rows = sampled(check, seed, 512);
   for (const DType type : {DType::f64, DType::f32}) {
     const Outcome got = run(s, loss, rows, type);
     for (size_t i = 0; i < rows.pred.size(); ++i) {
@@ -124,11 +135,11 @@ Finding find_wrong_gradient(const GradientCheck& check, const GradientPoint& wor
 }
 
 /// Rows together against each alone. Their ratio tells a mean taken inside from a batch met pairwise.
-void find_batch_mistakes(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed, Finding& pairwise,
+void find_batch_mistakes(Stream& s, const Subject& loss, const GradientCheck& check, uint64_t seed, Finding& pairwise,
                          Finding& reduction) {
   constexpr int kRows = 7;
   constexpr double kSame = 1e-12;
-  const Rows rows = sampled(loss, check.sample, seed, kRows);
+  const Rows rows = sampled(check, seed, kRows);
   const Outcome batch = run(s, loss, rows), alone = run_apart(s, loss, rows);
   bool scaled = true;
   std::string first;
@@ -243,6 +254,25 @@ Finding find_pull_on_negatives(Stream& s, const Loss& detection, uint64_t seed) 
   return f;
 }
 
+/// Maps called wrong everywhere, the more the later.
+Finding find_dead_map(Stream& s, const Subject& loss, uint64_t seed) {
+  Finding f{Mistake::dead_zone};
+  Random random(seed);
+  f.evidence = "a gradient wherever a map is called wrong";
+  for (int i = 0; i < 16 && f.passed; ++i) {
+    Row p, t;
+    for (int64_t k = 0; k < loss.pred.numel(); ++k) {
+      t.push_back(i % 4 == 3 ? 0 : i % 4 == 2 ? 1 : double(random.integer(0, 1)));
+      p.push_back((t.back() > 0 ? -1 : 1) * random.uniform(1, 2 + 0.25 * i));
+    }
+    const Outcome got = run(s, loss, {{p}, {t}});
+    if (largest(got.gradient[0]) > 1e-6) continue;
+    f.passed = false;
+    f.evidence = cat("a map called wrong: loss ", got.value[0], " and no gradient, at ", where({{p}, {t}}, 0));
+  }
+  return f;
+}
+
 Finding without(Mistake m, const char* why) { return {m, false, true, why}; }
 
 std::vector<Finding> audit_with(Stream& s, const Loss& loss, const GradientCheck& check, const GradientPoint& worst,
@@ -285,6 +315,21 @@ std::vector<Finding> audit(Stream& s, const std::string& name, const LossSetting
   std::unique_ptr<Loss> detection;
   if (loss_info(name).compares_boxes()) detection = make_detection_loss(name, {.box_settings = settings});
   return audit_with(s, *loss, loss->gradient_check(), loss->worst_gradient(seed), detection.get(), seed);
+}
+
+std::vector<Finding> audit_pixels(Stream& s, const Loss& loss, uint64_t seed) {
+  const Subject maps(loss, {1, 3, 4, 1});
+  Stream host = Stream::cpu();
+  const GradientCheck check = pixel_gradient_check(host, loss, maps.pred);
+  Finding pairwise{Mistake::pairwise}, reduction{Mistake::reduction};
+  find_batch_mistakes(s, maps, check, seed, pairwise, reduction);
+  return {find_not_finite(s, maps, check, seed),
+          find_wrong_gradient(check, worst_pixel_gradient(loss, seed)),
+          pairwise,
+          reduction,
+          without(Mistake::scale, "no boxes"),
+          find_dead_map(s, maps, seed),
+          without(Mistake::negatives, "no labels beside boxes")};
 }
 
 GradientCheck black_box_check(Stream& s, const Loss& loss, Sampler sample) {

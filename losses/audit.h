@@ -33,6 +33,9 @@ struct Finding {
 /// not_finite) f32; `check` says where to try it and what its gradient should be. A loss of 5 against 5 numbers is
 /// taken for a detection loss.
 std::vector<Finding> audit(Stream& s, const Loss& loss, const GradientCheck& check, uint64_t seed = 1);
+/// About a loss over pixels, run on maps of 3 × 4: `scale` and `negatives` do not apply; a dead zone is a map called
+/// wrong everywhere without a gradient.
+std::vector<Finding> audit_pixels(Stream& s, const Loss& loss, uint64_t seed = 1);
 /// A check for a loss of which only Loss is known: differences of its own value, one row at a time. A loss that holds
 /// something constant in backward fails it.
 GradientCheck black_box_check(Stream& s, const Loss& loss, Sampler sample);

@@ -81,18 +81,21 @@ LossSettings default_settings(const std::string& name) {
   return all;
 }
 
-std::string describe_losses() {
+std::string described(const LossInfo& info) {
   std::ostringstream text;
-  for (const auto& [name, e] : entries()) {
-    const LossInfo& info = e.info;
-    text << std::left << std::setw(16) << name << info.about << "\n";
-    for (const auto& [key, range] : info.settings) {
-      text << std::string(16, ' ') << key << " = " << range.initial << ", " << range.low << " or more";
-      if (range.high < std::numeric_limits<double>::max()) text << ", at most " << range.high;
-      text << "\n";
-    }
+  text << std::left << std::setw(16) << info.name << info.about << "\n";
+  for (const auto& [key, range] : info.settings) {
+    text << std::string(16, ' ') << key << " = " << range.initial << ", " << range.low << " or more";
+    if (range.high < std::numeric_limits<double>::max()) text << ", at most " << range.high;
+    text << "\n";
   }
   return text.str();
+}
+
+std::string describe_losses() {
+  std::string text;
+  for (const auto& [name, e] : entries()) text += described(e.info);
+  return text;
 }
 
 std::unique_ptr<RowLoss> make_row_loss(const std::string& name, const LossSettings& settings) {

@@ -10,6 +10,42 @@
 
 namespace telltale {
 
+/// Of a row of pixels or a map: how many calls (a logit from 0 on says painted) have their label's sign, and what
+/// the intersection over union is made of.
+template <class T>
+struct PixelCalls {
+  T correct = 0, both = 0, either = 0;
+  TT_HD static bool painted(T label) { return label >= T(0.5); }
+  TT_HD void add(T logit, T label) {
+    const bool called = logit >= 0, is = painted(label);
+    correct += called == is;
+    both += called && is;
+    either += called || is;
+  }
+  /// Writes a map's shares to its PixelTerms.
+  TT_HD void write(T* terms, T pixels) const {
+    terms[PixelTerms::correct] = correct / pixels;
+    terms[PixelTerms::iou] = either > 0 ? both / either : T(0);
+  }
+};
+
+/// A formula that weighs a pixel by what is painted around it.
+template <class F>
+concept LooksAround = requires(const F f, const double* labels) {
+  f.weight(labels, 1, 1, 0, 0);
+};
+
+/// Adds pixel i's sums, counted through all maps of a batch.
+template <class F, class V, class T>
+TT_HD void add_pixel(const F& f, const V& x, const T* target, int height, int width, int64_t i, V* sums) {
+  if constexpr (LooksAround<F>) {
+    const int64_t pixels = int64_t(height) * width, of_map = i % pixels;
+    f.add(x, target[i], f.weight(target + (i - of_map), height, width, int(of_map / width), int(of_map % width)), sums);
+  } else {
+    f.add(x, target[i], sums);
+  }
+}
+
 /// Columns behind PixelTerms: the formula's sums, later their gradients, and what the intersection is made of.
 template <class F>
 struct PixelWork {
@@ -24,22 +60,20 @@ struct SumPixelRow {
   const S* pred;
   const T* target;
   T* terms;
-  int width;
+  int height, width;
   TT_HD void operator()(int64_t row) const {
-    T sums[F::sums] = {}, correct = 0, both = 0, either = 0;
+    T sums[F::sums] = {};
+    PixelCalls<T> calls;
     for (int64_t i = row * width; i < (row + 1) * width; ++i) {
-      const T x = load(pred[i]), t = target[i];
-      f.add(x, t, sums);
-      const bool called = x >= 0, is = t >= T(0.5);
-      correct += called == is;
-      both += called && is;
-      either += called || is;
+      const T x = load(pred[i]);
+      add_pixel(f, x, target, height, width, i, sums);
+      calls.add(x, target[i]);
     }
     T* out = terms + row * PixelWork<F>::count;
     for (int k = 0; k < F::sums; ++k) out[PixelWork<F>::sums + k] = sums[k];
-    out[PixelTerms::correct] = correct;
-    out[PixelWork<F>::both] = both;
-    out[PixelWork<F>::either] = either;
+    out[PixelTerms::correct] = calls.correct;
+    out[PixelWork<F>::both] = calls.both;
+    out[PixelWork<F>::either] = calls.either;
   }
 };
 
@@ -69,9 +103,8 @@ struct ValuePixelMap {
       for (int k = 0; k < F::sums; ++k) out[PixelWork<F>::sums + k] = share * value.gradient[k];
     }
     rows[PixelTerms::total] = share * value.value;
-    rows[PixelTerms::correct] = all[PixelTerms::correct] / pixels;
-    const T either = all[PixelWork<F>::either];
-    rows[PixelTerms::iou] = either > 0 ? all[PixelWork<F>::both] / either : T(0);
+    const PixelCalls<T> calls{all[PixelTerms::correct], all[PixelWork<F>::both], all[PixelWork<F>::either]};
+    calls.write(rows, pixels);
   }
 };
 
@@ -84,12 +117,12 @@ struct PixelGradient {
   const T* target;
   const T* terms;
   S* dpred;
-  int width;
+  int height, width;
   const StepState* state;
   TT_HD void operator()(int64_t i) const {
     using V = Dual<T, 1>;
     V sums[F::sums] = {};
-    f.add(V::variable(load(pred[i]), 0), target[i], sums);
+    add_pixel(f, V::variable(load(pred[i]), 0), target, height, width, i, sums);
     const T* of_sums = terms + i / width * PixelWork<F>::count + PixelWork<F>::sums;
     T d = 0;
     for (int k = 0; k < F::sums; ++k) d += of_sums[k] * sums[k].gradient[0];
@@ -103,6 +136,9 @@ struct PixelGradient {
 ///   template <class V, class T> TT_HD void add(const V& x, T t, V* sums) const;   // a pixel's: logit, label in [0, 1]
 ///   template <class V, class T> TT_HD V value(const V* sums, T pixels) const;     // the loss of a map
 /// and if it likes  static constexpr Setting<F> settings[];
+/// One that weighs a pixel by the labels around it has, instead of that add,
+///   template <class T> TT_HD T weight(const T* labels, int height, int width, int y, int x) const;  // labels: the map
+///   template <class V, class T> TT_HD void add(const V& x, T t, T weight, V* sums) const;
 /// Three passes, all sums in a fixed order.
 template <class F>
 class PixelLoss final : public Loss {
@@ -118,10 +154,11 @@ class PixelLoss final : public Loss {
     visit_float(pred.dtype, [&]<class S>(Tag<S>) {
       using T = acc_t<S>;
       const int64_t rows = int64_t(map.n) * map.h;
-      for_each(s, rows, SumPixelRow<F, S>{f_, pred.as<S>(), target.as<T>(), terms.as<T>(), map.w}, 8 * map.w);
+      for_each(s, rows, SumPixelRow<F, S>{f_, pred.as<S>(), target.as<T>(), terms.as<T>(), map.h, map.w}, 8 * map.w);
       for_each(s, map.n, ValuePixelMap<F, S>{f_, terms.as<T>(), map.h, map.w, state, weight_}, 8 * map.h);
       for_each(s, rows * map.w,
-               PixelGradient<F, S>{f_, pred.as<S>(), target.as<T>(), terms.as<T>(), dpred.as<S>(), map.w, state}, 8);
+               PixelGradient<F, S>{f_, pred.as<S>(), target.as<T>(), terms.as<T>(), dpred.as<S>(), map.h, map.w, state},
+               8);
     });
   }
   double worst_gradient_error(uint64_t seed) const override { return worst_pixel_gradient_error(*this, seed); }
@@ -133,7 +170,8 @@ class PixelLoss final : public Loss {
 };
 
 /// What registers F: `static const RegisterPixelLoss registered(pixel_loss_entry<F>("focal"));` in pixel_focal.cu.
-template <class F>
+/// L: what evaluates it, where sums over pixels do not.
+template <class F, class L = PixelLoss<F>>
 PixelLossEntry pixel_loss_entry(const std::string& name) {
   PixelLossEntry e;
   e.info.name = name;
@@ -143,7 +181,7 @@ PixelLossEntry pixel_loss_entry(const std::string& name) {
     for (const Setting<F>& s : F::settings) e.info.settings[s.name] = {F{}.*s.member, s.low, s.high};
   }
   e.make = [](const std::string& as, const LossSettings& settings, double weight) -> std::unique_ptr<Loss> {
-    return std::make_unique<PixelLoss<F>>(as, with_settings<F>(settings), weight);
+    return std::make_unique<L>(as, with_settings<F>(settings), weight);
   };
   return e;
 }

@@ -34,6 +34,12 @@ std::vector<std::string> pixel_loss_names() {
 
 const LossInfo& pixel_loss_info(const std::string& name) { return entry(name).info; }
 
+std::string describe_pixel_losses() {
+  std::string text;
+  for (const auto& [name, e] : entries()) text += described(e.info);
+  return text;
+}
+
 std::unique_ptr<Loss> make_pixel_loss(const std::string& name, const LossSettings& settings, double weight) {
   const PixelLossEntry& e = entry(name);
   return e.make(name, completed(e.info, settings), weight);

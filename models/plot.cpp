@@ -3,9 +3,9 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
-#include <iomanip>
 
 #include "base/check.h"
+#include "base/table.h"
 
 namespace telltale {
 namespace {
@@ -19,12 +19,6 @@ class IgnoreBrokenPipe {
  private:
   void (*before_)(int);
 };
-
-std::string shown(double v, int digits) {
-  std::ostringstream s;
-  s << std::fixed << std::setprecision(digits) << v;
-  return s.str();
-}
 
 constexpr const char* kStyle =
     "set terminal pngcairo size 900,860 font 'DejaVu Sans,15' background '#ffffff'\n"
@@ -54,7 +48,7 @@ bool plot_roc(const std::string& path, std::span<const RocPoint> curve, double a
   std::string points;
   for (const RocPoint& p : curve) points += cat(p.false_positive_rate, " ", p.true_positive_rate, "\n");
   return draw_with_gnuplot(path,
-                           cat(kStyle, "set title 'ROC curve, AUC ", shown(auc, 4), "'\n",
+                           cat(kStyle, "set title 'ROC curve, AUC ", fixed(auc, 4), "'\n",
                                "set xlabel 'false positive rate'\nset ylabel 'true positive rate'\n"
                                "set xrange [-.005:1]\nset yrange [0:1.005]\nset size ratio 1\nunset key\n"
                                "set border 3 lc rgb '#888888'\nset tics nomirror out\nset grid lt 1 lc rgb '#e4e4e4'\n"
@@ -71,13 +65,13 @@ bool plot_confusion(const std::string& path, const Confusion& c, double threshol
     for (int call = 0; call < 2; ++call) {
       const double share = row > 0 ? double(counts[truth][call]) / row : 0;
       cells += cat(call, " ", 1 - truth, " ", share, "\n");
-      labels += cat("set label \"", counts[truth][call], "\\n", shown(100 * share, 1), " %\" at ", call, ",",
-                    shown(1 - truth + 0.04, 2), " center front font ',22' textcolor rgb '",
+      labels += cat("set label \"", counts[truth][call], "\\n", fixed(100 * share, 1), " %\" at ", call, ",",
+                    fixed(1 - truth + 0.04, 2), " center front font ',22' textcolor rgb '",
                     share > 0.55 ? "#ffffff" : "#222222", "'\n");
     }
   }
   return draw_with_gnuplot(
-      path, cat(kStyle, "set title 'Confusion at threshold ", threshold, ", F1 ", shown(c.f1(), 4), "'\n",
+      path, cat(kStyle, "set title 'Confusion at threshold ", threshold, ", F1 ", fixed(c.f1(), 4), "'\n",
                 "set xlabel 'called'\nset ylabel 'is'\nset xtics ('real' 0, 'fake' 1) scale 0\n"
                 "set ytics ('real' 1, 'fake' 0) scale 0\nset xrange [-.5:1.5]\nset yrange [-.5:1.5]\n"
                 "set size ratio 1\nunset key\nunset colorbox\nset cbrange [0:1]\n"

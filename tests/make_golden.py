@@ -12,7 +12,7 @@ import sys
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from torch_port import adversary_cases, inpaint_cases, layer_cases, loss_cases, net_cases  # noqa: E402
+from torch_port import adversary_cases, inpaint_cases, layer_cases, loss_cases, net_cases, pixel_cases  # noqa: E402
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 LIMIT = 2_000_000  # bytes of everything committed
@@ -32,6 +32,7 @@ def main():
         layer_cases.write(folder)
         loss_cases.write(folder)
         adversary_cases.write(folder)
+        pixel_cases.write(folder)
         total = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
         print(f"{total} bytes in {folder}")
         if total > LIMIT:

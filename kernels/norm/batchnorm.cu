@@ -200,19 +200,19 @@ void normalise(Stream& s, const BatchNormArgs& a, const Tensor& mean, const Tens
   using A = acc_t<T>;
   const bool aligned = a.x.shape.c % kChunk == 0 && all_aligned({a.x.data, a.y.data, a.residual.data, mean.data,
                                                                  rstd.data, a.gamma.data, a.beta.data});
-  const Normalise<T, kResidual> f{RowGroups(a.x.shape.rows(), a.x.shape.c),
-                                  a.x.as<T>(),
-                                  a.residual.as<T>(),
-                                  a.y.as<T>(),
-                                  mean.as<A>(),
-                                  rstd.as<A>(),
-                                  a.gamma.as<A>(),
-                                  a.beta.as<A>(),
-                                  A(a.eps),
-                                  frozen,
-                                  a.act == Act::relu,
-                                  aligned,
-                                  a.passed.as<uint8_t>()};
+  const Normalise<T, kResidual> f{.groups = RowGroups(a.x.shape.rows(), a.x.shape.c),
+                                  .x = a.x.as<T>(),
+                                  .residual = a.residual.as<T>(),
+                                  .y = a.y.as<T>(),
+                                  .mean = mean.as<A>(),
+                                  .rstd = rstd.as<A>(),
+                                  .gamma = a.gamma.as<A>(),
+                                  .beta = a.beta.as<A>(),
+                                  .eps = A(a.eps),
+                                  .frozen = frozen,
+                                  .relu = a.act == Act::relu,
+                                  .aligned = aligned,
+                                  .passed = a.passed.as<uint8_t>()};
   for_each(s, f.groups.chunks.count(), f);
 }
 
@@ -231,10 +231,17 @@ void statistics(Stream& s, const BatchNormArgs& a) {
   A* partial = s.workspace(size_t(tiles.slabs) * 2 * size_t(tiles.c) * sizeof(A)).template as<A>();
   const bool aligned = tiles.c % kChunk == 0 && all_aligned({a.x.data});
   launch<ColumnTiles::kLanes>(s, tiles.grid(), ChannelMoments<T>{tiles, a.x.as<T>(), aligned, partial});
-  launch<ChannelStats<T>::kLanes>(
-      s, ChannelStats<T>::grid(tiles.c),
-      ChannelStats<T>{tiles, a.x.as<T>(), partial, a.mean.as<A>(), a.rstd.as<A>(), a.running_mean.as<A>(),
-                      a.running_var.as<A>(), a.batches.as<A>(), A(a.momentum), A(a.eps)});
+  launch<ChannelStats<T>::kLanes>(s, ChannelStats<T>::grid(tiles.c),
+                                  ChannelStats<T>{.tiles = tiles,
+                                                  .origin = a.x.as<T>(),
+                                                  .partial = partial,
+                                                  .mean = a.mean.as<A>(),
+                                                  .rstd = a.rstd.as<A>(),
+                                                  .running_mean = a.running_mean.as<A>(),
+                                                  .running_var = a.running_var.as<A>(),
+                                                  .batches = a.batches.as<A>(),
+                                                  .momentum = A(a.momentum),
+                                                  .eps = A(a.eps)});
 }
 
 }  // namespace

@@ -26,7 +26,6 @@ struct TriangleTaps {
 struct TriangleAxis {
   Divisor in, out;
   TriangleAxis(int in, int out) : in(in), out(out) {}
-  TT_HD TriangleAxis(Divisor in, Divisor out) : in(in), out(out) {}
   TT_HD int64_t reach() const { return 2 * int64_t(in.d > out.d ? in.d : out.d); }
   TT_HD TriangleTaps taps(int o) const {
     const int64_t centre = (2 * int64_t(o) + 1) * in.d;
@@ -36,16 +35,6 @@ struct TriangleAxis {
     const int64_t apart = (2 * int64_t(begin) + 1) * out.d - centre;
     return {begin, end < in.d ? end : in.d, uint32_t(reach()), 2 * uint32_t(out.d), int32_t(apart)};
   }
-  /// taps(o).total(), sooner where the taps themselves are not wanted.
-  TT_HD int64_t total(int o) const {
-    if (in.d > out.d) return taps(o).total();
-    // Two neighbours' weights make up the reach; what falls on the pixels before and after the image is missing.
-    const int64_t centre = (2 * int64_t(o) + 1) * in.d;
-    const int64_t before = out.d - centre, after = centre - (2 * int64_t(in.d) - 1) * out.d;
-    return reach() - (before > 0 ? before : 0) - (after > 0 ? after : 0);
-  }
-  /// The same weights seen from the source: the taps of i are then the outputs that read i.
-  TT_HD TriangleAxis transposed() const { return {out, in}; }
 };
 
 }  // namespace telltale

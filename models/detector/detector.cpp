@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/table.h"
 #include "kernels/parts/math.h"
 #include "models/families.h"
 #include "nets/nets.h"
@@ -64,11 +65,6 @@ DetectorInfo info_of(const WeightsFile& file) {
   }
 }
 
-std::string shortest(double v) {  // 0.125, not 0.125000
-  std::string text = cat(v);
-  return std::stod(text) == v ? text : std::to_string(v);
-}
-
 }  // namespace
 
 PictureGraph detector_graph(const DetectorInfo& info, int batch, int image_size, float dropout, Tensor resident) {
@@ -115,7 +111,7 @@ DetectorInfo detector_info(const NetIdentity& net) {
 std::map<std::string, std::string> detector_metadata(const DetectorInfo& info) {
   return {{"net", info.net},
           {"outputs", std::to_string(info.outputs)},
-          {"width", shortest(info.width)},
+          {"width", exact_number(info.width)},
           {"size", std::to_string(info.size)},
           {"box_unit", info.box_unit}};
 }

@@ -24,6 +24,7 @@ function axes(description, xAxis, yAxis) {
 }
 const unit = (name) => ({ name, low: 0, high: 1, ticks: [0, 0.25, 0.5, 0.75, 1] });
 function short(value) {
+  if (value !== 0 && Math.abs(value) < 0.01) return String(Number(value.toPrecision(2)));
   return value >= 1000 ? (value / 1000).toFixed(value % 1000 ? 1 : 0) + "k" : String(Math.round(value * 100) / 100);
 }
 
@@ -102,6 +103,31 @@ function intervalChart(panel) {
   });
   const rows = panel.at.map((at, i) => [at, ...panel.series.map((s) => (s.values[i][0] === null ? "n/a" : `${s.values[i][0].toFixed(3)} [${s.values[i][1].toFixed(3)}, ${s.values[i][2].toFixed(3)}]`))]);
   return figure(panel.title, "", drawing, numberTable([panel.title, ...panel.series.map((s) => s.name)], rows));
+}
+/** Round numbers that span [low, high], about five of them. */
+function roundTicks(low, high) {
+  const rough = (high - low || Math.abs(high) || 1) / 4, power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].find((s) => s * power >= rough) * power;
+  const ticks = [];
+  for (let k = Math.floor(low / step); ticks.length < 2 || (k - 1) * step < high; ++k) ticks.push(Number((k * step).toPrecision(12)));
+  return ticks;
+}
+/** Lines over numbers: chart = {title, axis, at: [number], series: [{name, values: [number or null]}]}. */
+function lineChart(chart) {
+  const all = chart.series.flatMap((s) => s.values).filter((v) => v !== null);
+  const across = roundTicks(Math.min(...chart.at), Math.max(...chart.at)), up = all.length ? roundTicks(Math.min(...all), Math.max(...all)) : [0, 1];
+  const names = chart.series.map((s) => s.name).filter(Boolean);
+  const { drawing, x, y } = axes(`${chart.title} by ${chart.axis}`,
+    { name: chart.axis, low: across[0], high: across.at(-1), ticks: across }, { name: "", low: up[0], high: up.at(-1), ticks: up });
+  chart.series.forEach((series, k) => {
+    const points = chart.at.map((at, i) => [at, series.values[i]]).filter((p) => p[1] !== null);
+    drawing.append(svg("path", { class: `series colour-${k}`, d: path(points, x, y) }), ...points.length > 40 ? [] :
+      points.map((p) => svg("circle", { class: `dot colour-${k}`, r: 2.5, cx: x(p[0]), cy: y(p[1]) })));
+  });
+  const drawn = figure(chart.title, "", drawing, numberTable([chart.axis, ...chart.series.map((s) => s.name || chart.title)],
+    chart.at.map((at, i) => [at, ...chart.series.map((s) => (s.values[i] === null ? "n/a" : String(Number(s.values[i].toPrecision(5)))))])));
+  if (names.length > 1) drawn.firstChild.append(seriesLegend(names));
+  return drawn;
 }
 /** Which colour is which series. */
 function seriesLegend(names) {

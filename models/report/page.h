@@ -41,6 +41,9 @@ struct PageHead {
   nlohmann::ordered_json measures = nlohmann::ordered_json::array();
   /// Panels of lines with intervals, as robustness_json makes them; null: none.
   nlohmann::ordered_json panels = {};
+  /// Charts of lines: [{title, axis, at: [number], series: [{name, values: [number or null]}]}].
+  nlohmann::ordered_json lines = nlohmann::ordered_json::array();
+  std::string summary = {};  ///< what is said below the title of a page without pictures
 };
 
 /// The curves of samples whose truth is known, as the page draws them: roc, auc, precision_recall, average_precision,

@@ -216,7 +216,7 @@ function buildMeasures() {
   at("measures").hidden = false;
   at("measure-table").append(el("table", {}, el("tbody", {}, ...data.measures.map(([name, value, remark]) =>
     el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "number", text: value === null ? "n/a" : value.toFixed(4) }), el("td", { class: "faint", text: remark }))))));
-  buildConfusion();
+  if (known) buildConfusion();
 }
 
 function buildCurves() {
@@ -234,6 +234,7 @@ function buildCurves() {
     for (const entry of entries) if (called(entry) !== "unread") ++counts[Math.min(9, Math.floor(10 * entry.probability))];
     at("charts").append(histogram("Probabilities", "of a fake, as they were said", counts, "probability"));
   }
+  at("charts").append(...(data.lines || []).map(lineChart));
   at("curves").hidden = at("charts").childElementCount === 0;
   at("panels").append(...(data.panels || []).map(intervalChart));
   if (data.panels && data.panels.length > 0) at("panels").before(seriesLegend(data.panels[0].series.map((s) => s.name)));
@@ -244,7 +245,7 @@ function buildFacts() {
   at("title").textContent = document.title = data.title;
   const count = (verdict) => entries.filter((entry) => called(entry) === verdict).length;
   const parts = [["fake", "called fake"], ["real", "called real"], ["uncertain", "uncertain"], ["unread", "not read"]];
-  at("summary").textContent = `${entries.length} pictures: ` + parts.map(([key, text]) => [count(key), text]).filter(([n]) => n > 0).map(([n, text]) => `${n} ${text}`).join(", ") + `. Thumbnails are at most ${data.side} pixels a side.`;
+  at("summary").textContent = entries.length === 0 ? data.summary : `${entries.length} pictures: ` + parts.map(([key, text]) => [count(key), text]).filter(([n]) => n > 0).map(([n, text]) => `${n} ${text}`).join(", ") + `. Thumbnails are at most ${data.side} pixels a side.`;
   at("command").textContent = data.command;
   for (const [name, facts] of Object.entries(data.facts)) at("cards").append(el("div", {}, el("h3", { text: name }), factList(Object.entries(facts))));
 }
@@ -256,6 +257,7 @@ for (const entry of entries) {
 buildFacts();
 buildMeasures();
 buildCurves();
+at("pictures").hidden = document.querySelector(".skip").hidden = entries.length === 0 && Boolean(data.summary);
 buildTools();
 at("more").addEventListener("click", showMore);
 new IntersectionObserver((seen) => { if (seen[0].isIntersecting && !at("more").hidden) showMore(); }, { rootMargin: "600px" }).observe(at("more"));

@@ -15,6 +15,7 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/outputs.h"
+#include "base/table.h"
 #include "data/codec.h"
 #include "data/dataset.h"
 
@@ -62,10 +63,8 @@ std::string treatments(const std::vector<Row>& rows, const SynthSettings& s) {
     const Treatment& t = r.treatment;
     text += r.label.id + "," + t.told + ",";
     if (r.label.fake) {
-      char scale[16], feather[16];
-      std::snprintf(feather, sizeof feather, "%.3f", t.feather);
-      std::snprintf(scale, sizeof scale, "%.4f", t.scale);
-      text += cat(name_of(t.blend), ",", t.blend == Blend::feather ? feather : "", ",", scale, ",");
+      text +=
+          cat(name_of(t.blend), ",", t.blend == Blend::feather ? fixed(t.feather, 3) : "", ",", fixed(t.scale, 4), ",");
     } else {
       text += ",,,";
     }

@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/progress.h"
+#include "base/table.h"
 #include "data/codec.h"
 #include "data/compose.h"
 #include "data/jpeg.h"
@@ -36,9 +37,7 @@ std::string psnr_in_hole(const Image& before, const Image& after, const Grey& ma
     values += 3;
   }
   if (sum == 0) return "inf";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4f", 10 * std::log10(255.0 * 255.0 * double(values) / sum));
-  return text;
+  return fixed(10 * std::log10(255.0 * 255.0 * double(values) / sum), 4);
 }
 
 class Producer {

@@ -78,11 +78,9 @@ TEST_P(LaneOrder, SumsKeepTheirBits) {
   const auto [shape, type] = GetParam();
   expect_same_bits(type, [shape = shape](CaseRun& run) {
     const DType acc = accumulator_of(run.dtype);
-    const Tensor x = run.input(shape), columns = run.output({1, 1, 1, shape.c}, acc),
-                 squares = run.output({1, 1, 1, 1}, acc);
+    const Tensor x = run.input(shape), columns = run.output({1, 1, 1, shape.c}, acc);
     column_sums(run.stream, x, columns);
-    sum_of_squares(run.stream, x, squares);
-    return Outputs{bits(run.stream, columns), bits(run.stream, squares)};
+    return Outputs{bits(run.stream, columns)};
   });
 }
 

@@ -1,11 +1,14 @@
 // Losses over pixels: gradients, their definition on small maps, every device, and what accumulated micro-batches need.
 #include <functional>
+#include <sstream>
 
 #include "kernels/parts/math.h"
+#include "losses/audit.h"
 #include "losses/pixel_check.h"
 #include "losses/pixels.h"
 #include "tests/losses/losses_run.h"
 #include "tests/values.h"
+#include "weights/safetensors.h"
 
 namespace telltale {
 namespace {
@@ -46,7 +49,7 @@ struct Sample {
 const StepState kThree{.samples = 3, .positives = 2};
 
 TEST(PixelLosses, GradientsAreTheirValues) {
-  ASSERT_GE(pixel_loss_names().size(), 3u);
+  ASSERT_GE(pixel_loss_names().size(), 5u);
   for (const std::string& name : pixel_loss_names()) {
     EXPECT_LT(make_pixel_loss(name)->worst_gradient_error(1), 1e-6) << name;
     EXPECT_LT(make_pixel_loss(name, {}, 7)->worst_gradient_error(2), 1e-6) << name << " weighted";
@@ -57,7 +60,14 @@ TEST(PixelLosses, GradientsAreTheirValues) {
   }
 }
 
-/// A gradient that is wrong by a factor would be found.
+TEST(PixelLosses, PassTheAudit) {
+  Stream s = Stream::cpu();
+  for (const std::string& name : pixel_loss_names())
+    for (const Finding& f : audit_pixels(s, *make_pixel_loss(name)))
+      EXPECT_TRUE(f.passed) << name << ": " << name_of(f.mistake) << ": " << f.evidence;
+}
+
+/// A gradient that is wrong by a factor would be found, and only that blamed.
 TEST(PixelLosses, TheCheckFindsAWrongGradient) {
   class Wrong final : public Loss {
    public:
@@ -74,6 +84,9 @@ TEST(PixelLosses, TheCheckFindsAWrongGradient) {
     std::unique_ptr<Loss> loss_ = make_pixel_loss("bce");
   };
   EXPECT_GT(worst_pixel_gradient_error(Wrong(), 1), 1e-4);
+  Stream s = Stream::cpu();
+  for (const Finding& f : audit_pixels(s, Wrong()))
+    EXPECT_EQ(f.passed, f.mistake != Mistake::wrong_gradient) << name_of(f.mistake) << ": " << f.evidence;
 }
 
 TEST(PixelLosses, AreWhatTheyAreDefinedAs) {
@@ -112,6 +125,78 @@ TEST(PixelLosses, AreWhatTheyAreDefinedAs) {
   }
   EXPECT_NEAR(total("dice", {{"smooth", 0.5}, {"bce", 0}}), dice, 1e-12);
   EXPECT_NEAR(total("dice", {{"smooth", 0.5}, {"bce", 2}}), dice + 2 * mean_of(cross_entropy), 1e-12);
+}
+
+TEST(PixelLosses, EqualPyTorch) {
+  const Safetensors file = Safetensors::open(TT_SOURCE_DIR "/tests/golden/pixel_losses.safetensors");
+  const std::vector<int64_t> side = file.info("pred").shape;
+  const Shape map{1, int(side.at(0)), int(side.at(1)), 1};
+  const Numbers pred = file.read_f64("pred"), target = file.read_f64("target"), values = file.read_f64("expect.loss"),
+                gradients = file.read_f64("expect.grad");
+  Stream s = Stream::cpu();
+  std::istringstream names(file.metadata().at("losses"));
+  std::vector<std::string> seen;
+  for (std::string name; names >> name; seen.push_back(name)) {
+    SCOPED_TRACE(name);
+    const auto loss = make_pixel_loss(name);
+    const Outcome got = on_maps(*loss, s, DType::f64, map, pred, target, {.samples = 1});
+    const auto of_loss = gradients.begin() + std::ptrdiff_t(seen.size() * pred.size());
+    expect_near({column(*loss, got, PixelTerms::total)}, {values.at(seen.size())}, 2e-7);  // they are rounded to f32
+    expect_near(got.gradient, Numbers(of_loss, of_loss + std::ptrdiff_t(pred.size())), 2e-7);
+  }
+  EXPECT_EQ(seen, pixel_loss_names());
+}
+
+/// By its definition: of every subset of pixels whose errors are above a level, the Jaccard distance, integrated over
+/// levels. Equal errors, an error of exactly 0 and a map without painted pixels are among these.
+TEST(PixelLosses, LovaszIsTheIntegralOfJaccardDistances) {
+  Stream s = Stream::cpu();
+  const auto loss = make_pixel_loss("lovasz");
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    Numbers z = uniform_values(12, 2 * seed, -3, 3), t = uniform_values(12, 2 * seed + 1, 0, 1);
+    for (size_t i = 0; i < z.size(); ++i) {
+      if (seed % 2) z[i] = std::round(z[i]);
+      t[i] = seed % 8 < 2 ? 0 : t[i] < 0.5;
+    }
+    Numbers errors(z.size()), levels = {0};
+    for (size_t i = 0; i < z.size(); ++i) {
+      errors[i] = 1 - z[i] * (t[i] > 0 ? 1 : -1);
+      if (errors[i] > 0) levels.push_back(errors[i]);
+    }
+    std::sort(levels.begin(), levels.end());
+    double integral = 0;
+    for (size_t l = 1; l < levels.size(); ++l) {
+      double both = 0, either = 0;  // of the truth and of what it would be were these pixels called wrong
+      for (size_t i = 0; i < z.size(); ++i) {
+        const bool wrong = errors[i] >= levels[l], is = t[i] > 0;
+        both += is && !wrong;
+        either += is || wrong;
+      }
+      integral += (levels[l] - levels[l - 1]) * (1 - both / either);
+    }
+    const Outcome got = on_maps(*loss, s, DType::f64, {1, 3, 4, 1}, z, t, {.samples = 1});
+    EXPECT_NEAR(column(*loss, got, PixelTerms::total), integral, 1e-12) << seed;
+  }
+}
+
+/// A square of 2 × 2 in the corner of 8 × 8: next to its border 1 + strength·e^(−1/2) at sigma 1, and 1 beyond 3
+/// pixels.
+TEST(PixelLosses, BoundaryWeighsByDistance) {
+  Stream s = Stream::cpu();
+  const auto loss = make_pixel_loss("boundary", {{"strength", 4}, {"sigma", 1}});
+  Numbers label(64, 0);
+  for (const size_t i : {0, 1, 8, 9}) label[i] = 1;
+  const Outcome got = on_maps(*loss, s, DType::f64, {1, 8, 8, 1}, Numbers(64, 0), label, {.samples = 1});
+  const auto weight = [&](size_t y, size_t x) { return std::abs(got.gradient[8 * y + x]) * 64 / 0.5; };
+  const auto at = [](double square) { return 1 + 4 * std::exp(-square / 2); };
+  EXPECT_NEAR(weight(0, 0), at(4), 1e-12);
+  EXPECT_NEAR(weight(1, 1), at(1), 1e-12);
+  EXPECT_NEAR(weight(0, 2), at(1), 1e-12);
+  EXPECT_NEAR(weight(2, 2), at(2), 1e-12);
+  EXPECT_NEAR(weight(3, 3), at(8), 1e-12);
+  EXPECT_NEAR(weight(0, 4), at(9), 1e-12);
+  EXPECT_NEAR(weight(4, 3), 1, 1e-12);
+  EXPECT_NEAR(weight(7, 7), 1, 1e-12);
 }
 
 TEST(PixelLosses, TermsCountWhatIsCalledPainted) {

@@ -98,6 +98,24 @@ TEST_F(Laboratory, FieldsAndSimulationSayWhatThePapersSay) {
   }
 }
 
+TEST_F(Laboratory, LossesOverPixelsStandBesideTheOthers) {
+  const Outcome o = bench("--losses bce,pixel_lovasz,pixel_dice:smooth=3 --out " + (folder_ / "out"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const json report = json::parse(content(folder_ / "out/report.json")).at("losses");
+  ASSERT_EQ(report.size(), 3u);
+  EXPECT_EQ(report.at("pixel_dice:smooth=3").at("settings").at("smooth"), 3);
+  for (const char* name : {"pixel_lovasz", "pixel_dice:smooth=3"}) {
+    EXPECT_LT(report.at(name).at("worst_gradient").at("error"), 1e-6) << name;
+    EXPECT_EQ(report.at(name).at("audit").at("dead zone").at("applies"), true) << name;
+    EXPECT_EQ(report.at(name).at("audit").at("wrong reduction").at("passed"), true) << name;
+    EXPECT_EQ(report.at(name).at("speed").at(0).at("rows"), 64 * 64) << name;
+  }
+  const Outcome unknown = bench("--losses pixel_dic --out " + (folder_ / "out"));
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("unknown loss 'dic' over pixels; known: bce, boundary, dice"), std::string::npos)
+      << unknown.err;
+}
+
 /// The same run gives the same numbers, whatever the threads.
 TEST_F(Laboratory, NumbersDoNotDependOnThreads) {
   ASSERT_EQ(bench("--losses ciou --threads 1 --out " + (folder_ / "one")).code, 0);

@@ -143,6 +143,29 @@ def a_report_can_be_read_filtered_and_looked_into(f):
                 file.write(base64.b64decode(pdf))
 
 
+def a_training_can_be_followed(f):
+    page = f.path("training.html")
+    f.run("train", "--task", "locate", "--data", f.data, "--out", f.path("followed"), "--width", "8", "--window", "0", "--epochs", "3", "--batch", "8", "--report", page)
+    with open(f.path("followed/results.csv")) as file:
+        header, *rows = [line.split(",") for line in file.read().splitlines()]
+    with Browser(f.folder) as b:
+        for scheme in ("light", "dark"):
+            b.look(scheme)
+            b.driver.get("file://" + page)
+            b.shoot("training_" + scheme)
+        titles = [caption.text.split("\n")[0].strip() for caption in b.all("#charts figcaption")]
+        assert titles[:2] == ["learning rate", "loss"], titles
+        assert len(titles) == len({name.removeprefix("train_").removeprefix("val_") for name in header[1:]}), titles
+        loss = b.all("#charts figure")[1]
+        assert len(loss.find_elements(By.CSS_SELECTOR, "path.series")) == 2, "training and validation"
+        assert len(loss.find_elements(By.CSS_SELECTOR, "circle.dot")) == 2 * len(rows)
+        shown = loss.find_elements(By.CSS_SELECTOR, "tbody td")[1].get_attribute("textContent")
+        assert abs(float(shown) - float(rows[0][header.index("train_loss")])) < 1e-3 * float(shown), shown
+        assert not b.one("#pictures").is_displayed() and not b.all("#confusion > *")
+        assert "--epochs 3" in b.one("#command").text and "dice" not in b.one("#summary").text
+        assert {"Weights", "Recipe", "Dataset", "Run"} == {h.text for h in b.all("#cards h3")}
+
+
 def what_infer_said_can_be_read(f):
     page = f.path("said.html")
     broken = f.path("<img src=x onerror=document.title='broken'>.jpg")
@@ -194,4 +217,4 @@ if __name__ == "__main__":
     if not all(os.path.exists(path) for path in ("/usr/bin/chromium", "/usr/bin/chromedriver")):
         print("skipped: no Chromium (tools/setup --with-browser)")
         sys.exit(77)
-    run_tests([a_report_can_be_read_filtered_and_looked_into, what_infer_said_can_be_read, a_picture_is_dropped_judged_and_saved], Fixture)
+    run_tests([a_report_can_be_read_filtered_and_looked_into, a_training_can_be_followed, what_infer_said_can_be_read, a_picture_is_dropped_judged_and_saved], Fixture)

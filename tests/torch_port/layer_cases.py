@@ -156,8 +156,6 @@ def resizes(cases):
         settings = dict(h=to[0], w=to[1])
         cases.differentiate(f"nearest_{name}", "nearest", settings, {"x": normal(*shape)},
                             lambda x: F.interpolate(x, to, mode="nearest"))
-        cases.differentiate(f"bilinear_{name}", "bilinear", settings, {"x": normal(*shape)},
-                            lambda x: F.interpolate(x, to, mode="bilinear", align_corners=False, antialias=True))
 
 
 def preprocessing(cases):

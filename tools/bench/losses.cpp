@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/table.h"
 #include "losses/loss_file.h"
+#include "losses/pixel_check.h"
 #include "models/device.h"
 #include "tools/bench/bench.h"
 
@@ -35,15 +36,34 @@ struct Study {
 /// A property of the formula, which its author may have wanted; the others are errors.
 bool is_property(Mistake m) { return m == Mistake::scale || m == Mistake::dead_zone; }
 
+constexpr std::string_view kPixels = "pixel_";
+
 StudiedLoss studied(const std::string& text) {
   const Choice choice = parse_choice(text, "--losses");
-  StudiedLoss l{choice.text, choice.name, default_settings(choice.name), nullptr};
+  const bool over_pixels = choice.name.starts_with(kPixels);
+  const std::string registered = over_pixels ? choice.name.substr(kPixels.size()) : choice.name;
+  StudiedLoss l;
+  l.label = choice.text;
+  l.name = choice.name;
+  l.info = over_pixels ? pixel_loss_info(registered) : loss_info(registered);
+  LossSettings given;
   for (const auto& [setting, value] : choice.values) {
     TT_CHECK(value.is_number(), UsageError, "--losses ", text, ": ", setting, " must be a number");
-    l.settings[setting] = value.get<double>();
+    given[setting] = value.get<double>();
   }
-  l.loss = make_row_loss(l.name, l.settings);
+  l.settings = completed(l.info, given);
+  if (over_pixels) {
+    l.pixels = make_pixel_loss(registered, l.settings);
+  } else {
+    l.loss = make_row_loss(registered, l.settings);
+  }
   return l;
+}
+
+std::vector<std::string> every_loss() {
+  std::vector<std::string> names = loss_names();
+  for (const std::string& name : pixel_loss_names()) names.push_back(std::string(kPixels) + name);
+  return names;
 }
 
 std::vector<StudiedLoss> chosen(const LossBenchOptions& o) {
@@ -51,7 +71,7 @@ std::vector<StudiedLoss> chosen(const LossBenchOptions& o) {
   std::vector<std::string> loaded;
   for (const std::string& file : o.files) loaded.push_back(load_loss_file(file));
   if (names.empty()) {
-    names = loaded.empty() ? loss_names() : loaded;
+    names = loaded.empty() ? every_loss() : loaded;
     if (!loaded.empty()) names.insert(names.end(), {"smooth_l1", "giou", "diou", "ciou"});  // for company
   } else {
     for (const std::string& name : loaded) {
@@ -107,12 +127,13 @@ Table box_table(const std::vector<std::pair<std::string, Simulation>>& simulatio
   return table;
 }
 
-Table speed_table(const std::vector<StudiedLoss>& losses, const std::vector<Study>& studies, int rows) {
+Table speed_table(const std::vector<StudiedLoss>& losses, const std::vector<Study>& studies) {
   Table table{{"loss", "device", "ns a row", "bound", "times the bound"}};
   for (size_t i = 0; i < losses.size(); ++i) {
     for (const LossSpeed& s : studies[i].speeds) {
-      table.rows.push_back({losses[i].label, s.device, short_number(1e9 * s.seconds / rows),
-                            short_number(1e9 * s.bound_seconds / rows), fixed(s.seconds / s.bound_seconds, 1)});
+      table.rows.push_back({losses[i].label, s.device, short_number(1e9 * s.seconds / double(s.rows)),
+                            short_number(1e9 * s.bound_seconds / double(s.rows)),
+                            fixed(s.seconds / s.bound_seconds, 1)});
     }
   }
   return table;
@@ -129,7 +150,8 @@ ordered_json to_json(const StudiedLoss& l, const Study& study) {
     j["audit"][name_of(f.mistake)] = {{"applies", f.applies}, {"passed", f.passed}, {"evidence", f.evidence}};
   }
   for (const LossSpeed& s : study.speeds) {
-    j["speed"].push_back({{"device", s.device}, {"seconds", s.seconds}, {"bound_seconds", s.bound_seconds}});
+    j["speed"].push_back(
+        {{"device", s.device}, {"rows", s.rows}, {"seconds", s.seconds}, {"bound_seconds", s.bound_seconds}});
   }
   return j;
 }
@@ -172,10 +194,15 @@ int bench_losses(const CommonOptions& common, const LossBenchOptions& o) {
     const StudiedLoss& l = losses[i];
     stop_if_interrupted();
     spdlog::info("{} of {}: {}", i + 1, losses.size(), l.label);
+    if (l.pixels) {
+      studies[i].gradients = {{"own samples", worst_pixel_gradient(*l.pixels, seed)}};
+      studies[i].findings = audit_pixels(host, *l.pixels, seed);
+      continue;
+    }
     studies[i].gradients = gradient_errors_by_kind(*l.loss, seed);
     studies[i].findings = audit(host, l.name, l.settings, seed);
     drawn = write_field(o.out, l) && drawn;
-    if (!l.info().compares_boxes()) continue;
+    if (!l.info.compares_boxes()) continue;
     agreements.push_back(agreement_with_iou(*l.loss, seed));
     simulations.emplace_back(l.label, simulate(*l.loss, o.starts, seed));
   }
@@ -186,7 +213,7 @@ int bench_losses(const CommonOptions& common, const LossBenchOptions& o) {
 
   std::string text = to_markdown(check_table(losses, studies)) + "\n";
   if (!simulations.empty()) text += to_markdown(box_table(simulations, agreements)) + "\n";
-  text += to_markdown(speed_table(losses, studies, o.rows));
+  text += to_markdown(speed_table(losses, studies));
   ordered_json report = {{"command", common.command},
                          {"machine", machine_description()},
                          {"starts", o.starts},

@@ -6,6 +6,7 @@
 
 #include "base/args.h"
 #include "losses/audit.h"
+#include "losses/pixels.h"
 #include "losses/registry.h"
 
 namespace telltale {
@@ -14,16 +15,18 @@ struct LossBenchOptions {
   std::vector<std::string> losses, files;  ///< NAME or NAME:SETTING=VALUE; loss files
   std::string out;
   int starts = 40;     ///< points the simulated boxes start from: 343 boxes each
-  int rows = 1 << 18;  ///< of the batch whose speed is measured
+  int rows = 1 << 18;  ///< or pixels, of the batch whose speed is measured
 };
 int bench_losses(const CommonOptions&, const LossBenchOptions&);
 
-/// A loss under study, as the user named it.
+/// A loss under study, as the user named it; those over pixels are called pixel_NAME here, as their files are.
 struct StudiedLoss {
   std::string label, name;
   LossSettings settings;
-  std::unique_ptr<RowLoss> loss;
-  const LossInfo& info() const { return loss_info(name); }
+  std::unique_ptr<RowLoss> loss;  ///< null for one over pixels
+  std::unique_ptr<Loss> pixels;   ///< which is here
+  LossInfo info;
+  const Loss& either() const { return pixels ? *pixels : *loss; }
 };
 
 /// The worst gradient among samples of one kind: "touching edges", "own samples".
@@ -69,10 +72,11 @@ bool write_simulations(const std::string& out, const std::vector<std::pair<std::
 /// Loss and gradient of a batch in f32 on one device.
 struct LossSpeed {
   std::string device;
+  int64_t rows = 0;          ///< or pixels
   double seconds = 0;        ///< the best of several, as the bandwidth is
   double bound_seconds = 0;  ///< every tensor read or written once, at the bandwidth of a copy measured beside it
 };
-/// For each loss, on the CPU and, where one may be used, on the GPU.
+/// For each loss, on the CPU and, where one may be used, on the GPU. Pixels come in maps of 64 × 64, one at least.
 std::vector<std::vector<LossSpeed>> time_losses(const CommonOptions&, const std::vector<StudiedLoss>&, int rows);
 
 }  // namespace telltale

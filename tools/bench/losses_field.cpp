@@ -122,8 +122,8 @@ bool write_label_field(const std::string& base, const StudiedLoss& l) {
 
 bool write_field(const std::string& out, const StudiedLoss& l) {
   const std::string base = out + "/fields_" + l.label;
-  if (l.info().compares_labels) return write_label_field(base, l);
-  if (!l.info().compares_boxes()) return true;
+  if (l.info.compares_labels) return write_label_field(base, l);
+  if (!l.info.compares_boxes()) return true;
   const Field offset = offsets(*l.loss), size = sizes(*l.loss);
   write_atomically(base + ".csv", csv_of({offset, size}));
   return plot_maps(base + ".png", l.label + " against a target of 1 x 1 at (0, 0)",

@@ -9,19 +9,24 @@
 namespace telltale {
 namespace {
 
-OwnedTensor uniform_rows(Stream& s, int rows, int width, Random& random) {
-  OwnedTensor t(s.place(), {rows, 1, 1, width}, DType::f32);
-  std::vector<double> values(size_t(rows) * size_t(width));
+OwnedTensor uniform(Stream& s, const Shape& shape, Random& random) {
+  OwnedTensor t(s.place(), shape, DType::f32);
+  std::vector<double> values(size_t(shape.numel()));
   for (double& v : values) v = random.uniform();
   set_values(s, t, values);
   return t;
 }
 
-LossSpeed time_loss(Stream& s, const Loss& loss, int rows, double bandwidth) {
+LossSpeed time_loss(Stream& s, const StudiedLoss& studied, int rows, double bandwidth) {
+  constexpr int kSide = 64;
+  const Loss& loss = studied.either();
+  const bool maps = studied.pixels != nullptr;
+  const int count = maps ? std::max(1, rows / (kSide * kSide)) : rows, height = maps ? kSide : 1;
+  const auto shape = [&](int width) { return Shape{count, height, maps ? kSide : 1, width}; };
   Random random(1);
-  const OwnedTensor pred = uniform_rows(s, rows, loss.pred_width(), random),
-                    target = uniform_rows(s, rows, loss.target_width(), random);
-  const OwnedTensor terms(s.place(), {rows, 1, 1, loss.terms()}, DType::f32),
+  const OwnedTensor pred = uniform(s, shape(loss.pred_width()), random),
+                    target = uniform(s, shape(loss.target_width()), random);
+  const OwnedTensor terms(s.place(), {count * height, 1, 1, loss.terms()}, DType::f32),
       gradient(s.place(), pred.tensor.shape, DType::f32), state(s.place(), {1, 1, 1, sizeof(StepState)}, DType::u8);
   const StepState one;
   upload(s, state, &one);
@@ -36,7 +41,7 @@ LossSpeed time_loss(Stream& s, const Loss& loss, int rows, double bandwidth) {
   }
   const double bytes =
       double(pred.tensor.bytes() + target.tensor.bytes() + terms.tensor.bytes() + gradient.tensor.bytes());
-  return {s.description(), timing_of(seconds).low, bytes / bandwidth};
+  return {s.description(), shape(1).numel(), timing_of(seconds).low, bytes / bandwidth};
 }
 
 }  // namespace
@@ -50,7 +55,7 @@ std::vector<std::vector<LossSpeed>> time_losses(const CommonOptions& common, con
   std::vector<std::vector<LossSpeed>> speeds(losses.size());
   for (Stream& s : streams) {
     const double bandwidth = measure_ceilings(s, DType::f32).copy_bytes;
-    for (size_t i = 0; i < losses.size(); ++i) speeds[i].push_back(time_loss(s, *losses[i].loss, rows, bandwidth));
+    for (size_t i = 0; i < losses.size(); ++i) speeds[i].push_back(time_loss(s, losses[i], rows, bandwidth));
   }
   return speeds;
 }

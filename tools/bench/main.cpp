@@ -97,14 +97,16 @@ int main(int argc, char** argv) {
         load_command->add_option("--json", load.json, "also write the figures here");
         losses_command = app.add_subcommand(
             "losses", "gradients checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
-        losses_command->add_option("--losses", losses.losses, "NAME or NAME:SETTING=VALUE; default: all")
+        losses_command
+            ->add_option("--losses", losses.losses,
+                         "NAME or NAME:SETTING=VALUE, pixel_NAME for one over pixels; default: all")
             ->delimiter(',');
         losses_command->add_option("--loss-file", losses.files, "also the loss of this file (docs/losses.md)");
         losses_command->add_option("--out", losses.out, "folder for tables and pictures")->required();
         losses_command->add_option("--starts", losses.starts, "places that simulated boxes start from, 343 each")
             ->check(CLI::Range(1, 100000))
             ->capture_default_str();
-        losses_command->add_option("--rows", losses.rows, "boxes in the batch that is timed")
+        losses_command->add_option("--rows", losses.rows, "boxes, or pixels, in the batch that is timed")
             ->check(CLI::Range(1, 1 << 26))
             ->capture_default_str();
       },

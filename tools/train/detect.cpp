@@ -7,6 +7,7 @@
 #include "models/detector/task.h"
 #include "models/device.h"
 #include "models/training/trainer.h"
+#include "tools/train/report.h"
 #include "tools/train/tasks.h"
 
 namespace telltale {
@@ -23,7 +24,10 @@ void describe_on_request(CLI::App& app) {
 }
 
 int train(DetectSettings& settings, const StudyOptions& study, const std::string& recipe_file, int accumulate,
-          nlohmann::json overrides) {
+          nlohmann::json overrides, const std::string& report) {
+  check_report(report, settings);
+  TT_CHECK(report.empty() || !study.asked(), UsageError,
+           "--report tells of one run; --compare and --sweep write a report of their own");
   const bool choose_batch = take_auto_batch(overrides);
   read_into(settings.recipe, recipe_file, overrides);
   if (accumulate > 0) {
@@ -41,6 +45,7 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
   }
   if (study.asked()) return run_study(settings, study, stream, dataset);
   Trainer(DetectTask(settings.recipe), settings, stream, dataset).run();
+  write_training_page(report, settings.out);
   return 0;
 }
 
@@ -49,13 +54,14 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
 int train_detector(int argc, char** argv) {
   DetectSettings settings;
   StudyOptions study;
-  std::string recipe_file, task;
+  std::string recipe_file, task, report;
   int accumulate = 0;
   nlohmann::json overrides = nlohmann::json::object();
   const auto setup = [&](CLI::App& app) {
     app.option_defaults()->take_last();  // so that a script's flags can be overridden behind them
     app.add_option("--task", task, "detect (this), or locate, inpaint: see train --task inpaint --help");
     add_train_flags(app, settings);
+    add_report_flag(app, report);
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
     app.add_option("--accumulate", accumulate, "micro-batches per step: sets --micro-batch")
         ->check(CLI::PositiveNumber);
@@ -67,7 +73,7 @@ int train_detector(int argc, char** argv) {
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
                   [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, study, recipe_file, accumulate, overrides);
+                    return train(settings, study, recipe_file, accumulate, overrides, report);
                   });
 }
 

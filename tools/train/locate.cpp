@@ -2,9 +2,11 @@
 #include <CLI/CLI.hpp>
 
 #include "base/log.h"
+#include "losses/pixels.h"
 #include "models/device.h"
 #include "models/locator/task.h"
 #include "models/training/trainer.h"
+#include "tools/train/report.h"
 #include "tools/train/tasks.h"
 
 namespace telltale {
@@ -14,7 +16,9 @@ struct LocateSettings : TrainSettings {
   LocateRecipe recipe;
 };
 
-int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::json overrides) {
+int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::json overrides,
+          const std::string& report) {
+  check_report(report, settings);
   const bool choose_batch = take_auto_batch(overrides);
   const auto table = hyperparameters(settings.recipe);
   if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
@@ -28,6 +32,7 @@ int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::js
     spdlog::info("--batch auto: {} images a step", settings.recipe.batch);
   }
   Trainer(LocateTask(settings.recipe), settings, stream, dataset).run();
+  write_training_page(report, settings.out);
   return 0;
 }
 
@@ -35,20 +40,25 @@ int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::js
 
 int train_locator(int argc, char** argv) {
   LocateSettings settings;
-  std::string recipe_file, task;
+  std::string recipe_file, task, report;
   nlohmann::json overrides = nlohmann::json::object();
   const auto setup = [&](CLI::App& app) {
     app.option_defaults()->take_last();
     app.add_option("--task", task, "locate (this), or detect, inpaint: see train --task detect --help");
     app.add_option("--recipe", recipe_file, "JSON file of hyper-parameters; flags override it");
     add_train_flags(app, settings);
+    add_report_flag(app, report);
     add_flags(app, hyperparameters(settings.recipe), overrides);
     offer_auto_batch(app);
+    app.get_option("--loss")->each(
+        [](const std::string& name) {  // `--loss help` prints them all, and needs nothing else
+          if (name == "help") throw CLI::CallForVersion(describe_pixel_losses(), int(CLI::ExitCodes::Success));
+        });
   };
   return run_tool({"train", "Trains a net that says of every pixel whether it was painted, on a dataset folder."}, argc,
                   argv, setup, [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, recipe_file, overrides);
+                    return train(settings, recipe_file, overrides, report);
                   });
 }
 
