@@ -11,12 +11,16 @@ volatile std::sig_atomic_t flag = 0;
 
 }  // namespace
 
-void watch_interrupts() {
+void watch_interrupts_by(int signal) {
   struct sigaction action {};
   action.sa_handler = [](int) { flag = 1; };
   action.sa_flags = int(SA_RESETHAND | SA_RESTART);
   sigemptyset(&action.sa_mask);
-  for (int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
+  sigaction(signal, &action, nullptr);
+}
+
+void watch_interrupts() {
+  for (int signal : {SIGINT, SIGTERM}) watch_interrupts_by(signal);
 }
 
 bool interrupted() { return flag != 0; }

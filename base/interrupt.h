@@ -5,6 +5,8 @@ namespace telltale {
 
 /// From now on the first SIGINT or SIGTERM only sets the flag; a second one ends the process at once.
 void watch_interrupts();
+/// The same for another signal, such as SIGUSR1, which launchers pass on.
+void watch_interrupts_by(int signal);
 /// Whether one came. Loops stop after the current step, save, and throw an Error that says how to continue.
 bool interrupted();
 

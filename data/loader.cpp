@@ -78,6 +78,7 @@ class Cache {
 // error does not depend on timing either.
 struct Slot {
   Batch batch;
+  std::vector<int> to_fill;  // samples
   int missing = 0;
   std::exception_ptr error;
   int error_position = 0;
@@ -143,7 +144,11 @@ struct Loader::State {
     }
     const int first = batch.index * options.batch;
     batch.count = std::min(options.batch, int(rows.size()) - first);
-    slot.missing = batch.count;
+    slot.to_fill.clear();
+    for (int i = 0; i < batch.count; ++i)
+      if (!options.mine || options.mine(i, batch.count)) slot.to_fill.push_back(i);
+    slot.missing = int(slot.to_fill.size());
+    prepared = true;
     slot.error = nullptr;
     for (int i = 0; i < batch.count; ++i) {
       const int sample = batch.samples[i] = order[first + i];
@@ -220,11 +225,17 @@ struct Loader::State {
       may_work.wait(lock, [&] { return stop || can_issue(); });
       if (stop) return;
       Slot& slot = slot_of(issued);
-      if (position == 0) prepare(slot);
-      const int at = position++;
-      if (position == slot.batch.count) {
+      if (!prepared) prepare(slot);
+      const bool empty = slot.to_fill.empty();
+      const int at = empty ? 0 : slot.to_fill[size_t(position++)];
+      if (position == int(slot.to_fill.size())) {
         ++issued;
         position = 0;
+        prepared = false;
+      }
+      if (empty) {
+        may_take.notify_all();
+        continue;
       }
       ++in_flight;
       lock.unlock();
@@ -265,7 +276,8 @@ struct Loader::State {
   std::vector<Slot> ring;
   std::vector<bool> issued_before, taken_before;  // samples: put in some batch, handed to the consumer
   int64_t issued = 0, next = 0, end = 0;
-  int position = 0, in_flight = 0;
+  int position = 0, in_flight = 0;  // position: among to_fill of the batch `issued`
+  bool prepared = false;            // the batch `issued`
   bool held = false, stop = false;
   std::vector<int> order;
   int order_epoch = -1;
@@ -284,6 +296,7 @@ Loader::Loader(const Dataset& dataset, std::vector<int> rows, const LoaderOption
            ": expected 0 to 1024");
   TT_CHECK(!options.augment || !options.once, UsageError,
            "loader: images that are handed out once cannot be augmented anew each epoch");
+  TT_CHECK(!options.mine || !options.once, UsageError, "loader: images that are handed out once cannot be shared out");
   for (const int row : rows)
     TT_CHECK(row >= 0 && row < int(dataset.labels().size()), UsageError, "loader: row ", row, " of ",
              dataset.labels().size());
@@ -321,6 +334,7 @@ void Loader::start(int epoch, int first_batch, int end_epoch) {
   s.issued_before = s.taken_before;
   s.end = int64_t(end_epoch) * s.batches();
   s.position = 0;
+  s.prepared = false;
   s.held = false;
   s.stats = {};
   s.started = Clock::now();

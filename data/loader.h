@@ -46,7 +46,10 @@ struct LoaderOptions {
   bool once = false;                 ///< hand out each image's pixels once only, to a consumer that keeps them
   bool masks = false;                ///< read masks/<id>.png of the fakes; a real's mask is empty of paint
   std::vector<Target> targets = {};  ///< what a batch carries beside pixels
-  Augment augment = {};              ///< must leave images (and masks) of size × size; not together with `once`
+  /// Whether sample `at` of a batch of `count` is decoded. Of the others `rows`, `samples` and `flip` are told and no
+  /// more. None: all are; not together with `once`.
+  std::function<bool(int at, int count)> mine = {};
+  Augment augment = {};  ///< must leave images (and masks) of size × size; not together with `once`
 };
 
 /// A batch, always `batch` samples but for an epoch's last one. Its buffers stay at their addresses for the loader's

@@ -1,8 +1,10 @@
 #include "models/training/run.h"
 
 #include <filesystem>
+#include <optional>
 
 #include "base/interrupt.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "models/device.h"
 
@@ -10,8 +12,22 @@ namespace telltale {
 
 using nlohmann::ordered_json;
 
+namespace {
+
+/// Rank 0 keeps it; the others learn whether there is something to go on from.
+RunFolder open_folder(const RunSettings& settings) {
+  std::optional<RunFolder> folder;
+  const std::string continues = settings.ranks->tell([&] {
+    folder.emplace(settings.out, settings.resume);
+    return std::string(folder->continues() ? "yes" : "");
+  });
+  return folder ? std::move(*folder) : RunFolder::kept_elsewhere(settings.out, !continues.empty());
+}
+
+}  // namespace
+
 Run::Run(const RunSettings& settings, Stream& stream, RunProgress& progress)
-    : run_settings_(settings), stream_(&stream), folder_(settings.out, settings.resume), progress_(progress) {
+    : run_settings_(settings), stream_(&stream), folder_(open_folder(settings)), progress_(progress) {
   if (settings.tensorboard.empty()) return;
   TT_CHECK(!std::filesystem::exists(settings.tensorboard) || std::filesystem::is_directory(settings.tensorboard),
            UsageError, "--tensorboard ", settings.tensorboard, ": this is a file, and a folder is wanted");
@@ -28,6 +44,7 @@ ordered_json Run::config() const {
   j["command"] = run_settings_.common.command;
   j["device"] = stream_->description();
   j["machine"] = machine_description();
+  if (!ranks().alone()) j["ranks"] = ranks().size();
   return j;
 }
 
@@ -46,13 +63,20 @@ ordered_json Run::binding(const ordered_json& config) const {
 
 void Run::start_or_continue(const std::string& header) {
   if (!folder_.continues()) init_sha256_ = take_initial_weights();
-  const ordered_json in_force = folder_.begin(config(), [this](const ordered_json& config) { return binding(config); });
+  require_same_settings();
+  const ordered_json in_force = ordered_json::parse(ranks().tell([this] {
+    return folder_.begin(config(), [this](const ordered_json& config) { return binding(config); }).dump();
+  }));
   if (folder_.continues()) {
     init_sha256_ = in_force.at("init").at("sha256").get<std::string>();
     check_config(in_force);
     if (in_force.at("device") != stream_->description()) {
       spdlog::warn("this run began on {}: on another device it goes on, but not bit for bit",
                    in_force.at("device").get<std::string>());
+    }
+    if (const int before = in_force.value("ranks", 1); before != ranks().size()) {
+      spdlog::info("this run began in {} processes and goes on in {}: the same samples in the same order", before,
+                   ranks().size());
     }
     load_checkpoint(folder_.checkpoint(), parts(), [this](const nlohmann::json& j) { take_progress(j); });
     spdlog::info("continuing after step {}", progress_.step);
@@ -62,22 +86,51 @@ void Run::start_or_continue(const std::string& header) {
   folder_.rewind(progress_.step, epochs_done(), progress_.results);
 }
 
-void Run::checkpoint() {
+void Run::require_same_settings() const {
+  if (ranks().alone()) return;
+  const ordered_json mine = binding(config());
+  const std::vector<std::string> all = ranks().gather(json_text(mine));
+  const ordered_json leading = ordered_json::parse(all[0]);
+  for (size_t r = 1; r < all.size(); ++r) {
+    const ordered_json other = ordered_json::parse(all[r]);
+    for (const auto& [name, value] : leading.items())
+      TT_CHECK(other.contains(name) && other.at(name) == value, UsageError, "rank ", r, " was started with another ",
+               name, " than rank 0: ", other.value(name, ordered_json()).dump(), ", not ", value.dump());
+  }
+}
+
+void Run::save() {
   save_checkpoint(folder_.checkpoint(), parts(), progress_json(), checkpoint_metadata());
   folder_.write_results(progress_.results);
+}
+
+void Run::checkpoint() {
+  ranks().lead([this] { save(); });
   saved_ = Clock::now();
 }
 
 void Run::checkpoint_if_due() {
-  if (seconds_since(saved_) < run_settings_.checkpoint_minutes * 60) return;
+  // By rank 0's clock.
+  if (!ranks().any(ranks().leads() && seconds_since(saved_) >= run_settings_.checkpoint_minutes * 60)) return;
   settle();
   checkpoint();
 }
 
 void Run::stop_if_interrupted() {
-  if (!interrupted()) return;
+  if (!ranks().any(interrupted())) return;
   settle();
   checkpoint();
+  say_stopped();
+}
+
+void Run::stop_alone_if_interrupted() {
+  if (!interrupted()) return;
+  settle();
+  save();
+  say_stopped();
+}
+
+void Run::say_stopped() const {
   throw Error(cat("stopped after step ", progress_.step, "; all is saved. Continue with: ",
                   run_settings_.common.command, run_settings_.resume ? "" : " --resume"));
 }

@@ -37,8 +37,11 @@ class Run {
   void checkpoint();
   /// Where --checkpoint-minutes have passed.
   void checkpoint_if_due();
-  /// Saves and throws Error, saying how to continue, when an interrupt came.
+  /// Saves and throws Error, saying how to continue, when an interrupt came to any rank: all stop at the same step.
   void stop_if_interrupted();
+  /// The same for work that rank 0 does alone.
+  void stop_alone_if_interrupted();
+  Ranks& ranks() const { return *run_settings_.ranks; }
 
   // What runs differ in.
   /// config.json between "init" and "command".
@@ -70,6 +73,10 @@ class Run {
  private:
   nlohmann::ordered_json config() const;
   nlohmann::ordered_json binding(const nlohmann::ordered_json& config) const;
+  void require_same_settings() const;
+  /// What rank 0 does for a checkpoint.
+  void save();
+  [[noreturn]] void say_stopped() const;
   RunProgress& progress_;
 };
 

@@ -69,6 +69,14 @@ RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir), resume_(r
   continues_ = fs::exists(checkpoint());
 }
 
+RunFolder RunFolder::kept_elsewhere(const std::string& dir, bool continues) {
+  RunFolder folder;
+  folder.dir_ = dir;
+  folder.continues_ = continues;
+  folder.kept_here_ = false;
+  return folder;
+}
+
 ordered_json RunFolder::begin(const ordered_json& given, const Binding& binding) {
   std::error_code error;
   fs::create_directories(dir_, error);
@@ -105,6 +113,7 @@ ordered_json RunFolder::begin(const ordered_json& given, const Binding& binding)
 }
 
 void RunFolder::rewind(int64_t step, int epochs, const std::string& results) {
+  if (!kept_here_) return;
   filter_lines(path(kMetrics), [&](const std::string& line) {
     const ordered_json json = ordered_json::parse(line, nullptr, /*allow_exceptions=*/false);
     return json.is_object() && json.value("step", step + 1) <= step;
@@ -118,6 +127,7 @@ void RunFolder::rewind(int64_t step, int epochs, const std::string& results) {
 }
 
 void RunFolder::log_step(const ordered_json& line) {
+  if (!kept_here_) return;
   append(kMetrics, json_text(line));
   if (!events_) return;
   std::vector<std::pair<std::string, double>> values;
@@ -131,6 +141,7 @@ void RunFolder::log_picture(int64_t step, const std::string& kind, const std::st
 }
 
 void RunFolder::write_results(const std::string& csv) {
+  if (!kept_here_) return;
   write_atomically(path("results.csv"), csv);
   if (events_) show_results(csv);
 }
@@ -148,6 +159,7 @@ void RunFolder::show_results(const std::string& csv) {
 }
 
 void RunFolder::log_timing(int epoch, double seconds, double images_per_second, double wait_share) {
+  if (!kept_here_) return;
   if (!fs::exists(path(kTiming))) write_atomically(path(kTiming), kTimingHeader);
   append(kTiming, cat(epoch, ",", seconds, ",", images_per_second, ",", wait_share));
 }

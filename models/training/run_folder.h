@@ -18,6 +18,8 @@ class RunFolder {
   /// there is removed. Throws UsageError otherwise, DataError when another run is at work in it: the folder is held
   /// from the moment it is there. Creates nothing.
   RunFolder(const std::string& dir, bool resume);
+  /// The folder of a run that another process keeps: to read from. What is logged is dropped.
+  static RunFolder kept_elsewhere(const std::string& dir, bool continues);
 
   std::string path(const std::string& name) const { return dir_ + "/" + name; }
   std::string checkpoint() const { return path("last.safetensors"); }
@@ -43,10 +45,11 @@ class RunFolder {
   void log_timing(int epoch, double seconds, double images_per_second, double wait_share);
 
  private:
+  RunFolder() = default;
   void append(const std::string& name, const std::string& line);
   void show_results(const std::string& csv);
   std::string dir_;
-  bool resume_, continues_ = false;
+  bool resume_ = false, continues_ = false, kept_here_ = true;
   FolderLock lock_;
   std::string events_folder_;
   std::optional<EventFile> events_;

@@ -31,6 +31,15 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--workers", s.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
+  const auto* ranks = "Several processes (mpirun, srun)";
+  app.add_option("--rank-timeout", s.rank_timeout, "seconds to wait for a process that does not answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(ranks);
+  app.add_option("--rank-check", s.rank_check, "steps between comparisons of the processes' parameters")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group(ranks);
 }
 
 void add_train_flags(CLI::App& app, TrainSettings& s) {

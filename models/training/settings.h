@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/args.h"
+#include "base/ranks.h"
 
 namespace telltale {
 
@@ -14,8 +15,11 @@ struct RunSettings {
   double checkpoint_minutes = 10;
   int workers = 0;  ///< decoding threads; 0: one per core
   CommonOptions common;
+  Ranks* ranks = &Ranks::none();  ///< the processes that train together
+  double rank_timeout = 600;      ///< seconds that they wait for one of them
+  int rank_check = 100;           ///< steps between comparisons of their parameters
 };
-/// Offers --out, --init, --resume, --checkpoint-minutes, --tensorboard and --workers.
+/// Offers --out, --init, --resume, --checkpoint-minutes, --tensorboard, --workers, --rank-timeout and --rank-check.
 void add_run_flags(CLI::App&, RunSettings&);
 
 /// Of a run over a dataset folder.

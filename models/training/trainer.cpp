@@ -1,6 +1,7 @@
 #include "models/training/trainer.h"
 
 #include <cmath>
+#include <cstring>
 
 #include "base/json_text.h"
 #include "base/log.h"
@@ -72,31 +73,44 @@ void Trainer::train_epoch() {
 }
 
 void Trainer::step(const Batch& batch, int used) {
-  const int positives = int(std::count(batch.fake.begin(), batch.fake.begin() + used, 1));
+  const int together = ranks().size(), passes = used / micro_batch_;
+  int positives = 0;
+  for (int i = 0; i < used; ++i) positives += runs(i / micro_batch_) && batch.fake[size_t(i)] == 1;
+  positives = ranks().total(positives);
   StepState state{.step = progress_.step + 1,
                   .lr = float(schedule_.at(progress_.step + 1)),
                   .seed = uint32_t(settings_.common.seed),
                   .samples = float(used),
                   .positives = float(positives)};
   std::vector<std::vector<Downloader>>& readback = readback_[size_t(state.step % 2)];
-  size_t pass = 0;
-  for (int first = 0; first < used; first += micro_batch_, ++state.micro_batch, ++pass) {
-    program_->set_state(state);
-    send(batch, first);
-    (first > 0 ? later_pass_ : first_pass_).run([&] { program_->gradients(places_.heads, /*accumulate=*/first > 0); });
-    if (pass == readback.size()) {
-      readback.emplace_back();
-      for (const OwnedTensor& t : places_.terms) readback.back().emplace_back(*stream_, t.tensor.bytes());
+  if (ranks().rank() >= passes) program_->set_state(state);  // the optimiser's step all the same
+  size_t round = 0;
+  for (int first = 0; first < passes; first += together, ++round) {
+    rounds_->begin_round();
+    if (const int pass = first + ranks().rank(); pass < passes) {
+      state.micro_batch = uint32_t(pass);
+      program_->set_state(state);
+      send(batch, pass * micro_batch_);
+      const bool accumulate = pass > 0 && ranks().alone();
+      (accumulate ? later_pass_ : first_pass_).run([&] { program_->gradients(places_.heads, accumulate); });
+      if (round == readback.size()) {
+        readback.emplace_back();
+        for (const OwnedTensor& t : places_.terms) readback.back().emplace_back(*stream_, t.tensor.bytes());
+      }
+      for (size_t k = 0; k < heads_.size(); ++k) readback[round][k].request(places_.terms[k]);
     }
-    for (size_t k = 0; k < heads_.size(); ++k) readback[pass][k].request(places_.terms[k]);
+    rounds_->end_round(std::min(together, passes - first));
   }
+  rounds_->finish();
   update_.run([&] { program_->update(optimizer_); });
   say_how_steps_run();
   settle();
-  enqueued_ = {state.step, progress_.epoch, used, positives, pass};
+  enqueued_ = {state.step, progress_.epoch, used, positives, size_t(passes)};
   ++progress_.step;
   progress_.samples += used;
   progress_.positives += positives;
+  if (progress_.step % settings_.rank_check == 0)
+    require_same_parameters(ranks(), *program_, cat("after step ", progress_.step));
   if (stream_->is_cuda() || first_not_finite(*program_).empty()) return;  // there a checkpoint asks
   settle();                                                               // which says so when the loss shows it, too
   require_finite(*program_, cat("at step ", progress_.step));
@@ -128,15 +142,42 @@ void Trainer::add(const std::vector<Head>& heads, size_t head, const float* term
     for (size_t f = 0; f < figures.size(); ++f) sums[first + f] += double(terms[figures[f].term]);
 }
 
+std::vector<std::vector<float>> Trainer::terms_of(const Enqueued& e) {
+  const auto together = size_t(ranks().size());
+  std::vector<std::vector<float>> terms(e.passes);
+  std::string mine;
+  for (size_t pass = size_t(ranks().rank()), round = 0; pass < e.passes; pass += together, ++round)
+    for (size_t k = 0; k < heads_.size(); ++k) {
+      const auto* numbers = static_cast<const float*>(readback_[size_t(e.step % 2)][round][k].take());
+      terms[pass].insert(terms[pass].end(), numbers, numbers + places_.terms[k].tensor.shape.numel());
+    }
+  if (ranks().alone()) return terms;
+  for (const std::vector<float>& t : terms)
+    mine.append(reinterpret_cast<const char*>(t.data()), t.size() * sizeof(float));
+  const std::vector<std::string> all = ranks().gather(mine);
+  size_t numbers = 0;
+  for (const OwnedTensor& t : places_.terms) numbers += size_t(t.tensor.shape.numel());
+  for (size_t pass = 0; pass < e.passes; ++pass) {
+    terms[pass].resize(numbers);
+    std::memcpy(terms[pass].data(), all[pass % together].data() + pass / together * numbers * sizeof(float),
+                numbers * sizeof(float));
+  }
+  return terms;
+}
+
 void Trainer::settle() {
   if (!enqueued_) return;
   const Enqueued e = *enqueued_;
   enqueued_.reset();
   std::vector<double> sums(figures_.size());
-  for (size_t pass = 0; pass < e.passes; ++pass)
-    for (size_t k = 0; k < heads_.size(); ++k)
-      add(heads_, k, static_cast<const float*>(readback_[size_t(e.step % 2)][pass][k].take()),
-          places_.terms[k].tensor.shape.n, sums);
+  for (const std::vector<float>& terms : terms_of(e)) {
+    const float* of_head = terms.data();
+    for (size_t k = 0; k < heads_.size(); ++k) {
+      const Shape shape = places_.terms[k].tensor.shape;
+      add(heads_, k, of_head, shape.n, sums);
+      of_head += shape.numel();
+    }
+  }
   TT_CHECK(std::isfinite(loss_of(sums)), Error, "the loss is no longer finite at epoch ", e.epoch + 1, ", step ",
            e.step, " (learning rate ", float(schedule_.at(e.step)),
            "): start anew with a lower --lr; the last checkpoint stays");
@@ -199,7 +240,7 @@ Trainer::Validation Trainer::validate() {
   const std::unique_ptr<Judge> judge = task_.judge(dataset_);
   std::vector<double> sums(figures_.size());
   while (const Batch* batch = loader.next()) {
-    stop_if_interrupted();
+    stop_alone_if_interrupted();
     const size_t bytes = size_t(batch->count) * size_t(batch->size) * size_t(batch->size) * 3;
     validation_->run(std::span(batch->pixels).first(bytes), batch->count);
     std::vector<std::vector<float>> outputs;
@@ -220,7 +261,7 @@ Trainer::Validation Trainer::validate() {
   return v;
 }
 
-void Trainer::finish_epoch() {
+void Trainer::judge_epoch() {
   const Validation v = validate();
   const std::vector<double> trained = means(progress_.sums, progress_.samples, progress_.positives, /*divided=*/false);
   ++progress_.epoch;
@@ -232,6 +273,11 @@ void Trainer::finish_epoch() {
   progress_.results += row + "\n";
   tell(trained, v);
   if (progress_.best_epoch == 0 || task_.cost(v.loss, v.findings) < progress_.best) save_best(v);
+}
+
+void Trainer::finish_epoch() {
+  ranks().lead([this] { judge_epoch(); });
+  if (!ranks().leads()) ++progress_.epoch;
   progress_.batch = 0;
   progress_.samples = progress_.positives = 0;
   progress_.sums.assign(figures_.size(), 0);

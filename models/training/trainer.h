@@ -5,6 +5,7 @@
 
 #include "engine/capture.h"
 #include "models/training/program.h"
+#include "models/training/ranks.h"
 #include "models/training/resident.h"
 #include "models/training/run.h"
 
@@ -37,7 +38,7 @@ class Trainer final : public Run {
   struct Enqueued {
     int64_t step;
     int epoch, used, positives;
-    size_t passes;
+    size_t passes;  ///< of all ranks
   };
   /// The heads' places in a program.
   struct Places {
@@ -70,12 +71,18 @@ class Trainer final : public Run {
   void train_epoch();
   /// Enqueues a step on the batch's first `used` samples, then settles the one before, while the device works on this.
   void step(const Batch& batch, int used);
+  /// Whether this rank runs a pass of a step, numbered from 0.
+  bool runs(int pass) const { return pass % ranks().size() == ranks().rank(); }
   void send(const Batch& batch, int first);
   void say_how_steps_run();
   /// A column of a head's terms, summed over the first `samples` samples, for each figure; added to `sums`.
   void add(const std::vector<Head>&, size_t head, const float* terms, int64_t rows, std::vector<double>& sums) const;
+  /// The terms that a step's passes left, each pass's heads one behind the other, as its rank read them.
+  std::vector<std::vector<float>> terms_of(const Enqueued& step);
   void log_step(const Enqueued& step, const std::vector<double>& sums, double seconds);
   void finish_epoch();
+  /// Validates, adds the epoch's row to the results, keeps the best: what rank 0 does at an epoch's end.
+  void judge_epoch();
   /// Means of the figures, from sums over so many.
   std::vector<double> means(const std::vector<double>& sums, int64_t samples, int64_t positives, bool divided) const;
   /// Of the figures that are losses.
@@ -108,6 +115,7 @@ class Trainer final : public Run {
   std::vector<OwnedTensor> gradients_;  ///< of validation_'s heads: thrown away
   Capture first_pass_, later_pass_, update_;
   Adam optimizer_;
+  std::optional<RankedPasses> rounds_;
   std::optional<Uploader> pixels_upload_, flip_upload_;
   std::vector<Uploader> target_uploads_;
   std::array<std::vector<std::vector<Downloader>>, 2> readback_;  ///< of odd and even steps: terms of a pass's heads

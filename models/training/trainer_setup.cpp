@@ -43,6 +43,8 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
       first_pass_(stream),
       later_pass_(stream),
       update_(stream) {
+  TT_CHECK(ranks().alone() || !stream.is_cuda(), UsageError,
+           "several processes train on CPUs only: give --device cpu, or start one process");
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
   const auto images = int64_t(train_rows_.size()), fakes = count_fakes(dataset, train_rows_);
   if (fakes == 0 || fakes == images)
@@ -58,6 +60,8 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
     if (f.kind == Figure::Kind::loss) header += cat(",val_", f.name);
   for (const std::string& name : task.validation_columns()) header += ",val_" + name;
   start_or_continue(header + "\n");
+  rounds_.emplace(ranks(), *program_);
+  require_same_parameters(ranks(), *program_, "before the first step");
 }
 
 void Trainer::build_programs() {
@@ -66,7 +70,11 @@ void Trainer::build_programs() {
   TT_CHECK(recipe_.micro_batch <= rows, UsageError, "the micro-batch ", recipe_.micro_batch, " is larger than the ",
            rows, " training images");
   micro_batch_ = fixed ? recipe_.micro_batch
-                       : divisor(recipe_.batch, std::min(rows, stream_->is_cuda() ? recipe_.batch : kHostMicroBatch));
+                       : divisor(recipe_.batch, std::min({rows, stream_->is_cuda() ? recipe_.batch : kHostMicroBatch,
+                                                          std::max(1, recipe_.batch / ranks().size())}));
+  TT_CHECK(recipe_.batch / micro_batch_ >= ranks().size(), UsageError, "a step of ", recipe_.batch,
+           " images in passes of ", micro_batch_, " is no work for ", ranks().size(),
+           " processes: give a larger --batch, or a smaller --micro-batch");
   keep_images_resident();
   const Tensor resident = resident_ ? resident_->images() : Tensor();
   while (!program_) {
@@ -123,6 +131,7 @@ void Trainer::keep_images_resident() {
   if (settings_.resident == "off") return;
   const int images = int(train_rows_.size()), size = stored_size();
   const bool wanted = settings_.resident == "on";
+  if (wanted) require_one_process(ranks(), "--resident on");
   if (training_batches(task_, settings_, size).augment) {
     TT_CHECK(!wanted, UsageError, "--resident on: this recipe changes the training images anew each epoch");
     return;
@@ -157,6 +166,7 @@ void Trainer::open_loader() {
   o.batch = std::min(recipe_.batch, rows);
   o.targets = targets_of(heads_);
   const int64_t bytes = int64_t(o.batch) * size * size * 3;
+  if (!ranks().alone()) o.mine = [this](int at, int count) { return at < used_of(count) && runs(at / micro_batch_); };
   o.prefetch = int(std::clamp<int64_t>((int64_t(256) << 20) / bytes, 1, 4));
   o.once = resident_.has_value();
   o.cache_bytes = o.once ? 0 : size_t(settings_.cache_mb) << 20;

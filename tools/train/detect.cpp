@@ -6,6 +6,7 @@
 #include "models/detector/study.h"
 #include "models/detector/task.h"
 #include "models/device.h"
+#include "models/training/ranks.h"
 #include "models/training/trainer.h"
 #include "tools/train/report.h"
 #include "tools/train/tasks.h"
@@ -29,6 +30,9 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
   TT_CHECK(report.empty() || !study.asked(), UsageError,
            "--report tells of one run; --compare and --sweep write a report of their own");
   const bool choose_batch = take_auto_batch(overrides);
+  if (choose_batch) require_one_process(*settings.ranks, "--batch auto");
+  if (settings.check) require_one_process(*settings.ranks, "--check");
+  if (study.asked()) require_one_process(*settings.ranks, "a comparison");
   read_into(settings.recipe, recipe_file, overrides);
   if (accumulate > 0) {
     const int batch = settings.recipe.batch;
@@ -45,7 +49,7 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
   }
   if (study.asked()) return run_study(settings, study, stream, dataset);
   Trainer(DetectTask(settings.recipe), settings, stream, dataset).run();
-  write_training_page(report, settings.out);
+  settings.ranks->lead([&] { write_training_page(report, settings.out); });
   return 0;
 }
 
@@ -73,7 +77,8 @@ int train_detector(int argc, char** argv) {
   return run_tool({"train", "Trains a detector of inpainted regions on a dataset folder."}, argc, argv, setup,
                   [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, study, recipe_file, accumulate, overrides, report);
+                    return run_in_ranks(
+                        settings, [&] { return train(settings, study, recipe_file, accumulate, overrides, report); });
                   });
 }
 

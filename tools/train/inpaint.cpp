@@ -3,12 +3,14 @@
 
 #include "models/device.h"
 #include "models/inpainter/trainer.h"
+#include "models/training/ranks.h"
 #include "tools/train/tasks.h"
 
 namespace telltale {
 namespace {
 
 int train(InpaintSettings& settings, const std::string& recipe_file, const nlohmann::json& overrides) {
+  require_one_process(*settings.ranks, "--task inpaint");
   const auto table = hyperparameters(settings.recipe);
   if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
   apply(table, overrides, "command line");
@@ -36,7 +38,7 @@ int train_inpainter(int argc, char** argv) {
   return run_tool({"train", "Trains the generator that paints holes, on a folder of photographs."}, argc, argv, setup,
                   [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, recipe_file, overrides);
+                    return run_in_ranks(settings, [&] { return train(settings, recipe_file, overrides); });
                   });
 }
 

@@ -5,6 +5,7 @@
 #include "losses/pixels.h"
 #include "models/device.h"
 #include "models/locator/task.h"
+#include "models/training/ranks.h"
 #include "models/training/trainer.h"
 #include "tools/train/report.h"
 #include "tools/train/tasks.h"
@@ -20,6 +21,8 @@ int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::js
           const std::string& report) {
   check_report(report, settings);
   const bool choose_batch = take_auto_batch(overrides);
+  if (choose_batch) require_one_process(*settings.ranks, "--batch auto");
+  if (settings.check) require_one_process(*settings.ranks, "--check");
   const auto table = hyperparameters(settings.recipe);
   if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
   apply(table, overrides, "command line");
@@ -32,7 +35,7 @@ int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::js
     spdlog::info("--batch auto: {} images a step", settings.recipe.batch);
   }
   Trainer(LocateTask(settings.recipe), settings, stream, dataset).run();
-  write_training_page(report, settings.out);
+  settings.ranks->lead([&] { write_training_page(report, settings.out); });
   return 0;
 }
 
@@ -58,7 +61,7 @@ int train_locator(int argc, char** argv) {
   return run_tool({"train", "Trains a net that says of every pixel whether it was painted, on a dataset folder."}, argc,
                   argv, setup, [&](const CommonOptions& common) {
                     settings.common = common;
-                    return train(settings, recipe_file, overrides, report);
+                    return run_in_ranks(settings, [&] { return train(settings, recipe_file, overrides, report); });
                   });
 }
 

@@ -1,0 +1,42 @@
+#include "base/launch.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace telltale {
+namespace {
+
+struct Launcher {
+  const char *name, *rank, *size;
+};
+// Slurm sets SLURM_NTASKS in a job script too, which is no rank; the number of tasks of a step only for a step's tasks.
+constexpr Launcher kLaunchers[] = {{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                                   {"mpiexec", "PMI_RANK", "PMI_SIZE"},
+                                   {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+                                   {"torchrun", "RANK", "WORLD_SIZE"}};
+
+int number_in(const char* variable) {
+  const char* text = std::getenv(variable);
+  int value = -1;
+  const char* end = text + std::strlen(text);
+  const auto [stop, error] = std::from_chars(text, end, value);
+  TT_CHECK(error == std::errc() && stop == end && value >= 0, UsageError, "the environment's ", variable, " is \"",
+           text, "\", and a launcher sets it to a number: unset it to run alone");
+  return value;
+}
+
+}  // namespace
+
+Launch find_launch() {
+  for (const Launcher& launcher : kLaunchers) {
+    if (!std::getenv(launcher.rank) || !std::getenv(launcher.size)) continue;
+    Launch found{number_in(launcher.rank), number_in(launcher.size), launcher.name};
+    if (found.size > 1) return found;
+  }
+  return {};
+}
+
+}  // namespace telltale

@@ -1,0 +1,29 @@
+#pragma once
+// What a program asks of MPI, in C, so that nothing but bridge.cpp depends on whose MPI is installed. Sizes and places
+// are in words of 4 bytes. One thread calls.
+#include <cstdint>
+
+extern "C" {
+
+/// Two separate conversations of all processes: what one leaves unfinished does not disturb the other.
+enum TelltaleMpiChannel { telltale_mpi_work = 0, telltale_mpi_ending = 1 };
+
+/// Meets the other processes. Returns 0, or another number when MPI cannot start.
+int telltale_mpi_start(int* rank, int* size);
+/// Begins sending to[r] ← from of every rank r, on the channel `work`. Arrays have an entry a rank and hold, like the
+/// buffers, until telltale_mpi_done.
+void telltale_mpi_exchange(const void* from, const int* from_words, const int* from_at, void* to, const int* to_words,
+                           const int* to_at);
+/// Begins giving every rank all ranks' words, to[to_at[r]…] ← rank r's `from`.
+void telltale_mpi_gather(int channel, const void* from, int words, void* to, const int* to_words, const int* to_at);
+/// Whether what was begun last on the channel is finished; does not wait.
+int telltale_mpi_done(int channel);
+/// Sends every other rank a sign of life, and whether one came from `rank`.
+void telltale_mpi_call_out(void);
+int telltale_mpi_heard_from(int rank);
+/// Takes leave of the others: to be called by all, once, at the end.
+void telltale_mpi_finish(void);
+/// Ends every process of the job with this exit code, this one too.
+void telltale_mpi_abort(int code);
+
+}  // extern "C"

@@ -1,0 +1,291 @@
+#include "base/ranks.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <numeric>
+#include <thread>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mpi/bridge.h"
+#include "base/shared_library.h"
+
+namespace telltale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kOthersEnd = 5, kOthersAnswer = 3;  // seconds
+constexpr double kLook = 0.5;                        // seconds between looks at who else waits
+constexpr double kLeaderWorks = 10;                  // times the timeout, for what rank 0 does while the others wait
+
+/// Where each rank's share begins when they lie one behind the other.
+std::vector<int> places_of(const std::vector<int>& words) {
+  std::vector<int> at(words.size());
+  std::exclusive_scan(words.begin(), words.end(), at.begin(), 0);
+  return at;
+}
+
+}  // namespace
+
+/// The bridge's functions, by their names there.
+struct Ranks::Mpi {
+  decltype(&telltale_mpi_start) start = nullptr;
+  decltype(&telltale_mpi_exchange) exchange = nullptr;
+  decltype(&telltale_mpi_gather) gather = nullptr;
+  decltype(&telltale_mpi_done) done = nullptr;
+  decltype(&telltale_mpi_call_out) call_out = nullptr;
+  decltype(&telltale_mpi_heard_from) heard_from = nullptr;
+  decltype(&telltale_mpi_finish) finish = nullptr;
+  decltype(&telltale_mpi_abort) abort = nullptr;
+
+  Mpi() {
+    const std::filesystem::path programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const std::string path = programs / "libtelltale_mpi.so";
+    TT_CHECK(std::filesystem::exists(path), UsageError,
+             "several processes were started together, and this build has no MPI to join them (no ", path,
+             "): install MPI (tools/setup --with-mpi) and configure and build again");
+    const SharedLibrary library(path.c_str());
+    library.bind(start, "telltale_mpi_start");
+    library.bind(exchange, "telltale_mpi_exchange");
+    library.bind(gather, "telltale_mpi_gather");
+    library.bind(done, "telltale_mpi_done");
+    library.bind(call_out, "telltale_mpi_call_out");
+    library.bind(heard_from, "telltale_mpi_heard_from");
+    library.bind(finish, "telltale_mpi_finish");
+    library.bind(abort, "telltale_mpi_abort");
+  }
+};
+
+Ranks::Ranks() = default;
+Ranks::~Ranks() = default;
+
+Ranks& Ranks::none() {
+  static Ranks alone;
+  return alone;
+}
+
+Ranks::Ranks(const Launch& launch, double timeout_seconds) : timeout_(timeout_seconds) {
+  if (launch.size == 1) return;
+  mpi_ = std::make_unique<Mpi>();
+  TT_CHECK(mpi_->start(&rank_, &size_) == 0, Error, "MPI cannot start");
+  const int found = size_;
+  if (found == launch.size) return;
+  mpi_->finish();
+  throw UsageError(
+      cat(launch.by, " started ", launch.size, " processes, but MPI joins ", found,
+          ": start them with the launcher of the MPI that this was built with (mpirun, or srun --mpi=pmix)"));
+}
+
+bool Ranks::done_within(int channel, double seconds) {
+  constexpr int kEager = 100;  // tries before it leaves the core to others
+  const Clock::time_point start = Clock::now();
+  for (int tries = 0; !mpi_->done(channel); ++tries) {
+    if (tries < kEager) {
+      std::this_thread::yield();
+      continue;
+    }
+    if (seconds_since(start) > seconds) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  return true;
+}
+
+void Ranks::wait(int channel) {
+  const Clock::time_point start = Clock::now();
+  while (!done_within(channel, kLook)) {
+    // Whoever gives up asks who else is waiting.
+    bool asked = false;
+    for (int r = 0; r < size_; ++r) asked |= r != rank_ && mpi_->heard_from(r);
+    if (asked || seconds_since(start) > timeout_) give_up();
+  }
+}
+
+void Ranks::give_up() {
+  mpi_->call_out();
+  const Clock::time_point start = Clock::now();
+  std::vector<int> missing;
+  int first = rank_;  // of those that wait
+  do {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    missing.clear();
+    first = rank_;
+    for (int r = 0; r < size_; ++r) {
+      if (r == rank_) continue;
+      if (!mpi_->heard_from(r))
+        missing.push_back(r);
+      else
+        first = std::min(first, r);
+    }
+  } while (seconds_since(start) < kOthersAnswer);
+  // One of them speaks for all; the others go down with it.
+  if (first != rank_) std::this_thread::sleep_for(std::chrono::seconds(int(kOthersEnd)));
+  std::string names;
+  for (const int r : missing) names += cat(names.empty() ? "" : ", ", r);
+  end_job(cat("rank ", names.empty() ? "?" : names,
+              " does not answer: ending all. Continue with --resume; --rank-timeout says how long to wait"),
+          1);
+}
+
+void Ranks::end_job(const std::string& why, int code) {
+  clear_progress_line();
+  spdlog::error("rank {}: {}", rank_, why);
+  spdlog::default_logger()->flush();
+  mpi_->abort(code);
+  std::abort();  // not reached
+}
+
+void Ranks::gather_words(const void* from, const std::vector<int>& words, void* to) {
+  const std::vector<int> at = places_of(words);
+  mpi_->gather(telltale_mpi_work, from, words[size_t(rank_)], to, words.data(), at.data());
+  wait(telltale_mpi_work);
+}
+
+std::vector<int> Ranks::slices(size_t count, int words) const {
+  std::vector<int> sizes;
+  sizes.reserve(size_t(size_));
+  for (int r = 0; r < size_; ++r) sizes.push_back((slice(count, r + 1) - slice(count, r)) * words);
+  return sizes;
+}
+
+template <class T>
+void RankSum<T>::add(std::span<const T> values, int active) {
+  constexpr int kWords = sizeof(T) / sizeof(uint32_t);
+  Ranks& all = *ranks_;
+  if (all.alone()) return;
+  TT_CHECK(values.size() < size_t(INT32_MAX) / kWords, Error, values.size(), " numbers are too many to sum over ranks");
+  const auto each = size_t(all.size_), me = size_t(all.rank_);
+  const std::vector<int> slices = all.slices(values.size(), kWords), at = places_of(slices);
+  const size_t mine = size_t(slices[me]) / kWords;
+  std::vector<int> given(each, 0), taken(each, 0);
+  if (all.rank_ < active) given = slices;
+  for (size_t r = 0; r < size_t(active); ++r) taken[r] = slices[me];
+  const std::vector<int> taken_at = places_of(taken);
+  received_.resize(mine * each);
+  all.mpi_->exchange(values.data(), given.data(), at.data(), received_.data(), taken.data(), taken_at.data());
+  all.wait(telltale_mpi_work);
+  total_.resize(mine);
+  for (size_t r = 0; r < size_t(active); ++r) {
+    const T* from = received_.data() + r * mine;
+    if (begun_)
+      for (size_t i = 0; i < mine; ++i) total_[i] += from[i];
+    else
+      std::copy_n(from, mine, total_.begin());
+    begun_ = true;
+  }
+}
+
+template <class T>
+void RankSum<T>::take(std::span<T> values) {
+  if (ranks_->alone()) return;
+  ranks_->gather_words(total_.data(), ranks_->slices(values.size(), sizeof(T) / sizeof(uint32_t)), values.data());
+  begun_ = false;
+}
+
+template class RankSum<float>;
+template class RankSum<double>;
+
+int Ranks::total(int mine) {
+  if (alone()) return mine;
+  std::vector<int> all(size_t(size_), 0);
+  gather_words(&mine, std::vector<int>(size_t(size_), 1), all.data());
+  return std::reduce(all.begin(), all.end());
+}
+
+bool Ranks::any(bool mine) {
+  if (alone()) return mine;
+  std::vector<uint32_t> all(size_t(size_), 0);
+  const uint32_t word = mine;
+  gather_words(&word, std::vector<int>(size_t(size_), 1), all.data());
+  return std::any_of(all.begin(), all.end(), [](uint32_t w) { return w != 0; });
+}
+
+std::vector<std::string> Ranks::gather(const std::string& mine) {
+  if (alone()) return {mine};
+  std::vector<uint32_t> bytes(size_t(size_), 0);
+  const auto own = uint32_t(mine.size());
+  gather_words(&own, std::vector<int>(size_t(size_), 1), bytes.data());
+  std::vector<int> words;
+  words.reserve(bytes.size());
+  for (const uint32_t n : bytes) words.push_back(int((n + 3) / 4));
+  std::vector<uint32_t> sent(size_t(words[size_t(rank_)]), 0), all(size_t(std::reduce(words.begin(), words.end())), 0);
+  std::memcpy(sent.data(), mine.data(), mine.size());
+  gather_words(sent.data(), words, all.data());
+  std::vector<std::string> texts;
+  texts.reserve(bytes.size());
+  const std::vector<int> at = places_of(words);
+  for (int r = 0; r < size_; ++r)
+    texts.emplace_back(reinterpret_cast<const char*>(all.data() + at[size_t(r)]), bytes[size_t(r)]);
+  return texts;
+}
+
+std::string Ranks::tell(const std::function<std::string()>& work) {
+  if (alone()) return work();
+  constexpr char kDone = 'd', kUsage = 'u', kData = 'f', kFailed = 'e';
+  std::string said;
+  if (leads()) {
+    try {
+      said = kDone + work();
+    } catch (const UsageError& e) {
+      said = kUsage + std::string(e.what());
+    } catch (const DataError& e) {
+      said = kData + std::string(e.what());
+    } catch (const std::exception& e) {
+      said = kFailed + std::string(e.what());
+    }
+  }
+  const double timeout = timeout_;
+  if (!leads()) timeout_ *= kLeaderWorks;
+  said = gather(said)[0];
+  timeout_ = timeout;
+  std::string text = said.substr(1);
+  if (said[0] == kUsage) throw UsageError(text);
+  if (said[0] == kData) throw DataError(text);
+  if (said[0] == kFailed) throw Error(text);
+  return text;
+}
+
+void Ranks::lead(const std::function<void()>& work) {
+  tell([&] {
+    work();
+    return std::string();
+  });
+}
+
+int Ranks::run(const std::function<int()>& work) {
+  if (alone()) return work();
+  int code = 0;
+  std::string why;
+  try {
+    code = work();
+  } catch (const UsageError& e) {
+    code = 2;
+    why = e.what();
+  } catch (const std::exception& e) {
+    code = 1;
+    why = e.what();
+  }
+  // How did it end for each? Whoever is still at work does not answer.
+  const uint64_t hash = fnv1a(why);
+  const uint32_t mine[3] = {uint32_t(code), uint32_t(hash), uint32_t(hash >> 32)};
+  std::vector<uint32_t> all(3 * size_t(size_), 0);
+  const std::vector<int> words(size_t(size_), 3), at = places_of(words);
+  mpi_->gather(telltale_mpi_ending, mine, 3, all.data(), words.data(), at.data());
+  const bool failed = !why.empty();
+  if (!done_within(telltale_mpi_ending, failed ? kOthersEnd : timeout_)) {
+    if (!failed) give_up();
+    end_job(why, code);
+  }
+  mpi_->finish();
+  if (!leads() && std::memcmp(mine, all.data(), sizeof mine) == 0) return 0;
+  if (!failed) return code;
+  if (!leads()) why = cat("rank ", rank_, ": ", why);
+  if (code == 2) throw UsageError(why);
+  throw Error(why);
+}
+
+}  // namespace telltale

@@ -1,0 +1,47 @@
+#pragma once
+// One training in several processes: which passes of a step each runs, and what they must agree on.
+#include <vector>
+
+#include "engine/program.h"
+#include "models/training/settings.h"
+
+namespace telltale {
+
+/// Runs `train` in the ranks that a launcher started, with settings.ranks set, or alone. Only rank 0 says anything that
+/// is no error. Returns the exit code.
+int run_in_ranks(RunSettings& settings, const std::function<int()>& train);
+/// Throws UsageError, naming what was asked, where a launcher started several processes.
+void require_one_process(const Ranks&, const std::string& what);
+
+/// Throws Error on every rank, naming the first rank and the first parameter or statistic that is not bit for bit that
+/// of rank 0, and `when` ("after step 100"). Waits for the stream.
+void require_same_parameters(Ranks&, const Program&, const std::string& when);
+
+/// The passes of a step in several processes. They go round: pass p is rank p % ranks', so that adding up rank by rank
+/// and round by round is the order in which one process adds them.
+class RankedPasses {
+ public:
+  /// The program must lie in the host's memory, unless the process is alone.
+  RankedPasses(Ranks&, Program&);
+  /// Before a round.
+  void begin_round();
+  /// After a round in which the first `active` ranks ran a pass. Adds their gradients up. Makes running statistics and
+  /// counters what a process that had run these passes in order would have, but for rounding: a pass makes
+  /// r ← (1 − momentum)·r + momentum·(of the pass), and so moves wherever r stood by the same factor.
+  void end_round(int active);
+  /// Makes the program's gradients the sum of all rounds, the same bits on every rank.
+  void finish();
+
+ private:
+  std::vector<double> statistics() const;
+  void combine_statistics(int active);
+  template <class F>
+  void visit_gradients(F&& f);
+  Ranks* ranks_;
+  Program* program_;
+  std::vector<double> before_;
+  RankSum<float> sum_;
+  RankSum<double> sum_f64_;
+};
+
+}  // namespace telltale
