@@ -182,7 +182,7 @@ def main():
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--most", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    o = parser.parse_args()
+    o = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory(prefix="telltale-faults-") as folder:
         work = pathlib.Path(folder)
         jobs = make_jobs(o.bin.resolve(), work)
