@@ -5,10 +5,10 @@ A ratio is peer's seconds / ours, the median over the rounds: above 1 we are fas
 An accuracy gate stands before the table: the parity cases given by --cases must pass first.
 
 Usage: compare.py [--rounds 15] [--threads N] [--rows infer,train,inpaint] [--nets resnet18,resnet50] [--batches N,…] [--size 256]
-                  [--device cpu|cuda] [--precision P] [--programs build/bin] [--limit SECONDS]
+                  [--device cpu|cuda] [--precision P] [--programs build/bin] [--limit SECONDS] [--before OTHER/build/bin]
                   [--onnx-python PYTHON] [--torch-python /usr/bin/python3] [--cases FILE …] [--json FILE]
 On CUDA: bf16 (the inpainter f16), batch 512 in training, 64 and 1 in inference; the peers are eager AMP and torch.compile, channels_last, fused Adam; peak memory
-is what each took on the GPU. --limit: no row begins that would not fit, judged by the slowest so far.
+is what each took on the GPU. --before: another build of ours is the only contestant: what a change cost. --limit: no row begins that would not fit, judged by the slowest so far.
 ONNX Runtime: python3 -m venv bench/.venv && bench/.venv/bin/pip install onnxruntime, then --onnx-python bench/.venv/bin/python.
 """
 import argparse
@@ -70,7 +70,11 @@ def commands(a, row, models):
     net, batch, mode, precision = row
     shape = ["--net", net, "--batch", str(batch), "--mode", mode, "--size", str(a.size), "--threads", str(a.threads), "--device", a.device]
     torch = [a.torch_python, os.path.join(HERE, "peer_torch.py"), "--precision", precision] + shape
-    out = {"telltale": [os.path.join(a.programs, "bench"), "nets", "--serve", "--precision", precision] + shape}
+    ours = ["nets", "--serve", "--precision", precision] + shape
+    out = {"telltale": [os.path.join(a.programs, "bench")] + ours}
+    if a.before:
+        out["telltale before"] = [os.path.join(a.before, "bench")] + ours
+        return out
     if a.device == "cuda":
         out["torch eager"] = torch + ["--channels-last"]
         out["torch compile"] = torch + ["--channels-last", "--compile", "reduce-overhead" if mode == "infer" else "default"]
@@ -129,6 +133,7 @@ def main():
     parser.add_argument("--precision", default="")
     parser.add_argument("--limit", type=float, default=float("inf"))
     parser.add_argument("--programs", default=os.path.join(ROOT, "build/bin"))
+    parser.add_argument("--before", default="")
     parser.add_argument("--onnx-python", default="")
     parser.add_argument("--torch-python", default="/usr/bin/python3")
     parser.add_argument("--cases", nargs="*", default=sorted(glob.glob(os.path.join(ROOT, "tests/golden/*eval*.safetensors"))))

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
 #include <unordered_map>
 
@@ -158,6 +159,37 @@ Dataset Dataset::open(const std::vector<std::string>& dirs) {
     all.labels_sha256_ = sha256({reinterpret_cast<const uint8_t*>(both.data()), both.size()});
   }
   return all;
+}
+
+Dataset Dataset::chosen(const std::vector<std::string>& painters, bool keep) const {
+  std::set<std::string> here, met;
+  const auto named = [&](const std::string& painter) {
+    const std::string group = painter.substr(0, painter.find(':'));
+    for (const std::string& name : painters)
+      if (name == painter || name == group) return met.insert(name), true;
+    return false;
+  };
+  Dataset less = *this;
+  less.labels_.clear(), less.image_paths_.clear(), less.mask_paths_.clear();
+  less.info_.images = less.info_.fakes = 0;
+  for (size_t i = 0; i < labels_.size(); ++i) {
+    const Label& label = labels_[i];
+    if (label.fake) here.insert(label.painter);
+    if (label.fake && named(label.painter) != keep) continue;
+    less.labels_.push_back(label);
+    less.image_paths_.push_back(image_paths_[i]);
+    less.mask_paths_.push_back(mask_paths_[i]);
+    ++less.info_.images;
+    less.info_.fakes += label.fake;
+  }
+  std::string choice = labels_sha256_ + (keep ? " only" : " without"), everyone;
+  for (const std::string& painter : here) everyone += (everyone.empty() ? "" : ", ") + painter;
+  for (const std::string& name : painters) {
+    TT_CHECK(met.contains(name), UsageError, dir_, ": no fake was painted by \"", name, "\", but by ", everyone);
+    choice += " " + name;
+  }
+  less.labels_sha256_ = sha256({reinterpret_cast<const uint8_t*>(choice.data()), choice.size()});
+  return less;
 }
 
 std::vector<int> Dataset::rows(Split split) const {

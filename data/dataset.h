@@ -40,6 +40,12 @@ class Dataset {
   /// Their ids become FOLDER/ID, FOLDER being 2, 3, …, so that one photograph may be in several. DataError as above.
   static Dataset open(const std::vector<std::string>& dirs);
 
+  /// The same without the fakes of these painters, or with no others; the reals stay. A name means its painter, and
+  /// before a colon a group: deepfill is deepfill:a and deepfill:b. labels_sha256() names the choice, too. UsageError
+  /// where a name is nobody's here.
+  Dataset without_painters(const std::vector<std::string>& names) const { return chosen(names, false); }
+  Dataset only_painters(const std::vector<std::string>& names) const { return chosen(names, true); }
+
   const DatasetInfo& info() const { return info_; }
   const std::string& dir() const { return dir_; }
   const std::vector<Label>& labels() const { return labels_; }
@@ -52,6 +58,8 @@ class Dataset {
   const std::string& labels_sha256() const { return labels_sha256_; }
 
  private:
+  Dataset chosen(const std::vector<std::string>& painters, bool keep) const;
+
   std::string dir_, labels_sha256_;
   DatasetInfo info_;
   std::vector<Label> labels_;

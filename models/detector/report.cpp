@@ -101,6 +101,13 @@ void print_table(const Report& r) {
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
               static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));
+  if (!r.painters.empty()) {
+    Table table{{"painter", "fakes", "found", "AUC against all reals", "mean IoU"}};
+    for (const PainterScores& p : r.painters)
+      table.rows.push_back(
+          {p.painter, std::to_string(p.fakes), fixed(p.found, 3), fixed(p.auc, 3), fixed(p.mean_iou, 3)});
+    std::printf("\n%s", to_markdown(table).c_str());
+  }
   std::fflush(stdout);
 }
 
@@ -140,6 +147,11 @@ void write_report(const std::string& out, const Report& r, const Dataset& data, 
     j["calibrated"] = r.calibrated;
     j["calibration_error"] = calibration_error(r.samples);
   }
+  for (const PainterScores& p : r.painters)
+    j["painters"][p.painter] = {{"fakes", p.fakes},
+                                {"found", p.found},
+                                {"roc_auc", std::isfinite(p.auc) ? ordered_json(p.auc) : ordered_json()},
+                                {"mean_iou", p.mean_iou}};
   j["images_per_second"] = double(r.samples.size()) / r.seconds;
   j["command"] = r.command;
   j["device"] = r.device;

@@ -5,6 +5,7 @@
 #include "data/dataset.h"
 #include "models/detector/detector.h"
 #include "models/metrics.h"
+#include "models/painter_scores.h"
 #include "models/pixel_metrics.h"
 
 namespace telltale {
@@ -19,6 +20,8 @@ struct Report {
   std::optional<PixelScores> pixels = std::nullopt;
   /// Whether a locator's probabilities were calibrated.
   bool calibrated = false;
+  /// Of datasets that name their painters.
+  std::vector<PainterScores> painters = {};
 };
 
 /// A line of the table.

@@ -42,10 +42,18 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
       ->group(ranks);
 }
 
+Dataset TrainSettings::open_data() const {
+  const Dataset all = Dataset::open(data);
+  return leave_out.empty() ? all : all.without_painters(leave_out);
+}
+
 void add_train_flags(CLI::App& app, TrainSettings& s) {
   app.add_option("--data", s.data,
                  "dataset folder; of further ones, their images of the same size, the training split joins its own")
       ->required();
+  app.add_option("--leave-out", s.leave_out,
+                 "PAINTER,…: show no fakes of these, as labels.csv names them; eval --painters judges by them alone")
+      ->delimiter(',');
   add_run_flags(app, s);
   app.add_flag("--check", s.check,
                "train nothing: run one step on this device and on another, and name the first node that differs");

@@ -5,6 +5,7 @@
 
 #include "base/args.h"
 #include "base/ranks.h"
+#include "data/dataset.h"
 
 namespace telltale {
 
@@ -24,13 +25,15 @@ void add_run_flags(CLI::App&, RunSettings&);
 
 /// Of a run over a dataset folder.
 struct TrainSettings : RunSettings {
-  std::vector<std::string> data;  ///< as Dataset::open takes them
+  std::vector<std::string> data;       ///< as Dataset::open takes them
+  std::vector<std::string> leave_out;  ///< painters whose fakes are not shown
+  Dataset open_data() const;           ///< those folders, without those painters
   bool check = false;
   int cache_mb = 0;
   std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs
   bool chains = true;             ///< in f16 on a GPU: batch norms inside convolutions
 };
-/// Those and --data, --check, --cache-mb, --resident and --no-chains.
+/// Those and --data, --leave-out, --check, --cache-mb, --resident and --no-chains.
 void add_train_flags(CLI::App&, TrainSettings&);
 /// Lets --batch, which must be offered already, be "auto".
 void offer_auto_batch(CLI::App&);

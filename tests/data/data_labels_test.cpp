@@ -317,6 +317,40 @@ TEST(Dataset, FurtherFoldersGiveTheirTrainingRows) {
   EXPECT_NE(text.find("32"), std::string::npos) << text;
 }
 
+TEST(Dataset, PaintersMayBeLeftOutOrChosen) {
+  Folder folder;
+  write_dataset(folder.path(), 12, 32);
+  std::vector<Label> labels = read_labels(folder / "labels.csv");
+  const std::array names{"deepfill:a", "telea", "deepfill:b"};
+  size_t next = 0;
+  for (Label& label : labels)
+    if (label.fake) label.painter = names[next++ % 3];
+  write_labels(folder / "labels.csv", labels);
+  const Dataset all = Dataset::open(folder.path());
+  const auto painters = [](const Dataset& d) {
+    std::string text;
+    for (const Label& label : d.labels()) text += label.painter + " ";
+    return text;
+  };
+  const Dataset without = all.without_painters({"deepfill"}), only = all.only_painters({"deepfill:b", "telea"});
+  EXPECT_EQ(painters(all), " deepfill:a  telea  deepfill:b  deepfill:a  telea  deepfill:b ");
+  EXPECT_EQ(painters(without), "  telea    telea  ");
+  EXPECT_EQ(painters(only), "  telea  deepfill:b   telea  deepfill:b ");
+  EXPECT_EQ(only.info().images, 10);
+  EXPECT_EQ(only.info().fakes, 4);
+  EXPECT_EQ(only.image_path(2), all.image_path(3));
+  EXPECT_EQ(only.mask_path(2), all.mask_path(3));
+  EXPECT_NE(only.labels_sha256(), all.labels_sha256());
+  EXPECT_NE(all.only_painters({"telea"}).labels_sha256(), all.without_painters({"telea"}).labels_sha256());
+  try {
+    all.without_painters({"telea", "nobody"});
+    FAIL() << "nobody painted";
+  } catch (const UsageError& e) {
+    EXPECT_NE(std::string(e.what()).find("\"nobody\", but by deepfill:a, deepfill:b, telea"), std::string::npos)
+        << e.what();
+  }
+}
+
 TEST(Dataset, OpensWhatWasWritten) {
   Folder folder;
   write_dataset(folder.path(), 8, 32);

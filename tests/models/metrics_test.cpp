@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/device/philox.h"
+#include "models/painter_scores.h"
 
 namespace telltale {
 namespace {
@@ -30,6 +31,21 @@ std::vector<Sample> worked_example() {
           real_image(.65),
           real_image(.3),
           real_image(.1)};
+}
+
+TEST(Metrics, EachPainterIsJudgedAgainstAllReals) {
+  const std::vector<std::string> painters = {"b", "a", "a", "", "b", "", "", ""};
+  const auto scores = scores_by_painter(worked_example(), painters, .5);
+  ASSERT_EQ(scores.size(), 2u);
+  EXPECT_EQ(scores[0].painter, "a");
+  EXPECT_EQ(scores[0].fakes, 2);
+  EXPECT_EQ(scores[0].found, 1);
+  EXPECT_EQ(scores[0].auc, 1);
+  EXPECT_NEAR(scores[0].mean_iou, (.6 + 1. / 3) / 2, 1e-12);
+  EXPECT_EQ(scores[1].found, .5);
+  EXPECT_NEAR(scores[1].auc, (3 + 1) / 6., 1e-12) << ".2 outscores only .1";
+  EXPECT_EQ(scores[1].mean_iou, .5);
+  EXPECT_THROW(scores_by_painter(worked_example(), {}, .5), UsageError);
 }
 
 TEST(Metrics, ConfusionOfTheWorkedExample) {

@@ -121,6 +121,33 @@ TEST_F(Locate, TheLocatorOfTracesIsTrainedAndMeasured) {
   EXPECT_TRUE(error >= 0 && error <= 1) << error;
 }
 
+TEST_F(Locate, PaintersAreHeldOutOfTrainingAndJudgedAlone) {
+  ASSERT_EQ(run("synth --scenes 60 --size 32 --painter telea,noise,blur --split .6,.2,.2 --quiet --threads 1 --out " +
+                in("painters"))
+                .code,
+            0);
+  const std::string more = " --epochs 1 --data " + in("painters") + " --leave-out telea,noise ";
+  const Outcome trained = run(train("held", more));
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  const Outcome resumed = run(train("held", "--epochs 1 --resume --data " + in("painters")));
+  EXPECT_EQ(resumed.code, 2) << "the dataset is another one with them";
+  const std::string eval = "eval --split all --weights " + in("held/best.safetensors") +
+                           " --device cpu --quiet --data " + in("painters") + " --out " + in("judged") + " --painters ";
+  const Outcome measured = run(eval + "telea,noise");
+  ASSERT_EQ(measured.code, 0) << measured.err;
+  const auto painters = nlohmann::json::parse(content(in("judged/report.json"))).at("painters");
+  ASSERT_EQ(painters.size(), 2u);
+  const auto rows = table(content(in("painters/labels.csv")));
+  for (const char* name : {"noise", "telea"}) {
+    const auto painted = std::count_if(rows.begin(), rows.end(), [&](const auto& row) { return row.back() == name; });
+    EXPECT_EQ(painters.at(name).at("fakes"), painted);
+    EXPECT_NE(measured.out.find("| " + std::string(name)), std::string::npos) << measured.out;
+  }
+  const Outcome wrong = run(eval + "nobody");
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("but by blur, noise, telea"), std::string::npos) << wrong.err;
+}
+
 TEST_F(Locate, MistakesEndInOneClearLine) {
   ASSERT_EQ(run(train("earlier", "--epochs 1")).code, 0);
   const struct {

@@ -28,7 +28,8 @@ struct Settings {
   int page_mb = 48, robustness_pictures = 200;
   bool robustness = false;
   int batch = 8, workers = 0, fills_quality = 90;
-  std::vector<std::string> besides;  ///< datasets that --calibrate takes, too
+  std::vector<std::string> besides;   ///< datasets that --calibrate takes, too
+  std::vector<std::string> painters;  ///< whose fakes are judged by; empty: everyone's
 };
 
 void make_folder(const std::string& path) {
@@ -49,11 +50,16 @@ std::vector<int> rows_of(const Dataset& dataset, const std::vector<Split>& split
   return rows;
 }
 
+Dataset open_data(const Settings& o, const std::string& folder) {
+  const Dataset all = Dataset::open(folder);
+  return o.painters.empty() ? all : all.only_painters(o.painters);
+}
+
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const std::vector<Split> splits = splits_of(o.split);  // what was said wrong first, then what cannot be read
   double threshold = o.threshold.value_or(0.5);
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
-  const Dataset dataset = Dataset::open(o.data);
+  const Dataset dataset = open_data(o, o.data);
   const std::vector<int> rows = rows_of(dataset, splits);
   check_report_folder(o.out);
   if (!o.page.empty()) check_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
@@ -98,6 +104,9 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   }
   report.seconds = bar.seconds();
   report.evaluation = evaluate(report.samples, threshold);
+  std::vector<std::string> painters;
+  for (const int row : rows) painters.push_back(dataset.labels()[size_t(row)].painter);
+  report.painters = scores_by_painter(report.samples, painters, threshold);
   report.split = o.split;
   report.weights = o.weights;
   report.command = common.command;
@@ -159,8 +168,8 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   check_weights_ending(o.calibrate);
   check_output("--calibrate", o.calibrate, {o.weights});
   const WeightsFile file = WeightsFile::open(o.weights);
-  std::vector<Dataset> datasets{Dataset::open(o.data)};
-  for (const std::string& more : o.besides) datasets.push_back(Dataset::open(more));
+  std::vector<Dataset> datasets{open_data(o, o.data)};
+  for (const std::string& more : o.besides) datasets.push_back(open_data(o, more));
   int64_t pictures = 0;
   for (const Dataset& dataset : datasets) pictures += int64_t(dataset.rows(split).size());
   Stream stream = open_device(common);
@@ -196,6 +205,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
 int evaluate_any(const Settings& o, const CommonOptions& common) {
   TT_CHECK(o.data.empty() != o.fills.empty(), UsageError, "give one of --data and --fills");
   TT_CHECK(o.calibrate.empty() || !o.data.empty(), UsageError, "--calibrate is fitted on --data");
+  TT_CHECK(o.painters.empty() || !o.data.empty(), UsageError, "--painters chooses among the fakes of --data");
   TT_CHECK(o.besides.empty() || !o.calibrate.empty(), UsageError, "--besides goes with --calibrate");
   if (!o.calibrate.empty()) return calibrate_weights(o, common);
   if (!o.fills.empty()) return evaluate_fills(o, common);
@@ -229,6 +239,8 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(2, 1'000'000))
         ->capture_default_str();
     app.add_option("--split", o.split, "train, validation, test or all")->capture_default_str();
+    app.add_option("--painters", o.painters, "PAINTER,…: judge by the fakes of these alone, and by all reals")
+        ->delimiter(',');
     app.add_option("--threshold", o.threshold,
                    "probability from which an image is called fake; left out: as a locator was calibrated, else 0.5");
     app.add_option("--calibrate", o.calibrate,

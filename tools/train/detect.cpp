@@ -40,7 +40,7 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
     settings.recipe.micro_batch = batch / accumulate;
   }
   check_recipe(settings.recipe);
-  const Dataset dataset = Dataset::open(settings.data);
+  const Dataset dataset = settings.open_data();
   Stream stream = open_device(settings.common);
   if (settings.check) return check_training(DetectTask(settings.recipe), settings, stream, dataset);
   if (choose_batch) {

@@ -27,7 +27,7 @@ int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::js
   if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
   apply(table, overrides, "command line");
   check_recipe(settings.recipe);
-  const Dataset dataset = Dataset::open(settings.data);
+  const Dataset dataset = settings.open_data();
   Stream stream = open_device(settings.common);
   if (settings.check) return check_training(LocateTask(settings.recipe), settings, stream, dataset);
   if (choose_batch) {
