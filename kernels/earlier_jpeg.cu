@@ -86,7 +86,7 @@ template <class A>
 struct CountSizes {
   const A* columns;
   A* counts;
-  int h, w;
+  int h, w, row_step;
   Constants<A> k;
   TT_HD static void add(A* bins, A c) {
     const A size = 2 * std::abs(c);
@@ -101,7 +101,7 @@ struct CountSizes {
     A* bins = counts + i * kBlock * kBins;
     for (int b = 0; b < kBlock * kBins; ++b) bins[b] = 0;
     const A* basis = k.basis[k.v[f]];
-    for (int y = ay; y + kBlock <= h; y += kBlock) {
+    for (int y = ay; y + kBlock <= h; y += row_step) {
       const A* row = columns + ((n * kUs + k.u[f]) * h + y) * w;
       for (int x = 0; x + kBlock < w; x += kBlock) {
         Chunk<A> sums = chunk_of(A(0));
@@ -276,6 +276,7 @@ void earlier_jpeg(Stream& s, Tensor x, Tensor y, int first) {
     const int64_t pixels = int64_t(p.h) * p.w, blocks = pixels / kGrids;
     const int64_t counted = int64_t(kGrids) * kPairs * kBins, tried = int64_t(kGrids) * kEarlierQualities;
     const int64_t numbers = pixels * (1 + kUs) + counted + tried + blocks * kKept, table = int64_t(kSteps) * 2 * kBins;
+    const int row_step = blocks > kAllCounted ? 2 * kBlock : kBlock;
     const int group = int(std::clamp<int64_t>(kAtOnce / (numbers * int64_t(sizeof(A))), 1, p.n));
     A* waves =
         s.workspace(size_t(group * numbers + table) * sizeof(A) + size_t(group) * sizeof(Found<A>)).template as<A>();
@@ -290,7 +291,7 @@ void earlier_jpeg(Stream& s, Tensor x, Tensor y, int first) {
       const int64_t n = std::min(group, p.n - at);
       for_each(s, n * pixels, Luma<T>{x.as<const T>() + at * pixels * 3, luma}, 4);
       for_each(s, n * pixels / kChunk, Columns<A>{luma, columns, p.h, p.w, k}, kUs * kBlock * kChunk);
-      for_each(s, n * kBlock * kPairs, CountSizes<A>{columns, counts, p.h, p.w, k}, pixels);
+      for_each(s, n * kBlock * kPairs, CountSizes<A>{columns, counts, p.h, p.w, row_step, k}, pixels);
       for_each(s, n * tried, Evidence<A>{counts, waves, evidence, steps}, kPairs * kBins);
       for_each(s, n, Choose<A>{evidence, found}, tried);
       for_each(s, n * blocks, Keep<A>{columns, found, kept, p.h, p.w, k, steps}, kPairs * kBlock);

@@ -10,6 +10,7 @@ inline constexpr int kEarlierQualities = 28;
 inline constexpr int kEarlierHighest = 6;      ///< frequencies u, v with 1 ≤ u + v ≤ 6 are looked at
 inline constexpr int kLeastEarlierStep = 5;    ///< finer steps are lost when the picture is saved again
 inline constexpr int kMostEarlierSize = 80;    ///< larger coefficients are not counted
+inline constexpr int kAllCounted = 1024;       ///< blocks; of larger pictures every other row of blocks is counted
 inline constexpr int kLeastEarlierCount = 64;  ///< fewer are no evidence
 
 /// The luma step of the quantisation table of the JPEG standard (Annex K) at `quality` 1 to 100, scaled as the
@@ -21,7 +22,8 @@ int earlier_step(int quality, int u, int v);
 /// Where something was painted since, they do not. Off today's grid the earlier steps outlive a later JPEG of higher
 /// quality; on it they are for coefficient_history.
 ///
-/// c(a, b, f): block_coefficients of the picture from pixel a = (ay, ax) on, 0 ≤ ay, ax < 8, whole blocks b only.
+/// c(a, b, f): block_coefficients of the picture from pixel a = (ay, ax) on, 0 ≤ ay, ax < 8, whole blocks b only; of
+/// pictures of more than kAllCounted blocks every other row, which is evidence enough.
 /// t(q, f): steps of quality q = 40, 42 … 94; those below 5 do not count. Coefficients are counted by magnitude in bins
 /// of a half up to 80, each shared between its two nearest bins in proportion. Over bins m ≥ .6 t with counts h,
 ///   evidence(a, q) = √(2 / n) Σ h cos(2π m / t),  n = Σ h;  0 where n < 64

@@ -57,7 +57,7 @@ class Locator {
   /// "locator" looks no farther than its reach, so that its tiles do not show.
   static constexpr Seam kSeam{64, 128};
   /// Each tile of a net that compares is its own picture, whatever its reach: wide blending keeps seams from showing.
-  static constexpr Seam kComparedSeam{8, 64};
+  static constexpr Seam kComparedSeam{8, 48};
 
   /// Loads a weights file. Throws DataError with path and reason when it is none, not a locator's, or has other
   /// shapes. The stream must outlive it.
