@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 #include "base/atomic_file.h"
 #include "base/check.h"
 #include "base/regular_file.h"
+#include "data/gif.h"
 #include "data/jpeg.h"
+#include "data/no_memory.h"
 #include "data/png.h"
 #include "data/simple_formats.h"
 #include "data/webp.h"
@@ -53,20 +56,27 @@ std::vector<uint8_t> read_file(const std::string& path) {
   return bytes;
 }
 
-Image decode_image(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) try {
   TT_CHECK(!bytes.empty(), DataError, name, ": empty file (0 bytes); copy it again or remove it");
   if (is_jpeg(bytes)) return decode_jpeg(bytes, name, remarks);
   if (is_png(bytes)) return decode_png(bytes, name, remarks);
   if (is_webp(bytes)) return decode_webp(bytes, name, remarks);
-  if (simple_format(bytes, name)) return decode_simple(bytes, name, remarks);
+  if (is_gif(bytes)) return decode_gif(bytes, name, remarks);
+  if (simple_format(bytes, name)) return decode_simple(bytes, name);
   if (const char* kind = known_stranger(bytes))
     throw DataError(cat(name, ": ", kind, ", which is not read; convert it to JPEG or PNG, or remove it"));
   throw DataError(cat(name,
                       ": no picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, PNM, TGA); convert it or "
                       "remove it"));
+} catch (const std::bad_alloc&) {
+  throw DataError(no_memory_for(name));
 }
 
-Image read_image(const std::string& path, Remarks* remarks) { return decode_image(read_file(path), path, remarks); }
+Image read_image(const std::string& path, Remarks* remarks) try {
+  return decode_image(read_file(path), path, remarks);
+} catch (const std::bad_alloc&) {
+  throw DataError(no_memory_for(path));
+}
 
 Grey read_grey(const std::string& path) {
   const Image image = read_image(path);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <numeric>
 #include <string_view>
 // libjpeg's headers need <cstdio> before them.
@@ -147,12 +148,11 @@ int stored_orientation(const jpeg_decompress_struct& jpeg) {
   return orientation_of(exif, xmp);
 }
 
-// Adobe's files hold the complement of the ink.
-void cmyk_row_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int width, bool complemented) {
-  for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3) {
-    const int white = complemented ? cmyk[3] : 255 - cmyk[3];
-    for (int c = 0; c < 3; ++c) rgb[c] = uint8_t(((complemented ? cmyk[c] : 255 - cmyk[c]) * white + 127) / 255);
-  }
+// Adobe's files hold the complement of the ink, and so, by the same convention, do those without its marker: Pillow,
+// OpenCV and browsers read them so.
+void cmyk_row_to_rgb(const uint8_t* cmyk, uint8_t* rgb, int width) {
+  for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3)
+    for (int c = 0; c < 3; ++c) rgb[c] = uint8_t((cmyk[c] * cmyk[3] + 127) / 255);
 }
 
 }  // namespace
@@ -166,6 +166,7 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, Remar
   jpeg_decompress_struct& jpeg = d.jpeg;
   const auto fail = [&] {
     const int code = d.errors.code;
+    if (code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
     if (is_unsupported(code))
       throw DataError(cat(name, ": a JPEG of a kind that is not read (", d.errors.message,
                           "); save it as an ordinary 8-bit JPEG or as a PNG"));
@@ -198,7 +199,7 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, Remar
           const int y = int(jpeg.output_scanline);
           JSAMPROW row = cmyk ? ink : image.at(0, y);
           jpeg_read_scanlines(&jpeg, &row, 1);
-          if (cmyk) cmyk_row_to_rgb(ink, image.at(0, y), image.width, jpeg.saw_Adobe_marker);
+          if (cmyk) cmyk_row_to_rgb(ink, image.at(0, y), image.width);
         }
         // Not finished: what follows the last pixel is nobody's business.
       }))

@@ -17,8 +17,8 @@ namespace {
 constexpr std::array<std::string_view, 8> kColumns{"id",    "fake_label", "x_min", "y_min",
                                                    "x_max", "y_max",      "split", "painter"};
 
-// One line's cells, and the line taken off `text`; a carriage return before the line's end is dropped. A cell in
-// quotes may hold commas, doubled quotes and line ends. False where a quote is not closed.
+// One line's cells, and the line taken off `text`. A line ends in LF, CR LF or, as old spreadsheets have it, CR. A cell
+// in quotes may hold commas, doubled quotes and line ends. False where a quote is not closed.
 bool take_line(std::string_view& text, std::vector<std::string>& cells) {
   cells.assign(1, {});
   bool quoted = false;
@@ -32,14 +32,14 @@ bool take_line(std::string_view& text, std::vector<std::string>& cells) {
       quoted = !quoted;
     } else if (c == ',' && !quoted) {
       cells.emplace_back();
-    } else if (c == '\n' && !quoted) {
+    } else if ((c == '\n' || c == '\r') && !quoted) {
       break;
     } else {
       cells.back() += c;
     }
   }
+  if (text.substr(at).starts_with("\r\n")) ++at;
   text.remove_prefix(std::min(at + 1, text.size()));
-  if (cells.back().ends_with('\r')) cells.back().pop_back();
   return !quoted;
 }
 
@@ -79,6 +79,7 @@ std::string as_utf8(std::string_view text) {
     }
     append_utf8(out, c);
   }
+  if (text.size() % 2 != 0) append_utf8(out, 0xfffd);  // cut within a character: it must not go unseen
   return out;
 }
 

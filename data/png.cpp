@@ -1,12 +1,14 @@
 #include "data/png.h"
 
 #include <png.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <array>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string_view>
 
 #include "base/check.h"
@@ -110,21 +112,59 @@ struct Palette {
   }
 };
 
+/// The first eXIf chunk. Not by libpng, which passes over those that begin with "Exif\0\0", as some programs write
+/// them. Of a chunk whose checksum is wrong nothing is believed.
+std::span<const uint8_t> exif_chunk(std::span<const uint8_t> png) {
+  const auto number = [&](size_t at) {
+    return size_t(png[at]) << 24 | size_t(png[at + 1]) << 16 | size_t(png[at + 2]) << 8 | png[at + 3];
+  };
+  constexpr size_t kAround = 12;  // length, name, checksum
+  for (size_t at = kSignature.size(); at + kAround <= png.size();) {
+    const size_t length = number(at);
+    if (length > png.size() - at - kAround) break;
+    if (std::memcmp(&png[at + 4], "eXIf", 4) == 0 &&
+        crc32(0, &png[at + 4], uInt(length + 4)) == number(at + 8 + length))
+      return png.subspan(at + 8, length);
+    at += kAround + length;
+  }
+  return {};
+}
+
+/// "\nexif\n      38\n45786966…": how ImageMagick keeps EXIF in a text.
+std::vector<uint8_t> bytes_of_profile(std::string_view text) {
+  std::vector<uint8_t> bytes;
+  for (int line = 0; line < 3; ++line) {
+    const size_t end = text.find('\n');
+    if (end == text.npos) return bytes;
+    text.remove_prefix(end + 1);
+  }
+  int high = -1;
+  for (const char c : text) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) continue;
+    if (high >= 0) bytes.push_back(uint8_t(16 * high + digit));
+    high = high < 0 ? digit : -1;
+  }
+  return bytes;
+}
+
 /// EXIF and XMP may stand before the pixels or behind them.
-int stored_orientation(png_structp png, png_infop info, png_infop end) {
-  std::span<const uint8_t> exif;
+int stored_orientation(std::span<const uint8_t> file, png_structp png, png_infop info, png_infop end) {
+  std::span<const uint8_t> exif = exif_chunk(file);
+  std::vector<uint8_t> profile;
   std::string_view xmp;
   for (const png_infop part : {info, end}) {
-    png_uint_32 bytes = 0;
-    png_bytep data = nullptr;
-    if (exif.empty() && png_get_eXIf_1(png, part, &bytes, &data) != 0) exif = {data, bytes};
     png_textp texts = nullptr;
     int count = 0;
     png_get_text(png, part, &texts, &count);
-    for (int i = 0; i < count; ++i)
-      if (xmp.empty() && std::strcmp(texts[i].key, "XML:com.adobe.xmp") == 0 && texts[i].text) xmp = texts[i].text;
+    for (int i = 0; i < count; ++i) {
+      const std::string_view key = texts[i].key, text = texts[i].text ? texts[i].text : "";
+      if (xmp.empty() && key == "XML:com.adobe.xmp") xmp = text;
+      if (profile.empty() && (key == "Raw profile type exif" || key == "Raw profile type APP1"))
+        profile = bytes_of_profile(text);
+    }
   }
-  return orientation_of(exif, xmp);
+  return orientation_of(exif.empty() ? profile : exif, xmp);
 }
 
 }  // namespace
@@ -136,6 +176,7 @@ bool is_png(std::span<const uint8_t> bytes) {
 Image decode_png(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
   Reader r(bytes);
   const auto fail = [&] {
+    if (std::string_view(r.state.message.data()) == "Out of memory") throw std::bad_alloc();
     throw DataError(cat(name, ": ", r.state.truncated ? "truncated" : "damaged", " PNG (", r.state.message.data(),
                         "); copy the file again or remove it"));
   };
@@ -191,7 +232,7 @@ Image decode_png(std::span<const uint8_t> bytes, const std::string& name, Remark
   // Every pixel is there: what may be wrong behind them does no harm.
   if (!r.run([&] { png_read_end(r.png, r.end); }) && remarks)
     remarks->push_back(cat(name, ": ", r.state.message.data(), " behind its pixels; every pixel is there"));
-  return upright(std::move(image), stored_orientation(r.png, r.info, r.end));
+  return upright(std::move(image), stored_orientation(bytes, r.png, r.info, r.end));
 }
 
 std::vector<uint8_t> encode_png(const uint8_t* pixels, int width, int height, int channels) {

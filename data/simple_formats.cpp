@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string_view>
 
@@ -19,7 +20,6 @@
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_BMP
-#define STBI_ONLY_GIF
 #define STBI_ONLY_PNM
 #define STBI_ONLY_TGA
 #define STBI_NO_STDIO
@@ -70,27 +70,78 @@ using Fault = std::optional<std::string>;
 
 constexpr const char* kTruncated = "truncated";
 
-/// Rows must be there, and indices must lie in the palette: stb looks at neither.
+/// What a BMP's headers say.
+struct Bmp {
+  explicit Bmp(Bytes bytes) : offset(number(bytes, 10, 4)), header(number(bytes, 14, 4)), old(header == 12) {
+    width = old ? number(bytes, 18, 2) : int32_t(number(bytes, 18, 4));
+    height = old ? number(bytes, 20, 2) : int32_t(number(bytes, 22, 4));
+    bits = number(bytes, old ? 24 : 28, 2);
+    compression = old ? 0 : number(bytes, 30, 4);
+    has_masks = compression == kFields;
+    has_alpha = has_masks && bits == 32 && header >= 56 && number(bytes, 66, 4) != 0;
+    stride = (width * bits + 31) / 32 * 4;
+    palette = 14 + int64_t(header) + (has_masks && header == 40 ? 12 : 0);
+    colours = bits <= 8 && offset > palette ? (offset - palette) / (old ? 3 : 4) : 0;
+  }
+  static constexpr uint32_t kFields = 3;
+  uint32_t offset, header;
+  bool old, has_masks, has_alpha;
+  int64_t width, height, bits, stride;  ///< a height below 0: rows from above
+  uint32_t compression;
+  int64_t palette, colours;  ///< where it begins, and how many lie before the pixels
+};
+
+/// Pixels must be there, and indices must lie in the palette: stb looks at neither.
 Fault check_bmp(Bytes bytes) {
-  const uint32_t offset = number(bytes, 10, 4), header = number(bytes, 14, 4);
-  const bool old = header == 12;
-  const int64_t width = old ? number(bytes, 18, 2) : int32_t(number(bytes, 18, 4));
-  const int64_t height = old ? number(bytes, 20, 2) : std::abs(int64_t(int32_t(number(bytes, 22, 4))));
-  const int64_t bits = number(bytes, old ? 24 : 28, 2);
-  if (width <= 0 || height <= 0) return cat(width, "x", height, " pixels");
-  const int64_t stride = (width * bits + 31) / 32 * 4;
-  if (bits < 1 || bits > 32 || offset > bytes.size()) return "its header makes no sense";
-  if (stride * height > int64_t(bytes.size() - offset)) return kTruncated;
-  if (bits > 8 || offset < 14 + header) return std::nullopt;
-  const uint32_t colours = (offset - 14 - header) / (old ? 3 : 4);
-  const int per_byte = int(8 / bits);
+  const Bmp b(bytes);
+  const int64_t height = std::abs(b.height);
+  if (b.width <= 0 || height == 0) return cat(b.width, "x", height, " pixels");
+  if (b.bits < 1 || b.bits > 32 || b.header < 12 || b.offset < 14 + int64_t(b.header))
+    return "its header makes no sense";
+  if (b.compression != 0 && !b.has_masks) return "its pixels are packed";
+  if (b.bits < 8 && 8 % b.bits != 0) return cat("of ", b.bits, " bits a pixel");
+  const int64_t needed = b.stride * (height - 1) + (b.width * b.bits + 7) / 8;  // the last row's padding may be missing
+  if (b.offset > bytes.size() || needed > int64_t(bytes.size() - b.offset)) return kTruncated;
+  if (b.bits > 8) return std::nullopt;
+  const int per_byte = int(8 / b.bits);
   for (int64_t y = 0; y < height; ++y)
-    for (int64_t x = 0; x < width; ++x) {
-      const uint8_t byte = bytes[size_t(offset + y * stride + x / per_byte)];
-      const uint32_t index = byte >> (8 - bits * (x % per_byte + 1)) & ((1u << bits) - 1);
-      if (index >= colours) return cat("it uses colour ", index, " of a palette of ", colours);
+    for (int64_t x = 0; x < b.width; ++x) {
+      const uint8_t byte = bytes[size_t(b.offset + y * b.stride + x / per_byte)];
+      const uint32_t index = byte >> (8 - b.bits * (x % per_byte + 1)) & ((1u << b.bits) - 1);
+      if (index >= b.colours) return cat("it uses colour ", index, " of a palette of ", b.colours);
     }
   return std::nullopt;
+}
+
+/// The same picture with the headers that stb knows, nothing between its parts, and its last row's padding.
+std::vector<uint8_t> plain_bmp(Bytes bytes) {
+  const Bmp b(bytes);
+  constexpr uint32_t kHeader = 108;
+  const size_t palette = size_t(std::min<int64_t>(b.colours, 256));
+  std::vector<uint8_t> plain(14 + kHeader);
+  const auto set = [&](size_t at, uint32_t value, int count) {
+    for (int i = 0; i < count; ++i) plain[at + size_t(i)] = uint8_t(value >> (8 * i));
+  };
+  plain[0] = 'B', plain[1] = 'M';
+  set(10, uint32_t(14 + kHeader + 4 * palette), 4);
+  set(14, kHeader, 4);
+  set(18, uint32_t(b.width), 4);
+  set(22, uint32_t(b.height), 4);
+  set(26, 1, 2);
+  set(28, uint32_t(b.bits), 2);
+  set(30, b.compression, 4);
+  if (b.has_masks)
+    for (size_t at = 54; at < (b.has_alpha ? 70 : 66); at += 4) set(at, number(bytes, at, 4), 4);
+  const size_t each = b.old ? 3 : 4;
+  for (size_t i = 0; i < palette; ++i) {
+    const Bytes colour = bytes.subspan(size_t(b.palette) + i * each, 3);
+    plain.insert(plain.end(), colour.begin(), colour.end());
+    plain.push_back(0);
+  }
+  const size_t pixels = size_t(b.stride * std::abs(b.height)), there = std::min(pixels, bytes.size() - b.offset);
+  plain.insert(plain.end(), bytes.begin() + b.offset, bytes.begin() + b.offset + ptrdiff_t(there));
+  plain.resize(plain.size() + pixels - there);
+  return plain;
 }
 
 /// Of uncompressed ones every byte must be there.
@@ -141,13 +192,12 @@ bool ends_in_tga(const std::string& name) {
 const char* simple_format(Bytes bytes, const std::string& name) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (text.starts_with("BM") && text.size() >= 26) return "BMP";
-  if (text.starts_with("GIF87a") || text.starts_with("GIF89a")) return "GIF";
   const bool pnm = text.size() > 2 && text[0] == 'P' && text[1] >= '1' && text[1] <= '6';
   if (pnm && std::isspace(static_cast<unsigned char>(text[2]))) return "PNM";
   return may_be_tga(bytes) && ends_in_tga(name) ? "TGA" : nullptr;
 }
 
-Image decode_simple(Bytes bytes, const std::string& name, Remarks* remarks) {
+Image decode_simple(Bytes bytes, const std::string& name) {
   const std::string_view format = simple_format(bytes, name);
   const auto refuse = [&](const std::string& why) {
     throw DataError(why == kTruncated
@@ -155,33 +205,32 @@ Image decode_simple(Bytes bytes, const std::string& name, Remarks* remarks) {
                         : cat(name, ": a ", format, " that is not read (", why, "); convert it to JPEG or PNG"));
   };
   if (format == "PNM" && bytes[1] != '5' && bytes[1] != '6') refuse("not binary 8-bit grey or colour");
+  if (const Bmp b(bytes); format == "BMP" && b.width > 0 && b.height != 0)
+    TT_CHECK(b.width <= kMaxPixels / std::abs(b.height), DataError, name, ": ", b.width, "x", std::abs(b.height),
+             " is more than ", kMaxPixels, " pixels; shrink the image first");
+  const Fault fault = format == "BMP" ? check_bmp(bytes) : format == "PNM" ? check_pnm(bytes) : check_tga(bytes);
+  if (fault) refuse(*fault);
+  std::vector<uint8_t> plain;
+  // What a TGA without attribute bits and a BMP without a mask for it keep in their fourth byte is no transparency.
+  const bool has_alpha = format == "BMP" ? Bmp(bytes).has_alpha : format == "TGA" && (bytes[17] & 15) != 0;
+  if (format == "BMP") bytes = plain = plain_bmp(bytes);
   int w = 0, h = 0, channels = 0;
   if (bytes.size() > INT_MAX || !stbi_info_from_memory(bytes.data(), int(bytes.size()), &w, &h, &channels))
     refuse(bytes.size() > INT_MAX ? "larger than 2 GiB" : stbi_failure_reason());
   TT_CHECK(int64_t(w) * h <= kMaxPixels, DataError, name, ": ", w, "x", h, " is more than ", kMaxPixels,
            " pixels; shrink the image first");
-  const Fault fault = format == "BMP"   ? check_bmp(bytes)
-                      : format == "PNM" ? check_pnm(bytes)
-                      : format == "TGA" ? check_tga(bytes)
-                                        : std::nullopt;
-  if (fault) refuse(*fault);
-
-  // What a BMP and a TGA without attribute bits keep in their fourth byte is no transparency.
-  const bool has_alpha = format == "GIF" || (format == "TGA" && (bytes[17] & 15) != 0);
   Source source{bytes};
   const stbi_io_callbacks callbacks{Source::read, Source::skip, Source::at_end};
   const std::unique_ptr<uint8_t, StbFree> pixels(
       stbi_load_from_callbacks(&callbacks, &source, &w, &h, &channels, has_alpha ? 4 : 3));
   if (source.overrun) refuse(kTruncated);
+  if (!pixels && stbi_failure_reason() == std::string_view("outofmem")) throw std::bad_alloc();
   if (!pixels) refuse(stbi_failure_reason());
   Image image(w, h);
   if (has_alpha)
     lay_on_white(pixels.get(), size_t(w) * size_t(h), image.rgb.data());
   else
     std::copy_n(pixels.get(), image.rgb.size(), image.rgb.data());
-  // Behind a still picture little more than the trailer's byte stands; stb reads ahead by 128 bytes.
-  if (remarks && format == "GIF" && !source.left.empty())
-    remarks->push_back(cat(name, ": of an animation its first picture is read"));
   return image;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "base/check.h"
 #include "data/codec.h"
@@ -44,6 +45,7 @@ bool is_webp(std::span<const uint8_t> bytes) {
 
 Image decode_webp(std::span<const uint8_t> bytes, const std::string& name, Remarks* remarks) {
   const auto fail = [&](VP8StatusCode code) {
+    if (code == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
     const bool truncated = code == VP8_STATUS_NOT_ENOUGH_DATA || code == VP8_STATUS_SUSPENDED;
     throw DataError(cat(name, ": ", truncated ? "truncated" : "damaged", " WebP; copy the file again or remove it"));
   };

@@ -9,12 +9,18 @@ namespace telltale {
 
 namespace {
 
-constexpr std::string_view kFunctions[] = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2",
-                                           "torch._utils._rebuild_parameter"};
+constexpr std::string_view kFunctions[] = {
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_parameter",
+    // Of tensors that are not read: passed over beside, refused by name among.
+    "torch._utils._rebuild_tensor_v3", "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor",
+    "torch._utils._rebuild_meta_tensor_no_storage"};
 // Named, never called: they say what a storage holds.
 constexpr std::string_view kStorages[] = {
     "torch.DoubleStorage", "torch.FloatStorage", "torch.HalfStorage", "torch.BFloat16Storage", "torch.LongStorage",
-    "torch.IntStorage",    "torch.ShortStorage", "torch.CharStorage", "torch.ByteStorage",     "torch.BoolStorage"};
+    "torch.IntStorage", "torch.ShortStorage", "torch.CharStorage", "torch.ByteStorage", "torch.BoolStorage",
+    // Of such tensors:
+    "torch.ComplexFloatStorage", "torch.ComplexDoubleStorage", "torch.QInt8Storage", "torch.QUInt8Storage",
+    "torch.QInt32Storage", "torch.storage.UntypedStorage"};
 // What stands beside the tensors in people's checkpoints and torch.load(weights_only=True) would take: built as far as
 // it must be to be passed over, and never looked at.
 constexpr std::string_view kBeside[] = {"builtins.set",
@@ -54,7 +60,16 @@ constexpr std::string_view kBeside[] = {"builtins.set",
                                         "torch.int8",
                                         "torch.uint8",
                                         "torch.bool",
-                                        "torch.complex64"};
+                                        "torch.complex64",
+                                        "torch.complex128",
+                                        "torch.uint16",
+                                        "torch.uint32",
+                                        "torch.uint64",
+                                        "torch.float8_e4m3fn",
+                                        "torch.float8_e5m2",
+                                        "torch.per_tensor_affine",
+                                        "torch.per_channel_affine",
+                                        "torch.serialization._get_layout"};
 
 }  // namespace
 

@@ -190,6 +190,9 @@ class PthReader {
     if (pickle_[tensor->items[0]].text.ends_with("_rebuild_parameter")) tensor = &argument(*tensor, 0);
     TT_CHECK(is_tensor(*tensor) && !pickle_[tensor->items[0]].text.ends_with("_rebuild_parameter"), DataError,
              "a parameter of something else than a tensor");
+    const std::string_view made_by = pickle_[tensor->items[0]].text;
+    TT_CHECK(made_by.ends_with("_rebuild_tensor") || made_by.ends_with("_rebuild_tensor_v2"), DataError,
+             "a tensor of a kind that is not read (sparse, quantised, without values, or of 8-bit floats): ", made_by);
     const PickleValue& persistent = argument(*tensor, 0);
     TT_CHECK(persistent.kind == Kind::persistent, DataError, "a tensor without a storage");
     const StorageName storage = storage_name(pickle_, persistent);

@@ -156,6 +156,8 @@ Safetensors Safetensors::open(const std::string& path) try {
   TT_CHECK(header_bytes <= reader.left(), DataError, "the header of ", header_bytes, " bytes is cut short");
   const std::string_view header = text_of(reader.take(header_bytes));
   TT_CHECK(header.starts_with('{'), DataError, "not a safetensors file: the header does not start with '{'");
+  // nlohmann takes a zero for the end of its input: what stands behind it would go unseen.
+  TT_CHECK(header.find('\0') == header.npos, DataError, "the header is not JSON: it holds a zero byte");
   const Json json = parse_header(header);
 
   std::vector<Extent> extents;

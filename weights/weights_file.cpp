@@ -24,19 +24,22 @@ void refuse_strangers(const std::string& path, std::string_view text) {
     refuse("PyTorch's form of before 0.1.10 (tar), or another tar: save it again with a later PyTorch");
 }
 
+/// Safetensors begin with a length, whose bytes may be anything's first: its brace is what tells.
+bool is_safetensors(std::string_view text) { return text.size() > 8 && text[8] == '{' && text[7] == 0; }
+
+bool is_text_in_braces(std::string_view text) { return text.starts_with('{') && !is_safetensors(text); }
+
+MappedFile mapped(const std::string& path) try { return MappedFile(path); } catch (const DataError& e) {
+  throw DataError(cat(path, ": ", e.what()));
+}
+
 bool ends_as_pth(const std::string& path) { return path.ends_with(".pth") || path.ends_with(".pt"); }
 
 }  // namespace
 
 WeightsFile WeightsFile::open(const std::string& path, const std::string& key) {
   {
-    const MappedFile file = [&] {
-      try {
-        return MappedFile(path);
-      } catch (const DataError& e) {
-        throw DataError(cat(path, ": ", e.what()));
-      }
-    }();
+    const MappedFile file = mapped(path);
     if (Pth::begins(file.bytes())) {
       Pth pth = Pth::open(path, key);
       for (const std::string& other : pth.others())
@@ -44,10 +47,8 @@ WeightsFile WeightsFile::open(const std::string& path, const std::string& key) {
                      pth.found_under().empty() ? "its own dictionary" : pth.found_under(), other);
       return {path, std::move(pth)};
     }
-    // A safetensors file begins with a length, whose bytes may be anything's first: its brace is what tells.
     const std::string_view text = text_of(file.bytes());
-    const bool safetensors = text.size() > 8 && text[8] == '{' && text[7] == 0;
-    if (!safetensors && text.starts_with('{')) return {path, open_shards(path, text)};
+    if (is_text_in_braces(text)) return {path, open_shards(path, text)};
     if (text.size() <= 8 || text[8] != '{') refuse_strangers(path, text);
   }
   return {path, Safetensors::open(path)};
@@ -66,8 +67,11 @@ WeightsFile::Shards WeightsFile::open_shards(const std::string& path, std::strin
   for (const auto& [file, tensors] : names) {
     TT_CHECK(!file.empty() && file[0] != '.' && file.find('/') == file.npos, DataError, path, ": the shard \"", file,
              "\" does not lie beside it");
-    WeightsFile shard = open((std::filesystem::path(path).parent_path() / file).string());
-    TT_CHECK(!std::holds_alternative<Shards>(shard.file_), DataError, path, ": the shard ", file, " is an index, too");
+    const std::string beside = (std::filesystem::path(path).parent_path() / file).string();
+    // Seen before it is opened: an index may name itself.
+    TT_CHECK(!is_text_in_braces(text_of(mapped(beside).bytes())), DataError, path, ": the shard ", file,
+             " is an index, too");
+    WeightsFile shard = open(beside);
     shard.names_ = tensors;
     shards.push_back(std::move(shard));
   }

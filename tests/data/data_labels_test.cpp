@@ -61,6 +61,24 @@ TEST(Labels, Utf16IsReadWhereItIsMarked) {
   }
 }
 
+TEST(Labels, Utf16CutWithinACharacterIsRefused) {
+  std::string bytes = "\xff\xfe";
+  for (const char c : std::string(kSix) + "a,0,0,0,0,0\n") bytes += {c, '\0'};
+  EXPECT_EQ(read_text(bytes).size(), 1u);
+  EXPECT_NE(refusal([&] { read_text(bytes + "b"); }).find(":3: expected 6 fields"), std::string::npos);
+}
+
+TEST(Labels, LinesEndAsEverySystemEndsThem) {
+  const auto with = [](const std::string& end) {
+    std::string text = std::string(kSix) + "\"a\",0,0,0,0,0\nb,1,1,2,30,40\n";
+    for (size_t at = 0; (at = text.find('\n', at)) != text.npos; at += end.size()) text.replace(at, 1, end);
+    return read_text(text);
+  };
+  EXPECT_EQ(with("\n").size(), 2u);
+  EXPECT_EQ(with("\r\n"), with("\n"));
+  EXPECT_EQ(with("\r"), with("\n"));
+}
+
 TEST(Labels, ThePapersAxesAreSwappedBack) {
   const auto rows = read_text(std::string(kSix) + "a,1,10,20,110,90\n", {.paper_axes = true});
   EXPECT_EQ(rows[0].box, (Box{20, 10, 90, 110}));

@@ -17,7 +17,7 @@ using Bytes = std::vector<uint8_t>;
 
 // A JPEG in any colour space, with an optional APP1 segment; `pixels` has `channels` a pixel.
 inline Bytes jpeg_of(const Bytes& pixels, int width, int height, int channels, J_COLOR_SPACE in, J_COLOR_SPACE stored,
-                     const Bytes& app1 = {}, bool progressive = false) {
+                     const Bytes& app1 = {}, bool progressive = false, bool arithmetic = false) {
   jpeg_compress_struct jpeg{};
   jpeg_error_mgr errors;
   jpeg.err = jpeg_std_error(&errors);
@@ -33,6 +33,7 @@ inline Bytes jpeg_of(const Bytes& pixels, int width, int height, int channels, J
   jpeg_set_colorspace(&jpeg, stored);
   jpeg_set_quality(&jpeg, 95, TRUE);
   if (progressive) jpeg_simple_progression(&jpeg);
+  jpeg.arith_code = arithmetic ? TRUE : FALSE;
   jpeg_start_compress(&jpeg, TRUE);
   if (!app1.empty()) jpeg_write_marker(&jpeg, JPEG_APP0 + 1, app1.data(), unsigned(app1.size()));
   for (int y = 0; y < height; ++y) {
@@ -86,6 +87,38 @@ inline Bytes bmp_of(const Image& image) {
     bytes.resize((bytes.size() - 54 + 3) / 4 * 4 + 54);
   }
   return bytes;
+}
+
+inline void append_chunk(Bytes& png, const std::string& type, const Bytes& content) {
+  uint32_t crc = 0xffffffffu;
+  const auto add = [&](uint8_t b) {
+    png.push_back(b);
+    crc ^= b;
+    for (int i = 0; i < 8; ++i) crc = crc & 1 ? 0xedb88320u ^ (crc >> 1) : crc >> 1;
+  };
+  for (int s = 24; s >= 0; s -= 8) png.push_back(uint8_t(content.size() >> s));
+  for (const char c : type) add(uint8_t(c));
+  for (const uint8_t b : content) add(b);
+  const uint32_t sum = ~crc;
+  for (int s = 24; s >= 0; s -= 8) png.push_back(uint8_t(sum >> s));
+}
+
+// A PNG written by hand: rows already carry their filter byte; the zlib stream is one stored block.
+inline Bytes png_of(uint32_t width, uint32_t height, uint8_t depth, uint8_t colour, const Bytes& rows) {
+  Bytes png{0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, header;
+  for (const uint32_t v : {width, height})
+    for (int s = 24; s >= 0; s -= 8) header.push_back(uint8_t(v >> s));
+  header.insert(header.end(), {depth, colour, 0, 0, 0});
+  append_chunk(png, "IHDR", header);
+  const uint16_t n = uint16_t(rows.size());
+  Bytes zlib{0x78, 0x01, 1, uint8_t(n), uint8_t(n >> 8), uint8_t(~n), uint8_t(uint16_t(~n) >> 8)};
+  zlib.insert(zlib.end(), rows.begin(), rows.end());
+  uint32_t a = 1, b = 0;
+  for (const uint8_t v : rows) a = (a + v) % 65521, b = (b + a) % 65521;
+  for (const uint32_t v : {b >> 8, b, a >> 8, a}) zlib.push_back(uint8_t(v));
+  append_chunk(png, "IDAT", zlib);
+  append_chunk(png, "IEND", {});
+  return png;
 }
 
 }  // namespace telltale

@@ -2,6 +2,7 @@
 #include "tests/data/data_fixture.h"
 #include "tests/weights/pth_builder.h"
 #include "weights/pth.h"
+#include "weights/weights_file.h"
 
 namespace telltale {
 namespace {
@@ -31,6 +32,39 @@ TEST(PthBeside, PassesOverWhatStandsBeside) {
     const std::string pickle = dict({{"args", value}, {"w", tensor("0", 6, 0, {6}, {1})}});
     EXPECT_EQ(read(zip({{"a/data.pkl", pickle}, {"a/data/0", kSix}}), "w"), (std::vector<double>{1, 2, 3, 4, 5, 6}));
   }
+}
+
+// Tensors that are not read, as torch.save writes them: of 8-bit floats, quantised, sparse, without values.
+TEST(PthBeside, TensorsOfOtherKindsStandBesideButNotAmong) {
+  const auto storage = [](const std::string& type) {
+    return "(" + text("storage") + "c" + type + "\n" + text("1") + text("cpu") + number(4) + "tQ";
+  };
+  const std::string place = number(0) + numbers({4}) + numbers({1}), none =
+                                                                         "\x89"
+                                                                         "ccollections\nOrderedDict\n)R";
+  const std::string others[] = {
+      "ctorch._utils\n_rebuild_tensor_v3\n(" + storage("torch.storage\nUntypedStorage") + place + none +
+          "ctorch\nfloat8_e4m3fn\ntR",
+      "ctorch._utils\n_rebuild_qtensor\n(" + storage("torch\nQInt8Storage") + place +
+          "(ctorch\nper_tensor_affine\nG?\xb9\x99\x99\x99\x99\x99\x9aK\x01t" + none + "tR",
+      "ctorch._utils\n_rebuild_sparse_tensor\n(ctorch.serialization\n_get_layout\n" + text("torch.sparse_coo") +
+          "\x85R(NNNttR",
+      "ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\n" + numbers({3}) + numbers({1}) + "\x89tR"};
+  for (const std::string& other : others) {
+    const std::string w = tensor("0", 6, 0, {6}, {1});
+    const auto file = [&](const std::string& pickle) {
+      return zip({{"a/data.pkl", pickle}, {"a/data/0", kSix}, {"a/data/1", "1234"}});
+    };
+    EXPECT_EQ(read(file(dict({{"state_dict", value_dict({{"w", w}})}, {"x", other}})), "w").size(), 6u);
+    const std::string said = refusal([&] { read(file(dict({{"w", w}, {"x", other}})), "w"); });
+    EXPECT_NE(said.find("\"x\": a tensor of a kind that is not read"), std::string::npos) << said;
+  }
+}
+
+TEST(PthBeside, AnIndexIsNoShardOfItself) {
+  const Folder folder;
+  put(folder / "net.index.json", R"({"weight_map": {"w": "net.index.json"}})");
+  EXPECT_NE(refusal([&] { WeightsFile::open(folder / "net.index.json"); }).find("is an index, too"), std::string::npos);
 }
 
 TEST(PthBeside, ReadsProtocolsThreeToFive) {

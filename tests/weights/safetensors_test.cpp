@@ -115,6 +115,7 @@ TEST_F(SafetensorsTest, RefusesWhatIsNotSafetensors) {
   refuse("", 0, "does not start with '{'");
   refuse("{", 0, "not JSON");
   refuse("{}x", 0, "not JSON");
+  refuse(std::string("{}\0{", 4), 0, "holds a zero byte");
   refuse(R"({"a":"\xff"})", 0, "not JSON");
   refuse(R"({"a":[[[[[[1]]]]]]})", 0, "nested too deeply");
   refuse(R"({"a":1})", 0, "is not an object");

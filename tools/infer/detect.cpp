@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <deque>
+#include <new>
 #include <thread>
 
 #include "base/clock.h"
@@ -9,6 +10,7 @@
 #include "base/progress.h"
 #include "base/task_pool.h"
 #include "data/codec.h"
+#include "data/no_memory.h"
 #include "models/detector/annotate.h"
 #include "models/detector/detector.h"
 #include "models/device.h"
@@ -41,6 +43,8 @@ Input read_input(const std::string& path, int size) {
         image.width == size && image.height == size ? std::move(image) : resize(image, size, size, Filter::bilinear);
   } catch (const DataError& e) {
     in.error = e.what();
+  } catch (const std::bad_alloc&) {
+    in.error = no_memory_for(path);
   }
   in.ms = 1e3 * seconds_since(start);
   return in;

@@ -1,12 +1,14 @@
 // infer with a locator: pictures of any size, one after another.
 #include <chrono>
 #include <future>
+#include <new>
 #include <optional>
 
 #include "base/clock.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "base/task_pool.h"
+#include "data/no_memory.h"
 #include "models/device.h"
 #include "models/device_check.h"
 #include "models/locator/inspection.h"
@@ -33,6 +35,8 @@ Input read_input(const std::string& path) {
     in.photo = read_photograph(path);
   } catch (const DataError& e) {
     in.error = e.what();
+  } catch (const std::bad_alloc&) {
+    in.error = no_memory_for(path);
   }
   in.ms = 1e3 * seconds_since(start);
   return in;
@@ -62,9 +66,7 @@ class Location {
       if (in.error.empty()) {
         report(in);
       } else {
-        ++failed_;
-        output_.error(in.photo.name, in.error);
-        if (page_) page_->add_unread(in.photo.name, in.error);
+        report_error(in.photo.name, in.error);
       }
       progress.advance();
     }
@@ -76,10 +78,21 @@ class Location {
   }
 
  private:
+  void report_error(const std::string& path, const std::string& why) {
+    ++failed_;
+    output_.error(path, why);
+    if (page_) page_->add_unread(path, why);
+  }
+
   void report(Input& in) {
     const std::string& path = in.photo.name;
     const auto start = std::chrono::steady_clock::now();
-    const Inspection said = inspect(locator_, in.photo, settings_);
+    Inspection said;
+    try {
+      said = inspect(locator_, in.photo, settings_);
+    } catch (const std::bad_alloc&) {
+      return report_error(path, no_memory_for(path));
+    }
     const double ms = in.ms + 1e3 * seconds_since(start);
     nlohmann::ordered_json line{{"path", path}};
     line.update(to_json(said));
