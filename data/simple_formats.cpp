@@ -1,6 +1,7 @@
 #include "data/simple_formats.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <climits>
 #include <cstring>
@@ -73,11 +74,11 @@ constexpr const char* kTruncated = "truncated";
 /// What a BMP's headers say.
 struct Bmp {
   explicit Bmp(Bytes bytes) : offset(number(bytes, 10, 4)), header(number(bytes, 14, 4)), old(header == 12) {
-    width = old ? number(bytes, 18, 2) : int32_t(number(bytes, 18, 4));
-    height = old ? number(bytes, 20, 2) : int32_t(number(bytes, 22, 4));
+    width = old ? number(bytes, 18, 2) : int64_t(int32_t(number(bytes, 18, 4)));
+    height = old ? number(bytes, 20, 2) : int64_t(int32_t(number(bytes, 22, 4)));
     bits = number(bytes, old ? 24 : 28, 2);
     compression = old ? 0 : number(bytes, 30, 4);
-    has_masks = compression == kFields;
+    has_masks = compression == kFields && header != 64;  // OS/2 calls another compression so
     has_alpha = has_masks && bits == 32 && header >= 56 && number(bytes, 66, 4) != 0;
     stride = (width * bits + 31) / 32 * 4;
     palette = 14 + int64_t(header) + (has_masks && header == 40 ? 12 : 0);
@@ -96,8 +97,11 @@ Fault check_bmp(Bytes bytes) {
   const Bmp b(bytes);
   const int64_t height = std::abs(b.height);
   if (b.width <= 0 || height == 0) return cat(b.width, "x", height, " pixels");
-  if (b.bits < 1 || b.bits > 32 || b.header < 12 || b.offset < 14 + int64_t(b.header))
-    return "its header makes no sense";
+  if (b.bits < 1 || b.bits > 32 || b.offset < 14 + int64_t(b.header)) return "its header makes no sense";
+  // Windows' of five generations and OS/2's of two.
+  constexpr std::array<uint32_t, 7> kHeaders{12, 40, 52, 56, 64, 108, 124};
+  if (std::find(kHeaders.begin(), kHeaders.end(), b.header) == kHeaders.end())
+    return cat("a header of ", b.header, " bytes");
   if (b.compression != 0 && !b.has_masks) return "its pixels are packed";
   if (b.bits < 8 && 8 % b.bits != 0) return cat("of ", b.bits, " bits a pixel");
   const int64_t needed = b.stride * (height - 1) + (b.width * b.bits + 7) / 8;  // the last row's padding may be missing

@@ -22,7 +22,7 @@ PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
 def versions():
-    return ", ".join([f"Pillow {PIL.__version__}"] + [f"{m.__name__} {m.__version__}" if m else f"no {n}" for n, m in (("torch", torch), ("safetensors", safetensors))])
+    return ", ".join([f"Pillow {PIL.__version__}"] + [f"{m.__name__} {m.__version__.split('+')[0]}" if m else f"no {n}" for n, m in (("torch", torch), ("safetensors", safetensors))])
 
 
 def rgb_on_white(image):

@@ -61,6 +61,12 @@ TEST(Bmp, HeadersAndGapsOfOtherWritersAreRead) {
       bytes.pop_back();
       EXPECT_NE(refusal([&] { decode_image(bytes, "x"); }).find("truncated BMP"), std::string::npos);
     }
+  Bytes from_above = plain;
+  for (const size_t at : {22, 23, 24, 25}) from_above[at] = at == 22 ? 0xfc : 0xff;  // a height of -4
+  Image mirrored(5, 4);
+  for (int y = 0; y < 4; ++y) std::copy_n(image.at(0, y), 15, mirrored.at(0, 3 - y));
+  EXPECT_EQ(decode_image(from_above, "x"), mirrored);
+  EXPECT_NE(refusal([&] { decode_image(with_header(77, 0), "x"); }).find("a header of 77 bytes"), std::string::npos);
   Bytes odd = plain;
   odd[28] = 7;
   EXPECT_NE(refusal([&] { decode_image(odd, "x"); }).find("of 7 bits a pixel"), std::string::npos);
