@@ -26,6 +26,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import warnings
 
 HERE = pathlib.Path(__file__).resolve().parent
 READERS = pathlib.Path.home() / ".cache/telltale/readers/lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -191,6 +192,7 @@ def main():
     o = parser.parse_args()
     if set(o.kinds) - set(KINDS):
         parser.error(f"KIND is one of {' '.join(KINDS)}")
+    warnings.simplefilter("ignore")  # of torch, about its own future
     kinds, known = o.kinds or KINDS, explanations()
     with tempfile.TemporaryDirectory(prefix="telltale-corpus-") as folder:
         folder = o.make or o.keep or pathlib.Path(folder)

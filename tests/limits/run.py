@@ -3,8 +3,9 @@
 
 Usage: tests/limits/run.py [--build DIR] [--work DIR] [--count N] [JOB...]
 
-JOB      photographs  N tiny photographs in a folder (default 100000; half of them are hard links), and a quarter of that,
-                      through infer and as the input of synth
+JOB      folder       N tiny photographs in a folder (default 100000; half of them are hard links), and a quarter of that,
+                      as the input of synth, which takes four of them
+         photographs  the same through infer with a small detector
          picture      178 megapixels, and a quarter of that, through infer with a small detector
          locator      the same by the locator that ships, a sixteenth and a quarter (long)
          weights      4 GiB of weights, and 1 GiB, through convert --list, convert to .pth, and that file's --list
@@ -75,23 +76,28 @@ class Limits:
         if large.mib > growth * small.mib + 64:
             self.wrong.append(f"{what}: {large.mib:.0f} MiB for {growth:.1f} times what took {small.mib:.0f} MiB")
 
+    def photos(self, count):
+        folder, content = self.work / f"photos{count}", self.photo.read_bytes()
+        for i in range(0 if folder.exists() else count):
+            path = folder / f"{i // 1000:03}" / f"p{i:06}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(last, path) if i % 2 else path.write_bytes(content)
+            last = path
+        return folder
+
+    def folder(self):
+        sizes = (self.count // 4, self.count)
+        self.grows("`synth --count 4` from a folder", "photographs", sizes,
+                   [Run(self.programs, "synth", "--photos", self.photos(n), "--count", 4, "--painter", "telea", "--size", 32, "--out", self.work / f"synth{n}", "--quiet") for n in sizes])
+
     def photographs(self):
-        sizes, infers, synths = (self.count // 4, self.count), [], []
-        content = self.photo.read_bytes()
-        for size in sizes:
-            folder = self.work / f"photos{size}"
-            for i in range(size):
-                path = folder / f"{i // 1000:03}" / f"p{i:06}.jpg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                os.link(last, path) if i % 2 else path.write_bytes(content)
-                last = path
-            infers.append(Run(self.programs, "infer", folder, "--weights", self.detector, "--json", self.work / f"{size}.jsonl", "--batch", 64, "--quiet"))
-            lines = (self.work / f"{size}.jsonl").read_text().count("\n") if infers[-1].code == 0 else 0
-            if lines != size:
-                self.wrong.append(f"infer: {lines} lines for {size} photographs")
-            synths.append(Run(self.programs, "synth", "--photos", folder, "--count", 4, "--painter", "telea", "--size", 32, "--out", self.work / f"synth{size}", "--quiet"))
-        self.grows("`infer` on a folder", "photographs", sizes, infers)
-        self.grows("`synth --count 4` from it", "photographs", sizes, synths)
+        sizes, runs = (self.count // 4, self.count), []
+        for n in sizes:
+            runs.append(Run(self.programs, "infer", self.photos(n), "--weights", self.detector, "--json", self.work / f"{n}.jsonl", "--batch", 64, "--quiet"))
+            lines = (self.work / f"{n}.jsonl").read_text().count("\n") if runs[-1].code == 0 else 0
+            if lines != n:
+                self.wrong.append(f"infer: {lines} lines for {n} photographs")
+        self.grows("`infer` on a folder", "photographs", sizes, runs)
 
     def picture_of(self, pixels):
         from parts import Image
@@ -150,7 +156,7 @@ class Limits:
 
 
 def main():
-    known = ("photographs", "picture", "locator", "weights", "memory")
+    known = ("folder", "photographs", "picture", "locator", "weights", "memory")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("jobs", nargs="*", metavar="JOB")
     parser.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build")
