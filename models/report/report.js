@@ -252,7 +252,7 @@ function buildSamples() {
     at("sheet").alt = `${sheets[i].name}: ${sheets[i].shows}`;
   };
   const slider = el("input", { type: "range", name: "sheet", min: 0, max: sheets.length - 1, value: sheets.length - 1, oninput: (event) => turnTo(Number(event.target.value)) });
-  at("sheet-tools").append(el("label", {}, "when ", slider, " ", name));
+  at("sheet-tools").append(el("label", {}, "after ", slider, " ", name));
   turnTo(sheets.length - 1);
   at("samples").hidden = false;
 }

@@ -70,7 +70,7 @@ struct Place {
   std::string title, line;
 };
 Place place_of(const std::string& column) {
-  if (column == "mean_fill_psnr") return {"psnr", "the hole's mean colour"};
+  if (column == "mean_fill_psnr") return {"psnr", "mean colour"};
   const bool train = column.starts_with(kTrain), validation = column.starts_with(kValidation);
   return {figure_name(column), train ? "training" : validation ? "validation" : ""};
 }
