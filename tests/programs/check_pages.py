@@ -205,9 +205,9 @@ def where_a_detector_looked_can_be_seen(f):
     with Browser(f.folder) as b:
         b.look()
         b.driver.get("file://" + page)
-        b.wait(lambda: b.all(".layered[data-layers=drawn]"), "maps are drawn")
+        b.wait(lambda: len(b.all(".layered[data-layers=drawn]")) == 60, "maps are drawn")
         set_slider(b, "#tools input[name=opacity]", 1)
-        assert painted_pixels(b, ".layered[data-layers=drawn] canvas") > 0
+        assert any(painted_pixels(b, f".card:nth-child({i}) canvas") > 0 for i in range(1, 61)), "no map shows anything"
         assert "where the net looked" in b.one("#tools").text and "no probability" in b.one("#cards").text
         b.shoot("looks_light")
         b.look("dark", 390, 844)

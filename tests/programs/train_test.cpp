@@ -4,9 +4,8 @@
 #include "base/check.h"
 #include "base/sha256.h"
 #include "data/codec.h"
-#include "data/dataset.h"
-#include "kernels/device/philox.h"
 #include "tests/engine/program_run.h"
+#include "tests/programs/noise_dataset.h"
 #include "weights/safetensors.h"
 
 namespace telltale {
@@ -14,8 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
-
-constexpr int kSize = 64;
 
 std::vector<std::string> lines(const std::string& text) {
   std::vector<std::string> all;
@@ -29,55 +26,6 @@ std::vector<double> numbers(const std::string& csv_row) {
   std::istringstream stream(csv_row);
   for (std::string cell; std::getline(stream, cell, ',');) v.push_back(std::stod(cell));
   return v;
-}
-
-/// A smooth gradient; a fake has a square of noise.
-Image draw(Random& random, const Box& box) {
-  Image image(kSize, kSize);
-  double gradient[3][3];
-  for (auto& channel : gradient) {
-    channel[0] = random.uniform(60, 190);
-    channel[1] = random.uniform(-0.9, 0.9);
-    channel[2] = random.uniform(-0.9, 0.9);
-  }
-  for (int y = 0; y < kSize; ++y) {
-    for (int x = 0; x < kSize; ++x) {
-      const bool inside = x >= box.x_min && x < box.x_max && y >= box.y_min && y < box.y_max;
-      for (int c = 0; c < 3; ++c) {
-        const double smooth = gradient[c][0] + gradient[c][1] * (x - kSize / 2) + gradient[c][2] * (y - kSize / 2);
-        image.at(x, y)[c] = uint8_t(inside ? random.integer(0, 255) : std::clamp(smooth, 0.0, 255.0));
-      }
-    }
-  }
-  return image;
-}
-
-void make_dataset(const std::string& dir, int train, int validation, int test) {
-  fs::create_directories(dir + "/images");
-  Random random(7);
-  std::vector<Label> labels;
-  DatasetInfo info;
-  info.size = kSize;
-  info.codec = "png";
-  info.quality = 0;
-  info.inpainter = "noise";
-  info.weights_sha256 = sha256({});
-  for (int i = 0; i < train + validation + test; ++i) {
-    Label label;
-    label.id = cat("photo", i);
-    label.fake = i % 2 == 0;
-    label.split = i < train ? Split::train : i < train + validation ? Split::validation : Split::test;
-    if (label.fake) {
-      const int x = int(random.integer(0, 30)), y = int(random.integer(0, 30));
-      label.box = {x, y, x + int(random.integer(16, 32)), y + int(random.integer(16, 32))};
-    }
-    write_png(dir + "/images/" + label.id + ".png", draw(random, label.box));
-    info.fakes += label.fake;
-    labels.push_back(label);
-  }
-  info.images = int64_t(labels.size());
-  write_labels(dir + "/labels.csv", labels);
-  write_dataset_info(dir, info);
 }
 
 class TrainPipeline : public testing::Test {
@@ -183,53 +131,6 @@ TEST_F(TrainPipeline, LearnsAndEvaluates) {
       EXPECT_EQ(read_image(report_dir + "/" + picture).width, 900);
     }
   }
-}
-
-TEST_F(TrainPipeline, WhereADetectorLooksSomethingWasPainted) {
-  // 128 pixels: a map of 4 × 4 cells, each 16 pixels of a picture.
-  const Outcome trained = run("train", small(path("looks"), "--size 128 --epochs 10"));
-  ASSERT_EQ(trained.code, 0) << trained.err;
-  const Outcome r = run("infer", cat(data(), "/images --weights ", path("looks"), "/best.safetensors --device cpu",
-                                     " --explain --masks ", path("maps")));
-  ASSERT_EQ(r.code, 0) << r.err;
-  struct Map {
-    Box box;
-    double x = 0, y = 0, inside = 0, share_of_box = 0;  ///< centre of mass; the heat's share in the box, the area's
-  };
-  std::vector<Map> maps;
-  for (const Label& label : Dataset::open(data()).labels()) {
-    if (!label.fake) continue;
-    const Grey heat = read_grey(path("maps/" + label.id + ".png"));
-    ASSERT_EQ(heat.width, kSize);
-    Map m{.box = label.box};
-    double all = 0;
-    for (int y = 0; y < kSize; ++y)
-      for (int x = 0; x < kSize; ++x) {
-        const double value = heat.pixels[size_t(y * kSize + x)];
-        all += value;
-        m.x += value * (x + .5);
-        m.y += value * (y + .5);
-        if (x >= m.box.x_min && x < m.box.x_max && y >= m.box.y_min && y < m.box.y_max) m.inside += value;
-      }
-    ASSERT_GT(all, 0) << label.id;
-    m.x /= all, m.y /= all, m.inside /= all, m.share_of_box = double(area(m.box)) / (kSize * kSize);
-    maps.push_back(m);
-  }
-  ASSERT_EQ(maps.size(), 40u);
-  const auto distance = [](const Map& m, const Box& box) {
-    return std::hypot(m.x - (box.x_min + box.x_max) / 2., m.y - (box.y_min + box.y_max) / 2.);
-  };
-  double own = 0, others = 0, inside = 0, chance = 0;
-  for (const Map& m : maps) {
-    own += distance(m, m.box) / 40;
-    for (const Map& other : maps) others += distance(m, other.box) / 1600;
-    inside += m.inside / 40;
-    chance += m.share_of_box / 40;
-  }
-  RecordProperty("distance_to_own_box", cat(own));
-  RecordProperty("distance_to_any_box", cat(others));
-  EXPECT_LT(own, 0.7 * others) << "pixels from the heat's centre of mass to the middle of the painted box";
-  EXPECT_GT(inside, 1.5 * chance) << "share of the heat that lies in the box";
 }
 
 TEST_F(TrainPipeline, KilledRunEndsByteIdentical) {
