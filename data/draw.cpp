@@ -1,6 +1,8 @@
 #include "data/draw.h"
 
+#include <algorithm>
 #include <cctype>
+#include <cmath>
 
 namespace telltale {
 
@@ -72,6 +74,13 @@ void draw_text(Image& image, int x, int y, std::string_view text, Colour colour,
         if (glyph->rows[r] >> (kWide - 1 - c) & 1)
           fill(image, {left + c * scale, top + r * scale, left + (c + 1) * scale, top + (r + 1) * scale}, colour);
   }
+}
+
+void blend_heat(uint8_t* rgb, float value) {
+  const float share = 0.65f * std::clamp((value - 0.25f) / 0.5f, 0.0f, 1.0f);
+  const float green = 230 * (1 - std::clamp((value - 0.5f) / 0.5f, 0.0f, 1.0f));
+  const float colour[] = {255, green, 0};
+  for (int c = 0; c < 3; ++c) rgb[c] = uint8_t(std::lround(float(rgb[c]) * (1 - share) + colour[c] * share));
 }
 
 }  // namespace telltale

@@ -18,4 +18,7 @@ void draw_rectangle(Image& image, const Box& box, Colour colour, int thickness);
 /// where it fits.
 void draw_text(Image& image, int x, int y, std::string_view text, Colour colour, Colour background, int scale);
 
+/// Lays heat over a pixel: from yellow at a value of .5 to red at 1; below, it fades out.
+void blend_heat(uint8_t* rgb, float value);
+
 }  // namespace telltale

@@ -13,14 +13,6 @@ namespace {
 
 constexpr Colour kRed{220, 30, 30}, kGreen{30, 130, 60}, kGrey{90, 90, 90}, kWhite{255, 255, 255};
 
-/// From yellow at a probability of .5 to red at 1; below, it fades out.
-void heat(uint8_t* rgb, float probability) {
-  const float share = 0.65f * std::clamp((probability - 0.25f) / 0.5f, 0.0f, 1.0f);
-  const float green = 230 * (1 - std::clamp((probability - 0.5f) / 0.5f, 0.0f, 1.0f));
-  const float colour[] = {255, green, 0};
-  for (int c = 0; c < 3; ++c) rgb[c] = uint8_t(std::lround(float(rgb[c]) * (1 - share) + colour[c] * share));
-}
-
 std::string caption(const Inspection& inspection) {
   const double p = inspection.probability;
   switch (inspection.answer) {
@@ -45,7 +37,7 @@ void annotate(Image& image, const Inspection& inspection) {
   TT_CHECK(image.width == map.width && image.height == map.height, ShapeError, "a map of ", map.width, "x", map.height,
            " on a picture of ", image.width, "x", image.height);
   for (int y = 0; y < map.height; ++y)
-    for (int x = 0; x < map.width; ++x) heat(image.at(x, y), sigmoid(map.logit(x, y)));
+    for (int x = 0; x < map.width; ++x) blend_heat(image.at(x, y), sigmoid(map.logit(x, y)));
   const int side = std::min(image.width, image.height);
   if (inspection.answer != Answer::real)
     for (const Region& r : inspection.regions) draw_rectangle(image, r.box, kRed, std::max(1, side / 200));

@@ -191,10 +191,23 @@ std::string ReportPage::html(const PageHead& head, const ordered_json& curves) c
     }
     entries.push_back(std::move(j));
   }
-  ordered_json data{{"title", head.title}, {"command", head.command},   {"threshold", head.threshold},
-                    {"facts", head.facts}, {"measures", head.measures}, {"side", side_},
-                    {"omitted", omitted},  {"curves", curves},          {"panels", head.panels},
-                    {"lines", head.lines}, {"summary", head.summary},   {"entries", std::move(entries)}};
+  ordered_json sheets = ordered_json::array();
+  for (const PageSheet& sheet : head.sheets)
+    sheets.push_back({{"name", sheet.name}, {"shows", sheet.shows}, {"picture", base64(sheet.jpeg)}});
+  ordered_json data{{"sheets", std::move(sheets)},
+                    {"title", head.title},
+                    {"command", head.command},
+                    {"threshold", head.threshold},
+                    {"facts", head.facts},
+                    {"measures", head.measures},
+                    {"side", side_},
+                    {"omitted", omitted},
+                    {"curves", curves},
+                    {"panels", head.panels},
+                    {"lines", head.lines},
+                    {"summary", head.summary},
+                    {"map_name", head.map_name},
+                    {"entries", std::move(entries)}};
   std::string page(page_file("report.html"));
   replace(page, "/*STYLE*/", page_file("look.css"));
   replace(page, "/*PICTURE*/", page_file("picture.js"));

@@ -31,6 +31,13 @@ struct PageMap {
   std::vector<float> values;
 };
 
+/// A picture of how a run went, such as a contact sheet.
+struct PageSheet {
+  std::string name;           ///< such as "step 400"
+  std::string shows;          ///< what a reader who does not see it is told
+  std::vector<uint8_t> jpeg;  ///< its bytes
+};
+
 /// What stands above the pictures.
 struct PageHead {
   std::string title, command;
@@ -43,7 +50,9 @@ struct PageHead {
   nlohmann::ordered_json panels = {};
   /// Charts of lines: [{title, axis, at: [number], series: [{name, values: [number or null]}]}].
   nlohmann::ordered_json lines = nlohmann::ordered_json::array();
-  std::string summary = {};  ///< what is said below the title of a page without pictures
+  std::vector<PageSheet> sheets = {};  ///< in order; one is shown, a slider leads to the others
+  std::string map_name = "heat map";   ///< what a reader switches maps on by
+  std::string summary = {};            ///< what is said below the title of a page without pictures
 };
 
 /// The curves of samples whose truth is known, as the page draws them: roc, auc, precision_recall, average_precision,

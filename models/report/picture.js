@@ -135,7 +135,7 @@ function layerControls(has, show, changed) {
   const slider = el("input", { type: "range", name: "opacity", min: 0, max: 1, step: 0.05, value: show.opacity,
     oninput: (event) => { show.opacity = Number(event.target.value); changed(show); } });
   return el("fieldset", { class: "layers" }, el("legend", { class: "hidden-text", text: "What lies over the pictures" }),
-    has.heat ? box("heat", "heat map") : null,
+    has.heat ? box("heat", has.heatName || "heat map") : null,
     has.mask ? box("mask", "painted region") : null,
     box("box", "boxes"),
     has.heat ? el("label", {}, "opacity ", slider) : null,

@@ -3,9 +3,9 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
-const entries = data.entries.map((entry, index) => ({ ...entry, index }));
+const entries = data.entries.map((entry, index) => ({ ...entry, index, sought: entry.name.toLowerCase() }));
 const known = entries.some((entry) => entry.fake !== undefined);
-const has = { heat: false, mask: false };
+const has = { heat: false, mask: false, heatName: data.map_name };
 const show = { heat: true, mask: true, box: true, opacity: 0.6 };
 const view = { threshold: data.threshold, verdict: "all", split: "all", order: "falling", text: "", shown: 0, list: [] };
 const pageSize = 60;
@@ -38,13 +38,14 @@ const filters = {
   alarm: ["false alarms", (entry) => outcome(entry) === "false alarm"],
   cleared: ["reals called real", (entry) => outcome(entry) === "cleared"],
 };
+const byName = new Intl.Collator();
 const falling = (a, b) => b.probability - a.probability;
 const orders = {
   falling: ["probability, falling", falling],
   rising: ["probability, rising", (a, b) => -falling(a, b)],
   worst: ["worst calls first", (a, b) => isWrong(b) - isWrong(a) || Math.abs(b.probability - view.threshold) - Math.abs(a.probability - view.threshold)],
   overlap: ["worst boxes first", (a, b) => (a.iou ?? 2) - (b.iou ?? 2)],
-  name: ["name", (a, b) => a.name.localeCompare(b.name)],
+  name: ["name", (a, b) => byName.compare(a.name, b.name)],
 };
 
 // ---- One picture
@@ -92,7 +93,7 @@ function showMore() {
 
 function refresh() {
   view.list = entries.filter((entry) => filters[view.verdict][1](entry) && (view.split === "all" || entry.split === view.split) &&
-    entry.name.toLowerCase().includes(view.text)).sort((a, b) => orders[view.order][1](a, b) || a.index - b.index);
+    entry.sought.includes(view.text)).sort((a, b) => orders[view.order][1](a, b) || a.index - b.index);
   view.shown = 0;
   cards = [];
   at("grid").replaceChildren();
@@ -241,6 +242,21 @@ function buildCurves() {
   at("robustness").hidden = !data.panels || data.panels.length === 0;
 }
 
+/** One sheet at a time, the last at first. */
+function buildSamples() {
+  const sheets = data.sheets || [], name = el("output");
+  if (sheets.length === 0) return;
+  const turnTo = (i) => {
+    name.textContent = sheets[i].name;
+    at("sheet").src = dataUrl("jpeg", sheets[i].picture);
+    at("sheet").alt = `${sheets[i].name}: ${sheets[i].shows}`;
+  };
+  const slider = el("input", { type: "range", name: "sheet", min: 0, max: sheets.length - 1, value: sheets.length - 1, oninput: (event) => turnTo(Number(event.target.value)) });
+  at("sheet-tools").append(el("label", {}, "after ", slider, " ", name));
+  turnTo(sheets.length - 1);
+  at("samples").hidden = false;
+}
+
 function buildFacts() {
   at("title").textContent = document.title = data.title;
   const count = (verdict) => entries.filter((entry) => called(entry) === verdict).length;
@@ -257,6 +273,7 @@ for (const entry of entries) {
 buildFacts();
 buildMeasures();
 buildCurves();
+buildSamples();
 at("pictures").hidden = document.querySelector(".skip").hidden = entries.length === 0 && Boolean(data.summary);
 buildTools();
 at("more").addEventListener("click", showMore);

@@ -166,6 +166,54 @@ def a_training_can_be_followed(f):
         assert {"Weights", "Recipe", "Dataset", "Run"} == {h.text for h in b.all("#cards h3")}
 
 
+def a_painter_in_training_can_be_followed(f):
+    page, run = f.path("painter.html"), f.path("painter")
+    said = f.run("train", "--task", "inpaint", "--photos", f.path("data/photos"), "--out", run, "--width", "4", "--size", "32", "--batch", "4", "--steps", "30",
+                 "--adversarial-weight", "0", "--report-steps", "2", "--validation-photos", "3", "--report", page)
+    with open(run + "/results.csv") as file:
+        header, *rows = [line.split(",") for line in file.read().splitlines()]
+    assert len(rows) == 15, said
+    with Browser(f.folder) as b:
+        for scheme, width in (("light", 1280), ("dark", 390)):
+            b.look(scheme, width)
+            b.driver.get("file://" + page)
+            assert b.js("return document.documentElement.scrollWidth") <= width
+            b.shoot("painter_" + scheme)
+        titles = [caption.text.split("\n")[0].strip() for caption in b.all("#charts figcaption")]
+        assert {"coarse l1", "refined l1", "psnr", "ssim"} <= set(titles) and not {"real hinge", "judgement", "mean fill psnr"} & set(titles), titles
+        psnr = b.all("#charts figure")[titles.index("psnr")]
+        assert len(psnr.find_elements(By.CSS_SELECTOR, "path.series")) == 2 and "mean colour" in psnr.text
+        assert b.one("#samples").is_displayed() and b.one("#sheet-tools output").text == "step 30"
+        b.wait(lambda: b.js("return document.getElementById('sheet').naturalWidth") > 4 * 32, "a sheet")
+        last = b.one("#sheet").get_attribute("src")
+        b.one("#sheet-tools input").send_keys(Keys.HOME)
+        assert b.one("#sheet-tools output").text == "step 2" and b.one("#sheet").get_attribute("src") != last
+        assert b.js("return data.sheets.length") == 12, "of fifteen sheets"
+        assert b.one("#sheet").get_attribute("alt").startswith("step 2: ")
+        kept = next(row for row in rows if "after step " + row[0] + "," in b.one("#summary").text)
+        shown = next(row.text for row in b.all("#measure-table tr") if row.text.startswith("psnr"))
+        assert f"{float(kept[header.index('val_psnr')]):.4f}" in shown, (kept, shown)
+        assert "--task inpaint" in b.one("#command").text
+        assert {"Weights", "Recipe", "Photographs", "Run"} == {h.text for h in b.all("#cards h3")}
+    f.run("train", "--task", "inpaint", "--photos", f.path("data/photos"), "--out", run, "--report", run + "/page.html", code=2)
+
+
+def where_a_detector_looked_can_be_seen(f):
+    run, page = f.path("looks"), f.path("looks.html")
+    f.run("train", "--data", f.data, "--net", "resnet18", "--width", "0.125", "--size", "128", "--out", run, "--epochs", "2", "--batch", "12")
+    f.run("infer", f.path("data/images"), "--weights", run + "/best.safetensors", "--explain", "--report", page, "--threshold", "0", "--json", f.path("looks.jsonl"))
+    with Browser(f.folder) as b:
+        b.look()
+        b.driver.get("file://" + page)
+        b.wait(lambda: len(b.all(".layered[data-layers=drawn]")) == 60, "maps are drawn")
+        set_slider(b, "#tools input[name=opacity]", 1)
+        assert any(painted_pixels(b, f".card:nth-child({i}) canvas") > 0 for i in range(1, 61)), "no map shows anything"
+        assert "where the net looked" in b.one("#tools").text and "no probability" in b.one("#cards").text
+        b.shoot("looks_light")
+        b.look("dark", 390, 844)
+        b.shoot("looks_phone_dark")
+
+
 def what_infer_said_can_be_read(f):
     page = f.path("said.html")
     broken = f.path("<img src=x onerror=document.title='broken'>.jpg")
@@ -217,4 +265,4 @@ if __name__ == "__main__":
     if not all(os.path.exists(path) for path in ("/usr/bin/chromium", "/usr/bin/chromedriver")):
         print("skipped: no Chromium (tools/setup --with-browser)")
         sys.exit(77)
-    run_tests([a_report_can_be_read_filtered_and_looked_into, a_training_can_be_followed, what_infer_said_can_be_read, a_picture_is_dropped_judged_and_saved], Fixture)
+    run_tests([a_report_can_be_read_filtered_and_looked_into, a_training_can_be_followed, a_painter_in_training_can_be_followed, where_a_detector_looked_can_be_seen, what_infer_said_can_be_read, a_picture_is_dropped_judged_and_saved], Fixture)

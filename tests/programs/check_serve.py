@@ -2,6 +2,7 @@
 """serve as programs use it: verdicts that are infer's, refusals in one line, and bounds that hold against careless and
 hostile callers. Usage: check_serve.py FOLDER_OF_PROGRAMS"""
 import gzip
+import http.client
 import json
 import os
 import socket
@@ -10,9 +11,11 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 import zlib
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import openapi_check
 from pages_fixture import Fixture, Server, run_tests
 
 
@@ -58,6 +61,35 @@ def verdicts_are_those_of_infer(f):
                 break
             time.sleep(0.1)
         assert "telltale_pictures_total 2\n" in metrics and counted >= 3, metrics
+
+
+def answers_keep_to_the_openapi_file(f):
+    photo, seen = bytes_of(f.photo()), {}
+    with Server(f, "--body-mb", "1") as server:
+        api = openapi_check.Api(server.get("openapi.json")[2])
+        for method, path, query, headers, body in api.requests(400, photo):
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            connection.request(method, path + ("?" + urllib.parse.urlencode(query) if query else ""), body=body, headers=headers)
+            answer = connection.getresponse()
+            said = answer.read()
+            connection.close()
+            broken = api.broken_promises(method, path, answer.status, answer.headers, said)
+            assert not broken, f"{method} {path} {query} {headers} {(body or b'')[:200]}: {broken}; {said[:300]}"
+            seen.setdefault(path, set()).add(answer.status)
+            if body == photo and all(value in ("0", "1", "") for name, value in query if name == "layers") and headers.keys() <= {"Content-Type"}:
+                assert answer.status == 200, f"a photograph as {headers} gets {answer.status}: {said}"
+        assert {200, 400, 403, 405, 415, 422} <= seen["/v1/inspect"] and all({200, 405} <= seen[path] for path in api.spec["paths"]), seen
+        assert server.get("healthz")[0] == 200
+
+
+def a_picture_may_be_called_anything(f):
+    photo = bytes_of(f.photo())
+    assert len(photo) > 0
+    with Server(f) as server:
+        for kind in ("application/x-www-form-urlencoded", "image/jpeg", "text/plain"):  # the first is what curl says by itself
+            padded = photo + b"\0" * 20000
+            assert server.post("v1/inspect", padded, **{"Content-Type": kind})[0] == 200, kind
+        assert server.post("v1/inspect?layers=maybe", photo)[0] == 400
 
 
 def headers_are_strict(f):
@@ -169,5 +201,5 @@ def mistakes_end_in_one_line(f):
 
 
 if __name__ == "__main__":
-    run_tests([verdicts_are_those_of_infer, headers_are_strict, what_is_wrong_is_said, a_token_guards_what_others_may_reach,
+    run_tests([verdicts_are_those_of_infer, answers_keep_to_the_openapi_file, a_picture_may_be_called_anything, headers_are_strict, what_is_wrong_is_said, a_token_guards_what_others_may_reach,
                slow_and_broken_callers_are_cut_off, a_hundred_at_once_are_answered_or_told_to_wait, mistakes_end_in_one_line], Fixture)

@@ -116,6 +116,34 @@ TEST_F(Infer, DrawsWhatItSays) {
   }
 }
 
+TEST_F(Infer, ExplainsWhereItLooked) {
+  const auto explain = [&](const std::string& to) {
+    return look(cat(dir_ / "in", " --threshold 0 --batch 2 --explain --annotate ", dir_ / (to + "/drawn"), " --masks ",
+                    dir_ / (to + "/maps"), " --report ", dir_ / (to + ".html")));
+  };
+  const Outcome plain = look(cat(dir_ / "in", " --threshold 0 --batch 2 --annotate ", dir_ / "plain"));
+  for (const char* to : {"once", "again"}) fs::create_directories(dir_ / to);
+  const Outcome r = explain("once");
+  ASSERT_EQ(r.code, 0) << r.err;
+  const std::vector<json> said = lines(r.out), without = lines(plain.out);
+  ASSERT_EQ(said.size(), 3u);
+  for (size_t i = 0; i < said.size(); ++i) {
+    EXPECT_EQ(said[i]["raw"], without[i]["raw"]) << "the verdict is the same";
+    const Grey map = read_grey(said[i]["mask"]);
+    EXPECT_EQ(map.width, said[i]["width"]);
+    EXPECT_EQ(map.height, said[i]["height"]);
+  }
+  for (const char* name : {"a.jpg", "b.jpg", "a_2.jpg"})
+    EXPECT_GT(mean_difference(read_image(dir_ / (cat("plain/", name))), read_image(dir_ / (cat("once/drawn/", name)))),
+              1)
+        << "no heat on " << name;
+  const std::string page = content(dir_ / "once.html");
+  EXPECT_NE(page.find("where the net looked"), page.npos);
+  EXPECT_NE(page.find("\"heat\":true"), page.npos);
+  ASSERT_EQ(explain("again").code, 0);
+  EXPECT_TRUE(tree(dir_ / "once") == tree(dir_ / "again")) << "the same bytes";
+}
+
 TEST_F(Infer, RefusesInOneLine) {
   fs::create_directory(dir_ / "empty");
   put(dir_ / "text.safetensors", "hello");
@@ -140,6 +168,10 @@ TEST_F(Infer, RefusesInOneLine) {
            {"--weights " + weights(), 2, "PATH"},
            {a + " --weights " + weights() + " --threshold 2", 2, "threshold"},
            {a + " --weights " + weights() + " --colour", 2, "--colour"},
+           {a + " --weights " + weights() + " --masks " + (dir_ / "maps"), 2, "--explain"},
+           {a + " --weights " + weights() + " --explain", 2, "--annotate"},
+           {a + " --weights " + weights() + " --explain --check --masks " + (dir_ / "maps"), 2, "--check"},
+           {a + " --explain --masks " + (dir_ / "maps"), 2, "locator"},
        }) {
     const Outcome r = run(c.arguments);
     EXPECT_EQ(r.code, c.code) << c.arguments << "\n" << r.err;

@@ -12,7 +12,7 @@
 #include "data/codec.h"
 #include "data/no_memory.h"
 #include "models/detector/annotate.h"
-#include "models/detector/detector.h"
+#include "models/detector/explanation.h"
 #include "models/device.h"
 #include "models/device_check.h"
 #include "tools/infer/output.h"
@@ -52,10 +52,13 @@ Input read_input(const std::string& path, int size) {
 
 class Inference {
  public:
-  Inference(const InferSettings& s, Detector& detector, TaskPool& pool, std::optional<PictureFolder>& annotations,
-            size_t paths)
-      : s_(s), detector_(detector), pool_(pool), annotations_(annotations), output_(s.json) {
-    if (!s.report.empty()) page_.emplace(s, paths);
+  Inference(const InferSettings& s, const std::vector<std::string>& paths, Detector& detector, TaskPool& pool,
+            Stream& stream)
+      : s_(s), detector_(detector), pool_(pool), output_(s.json) {
+    if (!s.annotations.empty()) annotations_.emplace("--annotate", s.annotations, ".jpg", s.paths, paths);
+    if (!s.masks.empty()) masks_.emplace("--masks", s.masks, ".png", s.paths, paths);
+    if (!s.report.empty()) page_.emplace(s, paths.size());
+    if (s.explain) explainer_.emplace(detector, stream);
   }
 
   /// Returns how many files could not be read or annotated.
@@ -91,17 +94,24 @@ class Inference {
     for (const Input& in : batch_) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
     const auto start = std::chrono::steady_clock::now();
     const auto verdicts = readable_ ? detector_.run(pixels, int(readable_)) : std::vector<Verdict>{};
+    const auto maps = explainer_ && readable_ ? explainer_->look(pixels, int(readable_)) : std::vector<HeatMap>{};
     const double share = readable_ ? 1e3 * seconds_since(start) / double(readable_) : 0;
-    auto verdict = verdicts.begin();
+    size_t next = 0;
     for (Input& in : batch_) {
       in.ms += share;
-      in.error.empty() ? report(in, *verdict++) : report_error(in);
+      if (in.error.empty()) {
+        report(in, verdicts[next], explainer_ ? &maps[next] : nullptr);
+        ++next;
+      } else {
+        report_error(in);
+      }
     }
     batch_.clear();
     readable_ = 0;
   }
 
-  void report(const Input& in, const Verdict& v) {
+  /// `heat`: where the net looked; null: not asked.
+  void report(const Input& in, const Verdict& v, const HeatMap* heat) {
     const double probability = v.fake_probability();
     const bool fake = probability >= s_.threshold.value_or(0.5);
     const Box b = v.pixel_box(in.width, in.height);
@@ -109,24 +119,36 @@ class Inference {
         {"path", in.path}, {"width", in.width}, {"height", in.height}, {"fake_probability", probability}};
     line["box"] = fake ? nlohmann::ordered_json{b.x_min, b.y_min, b.x_max, b.y_max} : nlohmann::ordered_json(nullptr);
     line["raw"] = v.raw;
+    if (masks_)
+      draw(in.path, "mask", [&] {
+        const std::string file = masks_->place(in.path);
+        write_png(file, mask_of(*heat, in.width, in.height));
+        line["mask"] = file;
+      });
     line["weights_sha256"] = detector_.weights_sha256();
     line["ms"] = rounded_ms(in.ms);
     output_.line(line);
     warn(in.remarks);
-    if (annotations_ || page_) draw(in.path, fake, probability, b);
+    if (annotations_ || page_) draw(in.path, "annotated picture", [&] { show(in.path, {fake, probability, b, heat}); });
+  }
+
+  void show(const std::string& path, const Said& said) {
+    Image image = read_image(path);  // again, rather than keeping every large picture of a batch
+    if (page_) page_->add(path, image, said);
+    if (!annotations_) return;
+    if (said.heat) draw_heat(image, *said.heat);
+    annotate(image, said.fake, said.probability, said.box);
+    write_jpeg(annotations_->place(path), image, kAnnotatedQuality);
   }
 
   /// What goes wrong here costs this picture alone.
-  void draw(const std::string& path, bool fake, double probability, const Box& box) {
+  template <class F>
+  void draw(const std::string& path, const char* what, F body) {
     try {
-      Image image = read_image(path);  // again, rather than keeping every large picture of a batch
-      if (page_) page_->add(path, image, probability, fake, box);
-      if (!annotations_) return;
-      annotate(image, fake, probability, box);
-      write_jpeg(annotations_->place(path), image, kAnnotatedQuality);
+      body();
     } catch (const DataError& e) {
       ++failed_;
-      warn(cat(path, ": not annotated: ", e.what()));
+      warn(cat(path, ": no ", what, ": ", e.what()));
     }
   }
 
@@ -139,9 +161,10 @@ class Inference {
   const InferSettings& s_;
   Detector& detector_;
   TaskPool& pool_;
-  std::optional<PictureFolder>& annotations_;
   Output output_;
+  std::optional<PictureFolder> annotations_, masks_;
   std::optional<InferReport> page_;
+  std::optional<Explainer> explainer_;
   std::vector<Input> batch_;
   size_t readable_ = 0;
   int failed_ = 0;
@@ -150,14 +173,13 @@ class Inference {
 }  // namespace
 
 int detect(const InferSettings& s, const NamedImages& named, Stream& stream) {
-  TT_CHECK(s.masks.empty(), UsageError, "--masks: ", s.weights, " is a detector, which has no map; give a locator");
-  std::optional<PictureFolder> annotations;
-  if (!s.annotations.empty()) annotations.emplace("--annotate", s.annotations, ".jpg", s.paths, named.paths);
+  TT_CHECK(s.masks.empty() || s.explain, UsageError, "--masks: ", s.weights,
+           " is a detector, which has no map; give a locator, or --explain for where the detector looked");
   const int batch = int(std::min(named.paths.size(), size_t(s.batch)));
   Detector detector(s.weights, stream,
                     {.batch = batch, .compute = precision_of(resolved_precision(s.precision, stream), stream)});
   TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
-  Inference inference(s, detector, pool, annotations, named.paths.size());
+  Inference inference(s, named.paths, detector, pool, stream);
   const int failed = inference.run(named.paths);
   inference.write_report(stream);
   return failed;

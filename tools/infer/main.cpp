@@ -18,11 +18,14 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--json", s.json, "where the result lines go; - is standard output")->capture_default_str();
   app.add_option("--annotate", s.annotations,
                  "folder for copies with box (or map and regions) and probability drawn in");
-  app.add_option("--masks", s.masks, "folder for a locator's maps: PNGs, 255 times the probability of each pixel");
+  app.add_option("--masks", s.masks,
+                 "folder for a locator's maps: PNGs, 255 times the probability of each pixel; or for --explain's");
   app.add_option("--report", s.report, "a file to write, NAME.html: every picture with its map, verdict and box");
   app.add_option("--report-mb", s.report_mb, "how large its pictures may be, all together; more get smaller")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_flag("--explain", s.explain,
+               "with a detector: where it looked (Grad-CAM), into --annotate, --masks and --report");
   app.add_option("--threshold", s.threshold,
                  "probability from which an image counts as fake; left out: as a locator was calibrated, else 0.5")
       ->check(CLI::Range(0.0, 1.0));
@@ -47,9 +50,14 @@ int infer(InferSettings s, const CommonOptions& common) {
   inputs.push_back(s.weights);
   if (s.json != "-") check_output("--json", s.json, inputs);
   if (!s.report.empty()) check_output("--report", s.report, inputs);
+  TT_CHECK(!s.explain || !s.check, UsageError, "--explain draws, and --check says no verdicts: give one of them");
+  TT_CHECK(!s.explain || !(s.annotations.empty() && s.masks.empty() && s.report.empty()), UsageError,
+           "--explain draws where the net looked: say where to, by --annotate, --masks or --report");
   s.command = common.command;
   Stream stream = open_device(common);
   const bool locates = is_locator(WeightsFile::open(s.weights).metadata());
+  TT_CHECK(!s.explain || !locates, UsageError, "--explain: ", s.weights,
+           " is a locator, whose map is the explanation: --annotate, --masks and --report show it as they are");
   if (s.check) return locates ? check_locator(s, paths, stream) : check_detector(s, paths, stream);
   const int failed = (locates ? locate : detect)(s, named, stream) + int(named.unreadable.size());
   if (failed == 0) return 0;

@@ -17,11 +17,12 @@ void InferReport::add(const Photograph& photo, const Inspection& said) {
   page_.add(std::move(entry), photo.image, &map);
 }
 
-void InferReport::add(const std::string& path, const Image& image, double probability, bool fake, const Box& box) {
-  PageEntry entry{.name = path, .width = image.width, .height = image.height, .probability = probability};
-  entry.verdict = fake ? "fake" : "real";
-  entry.box = real(box);
-  page_.add(std::move(entry), image);
+void InferReport::add(const std::string& path, const Image& image, const Said& said) {
+  PageEntry entry{.name = path, .width = image.width, .height = image.height, .probability = said.probability};
+  entry.verdict = said.fake ? "fake" : "real";
+  entry.box = real(said.box);
+  const PageMap map = said.heat ? page_map(*said.heat, image.width, image.height) : PageMap{};
+  page_.add(std::move(entry), image, said.heat ? &map : nullptr);
 }
 
 void InferReport::add_unread(const std::string& path, const std::string& why) {
@@ -34,6 +35,10 @@ void InferReport::write(double threshold, const std::string& weights_sha256, con
   head.facts["Run"] = {{"device", stream.description()},
                        {"machine", machine_description()},
                        {"precision of activations", settings_.precision}};
+  if (settings_.explain) {
+    head.map_name = "where the net looked";
+    head.facts["Run"]["heat maps"] = kHeatMapMeaning;
+  }
   write_atomically(settings_.report, page_.html(head, nlohmann::json::object()));
 }
 

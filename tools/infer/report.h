@@ -1,10 +1,19 @@
 #pragma once
 // --report: what was said of every picture, as one page.
+#include "models/detector/explanation.h"
 #include "models/locator/inspection.h"
 #include "models/report/page.h"
 #include "tools/infer/tasks.h"
 
 namespace telltale {
+
+/// What a detector said of a picture.
+struct Said {
+  bool fake = false;
+  double probability = 0;         ///< of a fake
+  Box box;                        ///< counts where it is fake
+  const HeatMap* heat = nullptr;  ///< where it looked; null: not asked
+};
 
 /// Collects pictures and writes the page. The settings must outlive it.
 class InferReport {
@@ -13,8 +22,7 @@ class InferReport {
   InferReport(const InferSettings&, size_t pictures);
   /// What a locator said.
   void add(const Photograph&, const Inspection&);
-  /// What a detector said; the box counts where it is fake.
-  void add(const std::string& path, const Image&, double probability, bool fake, const Box&);
+  void add(const std::string& path, const Image&, const Said&);
   void add_unread(const std::string& path, const std::string& why);
   /// `threshold`: from which a picture was called fake.
   void write(double threshold, const std::string& weights_sha256, const Stream&) const;

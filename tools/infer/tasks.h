@@ -17,6 +17,7 @@ struct InferSettings {
   int report_mb = 48;
   std::optional<double> threshold;  ///< none: the weights' own, else .5
   int batch = 8;
+  bool explain = false;  ///< with a detector: draw where it looked
   bool check = false;
 };
 

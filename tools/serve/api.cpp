@@ -75,9 +75,8 @@ Api::Api(BoundedServer& server, Inspector& inspector, const ApiSettings& setting
                                        : httplib::Server::HandlerResponse::Handled;
   });
   const auto page = [&](const char* path, const char* file, const char* type) {
-    server.Get(path, [file, type](const Request&, Response& response) {
-      response.set_content(std::string(page_file(file)), type);
-    });
+    get(path,
+        [file, type](const Request&, Response& response) { response.set_content(std::string(page_file(file)), type); });
   };
   page("/", "serve.html", "text/html; charset=utf-8");
   page("/look.css", "look.css", "text/css; charset=utf-8");
@@ -85,11 +84,12 @@ Api::Api(BoundedServer& server, Inspector& inspector, const ApiSettings& setting
     page(("/" + std::string(script)).c_str(), script, "text/javascript; charset=utf-8");
   page("/report.html", "report.html", "text/plain; charset=utf-8");  // a template that the page fills
   page("/openapi.json", "openapi.json", "application/json; charset=utf-8");
-  server.Get("/healthz", [](const Request&, Response& response) { answer(response, 200, {{"status", "ok"}}); });
-  server.Get("/v1/model", [this](const Request&, Response& response) { answer(response, 200, inspector_.model()); });
-  server.Get("/metrics", [this](const Request&, Response& response) {
+  get("/healthz", [](const Request&, Response& response) { answer(response, 200, {{"status", "ok"}}); });
+  get("/v1/model", [this](const Request&, Response& response) { answer(response, 200, inspector_.model()); });
+  get("/metrics", [this](const Request&, Response& response) {
     response.set_content(metrics(), "text/plain; version=0.0.4; charset=utf-8");
   });
+  methods_["/v1/inspect"] = "POST";
   server.Post("/v1/inspect", [this](const Request& request, Response& response) { inspect(request, response); });
   server.set_error_handler([](const Request& request, Response& response) {
     if (!response.body.empty()) return;
@@ -105,8 +105,13 @@ Api::Api(BoundedServer& server, Inspector& inspector, const ApiSettings& setting
   server.set_logger([this](const Request&, const Response& response) { count(response); });
 }
 
+void Api::get(const std::string& path, Handler handler) {
+  methods_[path] = "GET, HEAD";
+  server_.Get(path, std::move(handler));
+}
+
 bool Api::may_pass(const Request& request, Response& response) const {
-  const auto refuse = [&](int status, const char* why) {
+  const auto refuse = [&](int status, const std::string& why) {
     answer(response, status, {{"error", why}});
     BoundedServer::end_connection();
     return false;
@@ -118,6 +123,11 @@ bool Api::may_pass(const Request& request, Response& response) const {
     return refuse(403, "this server answers to its own address alone");
   if (!origin.empty() && origin != "http://" + host && origin != "https://" + host)
     return refuse(403, "pages of other sites may not call this server");
+  if (const auto known = methods_.find(request.path);
+      known != methods_.end() && known->second.find(request.method) == std::string::npos) {
+    response.set_header("Allow", known->second);
+    return refuse(405, cat(request.path, " takes ", known->second));
+  }
   if (request.has_header("Content-Encoding")) return refuse(415, "send the body as it is, not compressed");
   const bool open_to_all = request.path == "/healthz" || request.path == "/" || request.path.ends_with(".css") ||
                            request.path.ends_with(".js") || request.path == "/report.html" ||
@@ -130,7 +140,10 @@ bool Api::may_pass(const Request& request, Response& response) const {
 }
 
 void Api::inspect(const Request& request, Response& response) {
-  const bool layers = request.get_param_value("layers") == "1";
+  const std::string wanted = request.get_param_value("layers");
+  if (wanted.find_first_not_of("01") != wanted.npos || wanted.size() > 1)
+    return answer(response, 400, {{"error", "layers: 1 asks for the map, 0 does not"}});
+  const bool layers = wanted == "1";
   const auto finished = [&](std::future<Answered>& future) {
     Answered a = future.get();
     if (a.status == 200 && reference_) a.json["meaning"] = reference_->meaning(a.json["fake_probability"]);

@@ -1,6 +1,7 @@
 #pragma once
 // What `serve` answers: pages, and the interface that docs/serve.md and tools/serve/openapi.json describe.
 #include <array>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -35,6 +36,8 @@ class Api {
  private:
   using Request = httplib::Request;
   using Response = httplib::Response;
+  using Handler = httplib::Server::Handler;
+  void get(const std::string& path, Handler);
   bool may_pass(const Request&, Response&) const;
   void inspect(const Request&, Response&);
   std::string metrics() const;
@@ -44,6 +47,7 @@ class Api {
   Inspector& inspector_;
   const ApiSettings& settings_;
   const Reference* reference_;
+  std::map<std::string, std::string> methods_;     ///< of each path, as the header Allow has them
   std::array<std::atomic<int64_t>, 6> answers_{};  ///< by the first digit of their status
 };
 

@@ -10,6 +10,8 @@ namespace telltale {
 void add_report_flag(CLI::App&, std::string& file);
 /// Before a run: throws where the file cannot be written (base/outputs.h) or nothing will be there to tell of.
 void check_report(const std::string& file, const TrainSettings&);
+/// The same of a run over photographs or whatever else; `inputs`: files that it reads.
+void check_report(const std::string& file, const RunSettings&, std::vector<std::string> inputs);
 /// After it: writes the page of the run's folder, if one was asked for.
 void write_training_page(const std::string& file, const std::string& run_folder);
 
