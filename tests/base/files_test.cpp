@@ -1,9 +1,12 @@
 // Files that are written: whole or not at all, through links, into what is no file; and folders that are held.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
 #include <thread>
 
 #include "base/atomic_file.h"
@@ -98,6 +101,89 @@ TEST(AtomicFile, KeepsAFilesMode) {
   fs::permissions(folder / "f", fs::perms::owner_read | fs::perms::owner_write);
   write_atomically(folder / "f", "new");
   EXPECT_EQ(fs::status(folder / "f").permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+/// A process that has begun to write a file, and waits.
+class Writer {
+ public:
+  Writer(const std::string& path, bool nameless) {
+    int begun[2];
+    if (::pipe(begun) != 0) throw DataError("no pipe");
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      AtomicFile file(path, nameless);
+      file.write("half");
+      if (::write(begun[1], "x", 1) == 1) ::pause();
+      ::_exit(0);
+    }
+    char byte;
+    EXPECT_EQ(::read(begun[0], &byte, 1), 1);
+    for (int end : begun) ::close(end);
+  }
+  ~Writer() { kill(); }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+/// Both ways of writing: without a name, and as where the file system knows no such files.
+class AtomicFileWays : public ::testing::TestWithParam<bool> {
+ protected:
+  void write(const std::string& name, const char* text) {
+    AtomicFile file(folder_ / name, GetParam());
+    file.write(text);
+    file.commit();
+  }
+  Folder folder_;
+};
+INSTANTIATE_TEST_SUITE_P(, AtomicFileWays, ::testing::Bool());
+
+TEST_P(AtomicFileWays, NewAndReplaced) {
+  const mode_t before = ::umask(027);
+  write("f", "old");
+  ::umask(before);
+  EXPECT_EQ(fs::status(folder_ / "f").permissions(), fs::perms(0640));
+  fs::permissions(folder_ / "f", fs::perms(0604));
+  {
+    AtomicFile late(folder_ / "f", GetParam()), lost(folder_ / "f", GetParam());
+    write("f", "newer");
+    EXPECT_EQ(content_of(folder_ / "f"), "newer");
+    late.write("last");
+    late.commit();
+    lost.write("never");
+  }
+  EXPECT_EQ(content_of(folder_ / "f"), "last");
+  EXPECT_EQ(fs::status(folder_ / "f").permissions(), fs::perms(0604));
+  EXPECT_EQ(names_in(folder_.path()), std::set<std::string>{"f"});
+}
+
+TEST_P(AtomicFileWays, WhatAKilledWriterLeavesGoesWithTheNext) {
+  const std::string name(250, 'n');  // too long to be whole in a temporary name
+  Writer killed(folder_ / name, GetParam()), alive(folder_ / name, GetParam());
+  killed.kill();
+  EXPECT_EQ(names_in(folder_.path()).size(), GetParam() ? 0u : 2u);
+  const std::string users[] = {"f.part-abcdef", "f.telltale.part-1", "x.telltale.part-abcdef.jpg"};
+  for (const std::string& theirs : users) put(folder_ / theirs, "mine");
+  fs::create_directory(folder_ / "f.telltale.part-folder");
+  write(name, "whole");
+  const auto left = names_in(folder_.path());
+  EXPECT_EQ(left.size(), GetParam() ? 5u : 6u) << "the living one's stays";
+  for (const std::string& theirs : users) EXPECT_TRUE(left.contains(theirs)) << theirs;
+  alive.kill();
+  remove_abandoned(folder_.path());
+  EXPECT_EQ(names_in(folder_.path()).size(), 5u);
+  EXPECT_EQ(content_of(folder_ / name), "whole");
 }
 
 TEST(RegularFile, NothingElseIsReadOrWaitedFor) {
