@@ -232,6 +232,35 @@ TEST(Outputs, AreNoInputs) {
   refusal([&] { check_output("--json", folder / "no/out", {}); });
 }
 
+TEST(Outputs, ReplaceTextByTextAndNothingTwice) {
+  Folder folder;
+  put(folder / "text", "old\n");
+  put(folder / "empty", "");
+  write_png(folder / "photo.png", test_picture(8, 8));
+  for (const char* name : {"text", "empty", "new"}) check_text_output("--json", folder / name, {});
+  check_text_output("--json", "/dev/null", {});
+  EXPECT_NE(refusal<UsageError>([&] { check_text_output("--json", folder / "photo.png", {}); }).find("is no text"),
+            std::string::npos);
+  refusal<UsageError>([&] { check_text_output("--json", folder / "text", {folder / "text"}); });
+  check_apart("--report", folder / "a", "--json", folder / "b");
+  check_apart("--report", "/dev/null", "--json", "/dev/null");
+  fs::create_symlink("text", folder / "link");
+  EXPECT_NE(refusal<UsageError>([&] { check_apart("--report", folder / "link", "--json", folder / "text"); })
+                .find("--json writes that file, too"),
+            std::string::npos);
+  refusal<UsageError>([&] { check_apart("--report", folder / "a", "--json", folder.path() + "/./a"); });
+}
+
+TEST(Outputs, AFolderCanBeMadeWhereThereIsOne) {
+  Folder folder;
+  put(folder / "file", "x");
+  fs::create_symlink("none", folder / "dangling");
+  check_output_folder("--out", folder.path());
+  check_output_folder("--out", folder / "a/b/");
+  for (const char* name : {"file", "file/x/y", "dangling"})
+    EXPECT_NE(refusal([&] { check_output_folder("--out", folder / name); }).find("is no folder"), std::string::npos);
+}
+
 TEST(Outputs, WhatDesktopsLeaveIsNoContent) {
   Folder folder;
   for (const char* name : {".DS_Store", "Thumbs.db", "desktop.ini"}) put(folder / name, "x");

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Breaks the programs at every place and asks whether anything was lost.
 
-Usage: tests/faults/matrix.py kills  [--bin DIR] [--count N] [--seed S] [JOB...]
-       tests/faults/matrix.py faults [--bin DIR] [--most N] [JOB...]
+Usage: tests/faults/matrix.py kills  [--bin DIR] [--count N] [--seed S] [--named] [JOB...]
+       tests/faults/matrix.py faults [--bin DIR] [--most N] [--named] [JOB...]
 
 kills   kills each job N times (default 200) at a random moment, continues it, and compares what is there in the end with
-        an unbroken run, byte by byte: whatever depends on the clock apart.
-faults  counts each job's calls of write, rename, fsync, mmap and open under its output folder (inject.c), makes each of
-        them fail once in turn (of more than N, N spread evenly; default 40), and asks: exit code 1 and one line, or 0 where
-        the failure can be got over; no temporary file behind it; continued, the bytes of an unbroken run.
+        an unbroken run, byte by byte: whatever depends on the clock apart. Runs that end before their moment are compared
+        and not counted.
+faults  counts each job's calls of write, rename, link, fsync, mmap and open under its output folder (inject.c), makes each
+        of them fail once in turn (of more than N, N spread evenly; default 40), and asks: exit code 1 and one line, or 0
+        where the failure can be got over; no temporary file behind it; continued, the bytes of an unbroken run.
+--named as on file systems that know no files without a name
 JOB     of synth detect inpaint compare infer convert (default: all)
 Exits 1 when something was lost. All inputs are made here, from seeds.
 """
@@ -27,7 +29,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 COMMON = ["--device", "cpu", "--threads", "1", "--quiet", "--seed", "3"]
 CLOCK = ("seconds", "images_per_second", "ms", "mean_seconds")
-CALLS = {"write": ["ENOSPC", "EIO", "EINTR", "short"], "rename": ["EIO"], "fsync": ["EIO"], "mmap": ["EIO"],
+CALLS = {"write": ["ENOSPC", "EIO", "EINTR", "short"], "rename": ["EIO"], "link": ["EIO"], "fsync": ["EIO"], "mmap": ["EIO"],
          "open": ["EIO", "ENOSPC"]}
 
 
@@ -103,15 +105,26 @@ def unbroken(binaries, job, work):
     return tree(out), time.monotonic() - start
 
 
-def kills(binaries, jobs, work, count, seed):
+def injected(work, **settings):
+    """The environment of a program into whose calls inject.c reaches."""
+    library = work / "inject.so"
+    if not library.exists():
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", str(HERE / "inject.c"), "-o", str(library), "-ldl"], check=True)
+    return dict(os.environ, LD_PRELOAD=str(library), **settings)
+
+
+def kills(binaries, jobs, work, count, seed, named):
     lost = 0
+    environment = injected(work, FAULT_NAMED="1") if named else None
     for job in jobs:
         wanted, seconds = unbroken(binaries, job, work)
-        moments, killed, faults = random.Random(f"{seed} {job.name}"), 0, []
-        for i in range(count):
-            out = work / f"{job.name}-{i}"
+        moments, killed, runs, faults = random.Random(f"{seed} {job.name}"), 0, 0, []
+        while killed < count:
+            out = work / f"{job.name}-{runs}"
             out.mkdir()
-            process = subprocess.Popen(command(binaries, job, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            runs += 1
+            process = subprocess.Popen(command(binaries, job, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                       env=environment)
             try:
                 process.wait(timeout=moments.uniform(0, seconds))
             except subprocess.TimeoutExpired:
@@ -120,17 +133,15 @@ def kills(binaries, jobs, work, count, seed):
                 killed += 1
             fault = settle(binaries, job, out, wanted)
             if fault:
-                faults.append(f"kill {i}: {fault}")
+                faults.append(f"run {runs}: {fault}")
             shutil.rmtree(out)
-        print(f"{job.name}: killed {killed} of {count} runs of {seconds:.1f} s, {len(faults)} lost something", *faults[:5],
+        print(f"{job.name}: killed {killed} of {runs} runs of {seconds:.1f} s, {len(faults)} lost something", *faults[:5],
               sep="\n  ", flush=True)
         lost += len(faults)
     return lost
 
 
-def faults(binaries, jobs, work, most):
-    library = work / "inject.so"
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", str(HERE / "inject.c"), "-o", str(library), "-ldl"], check=True)
+def faults(binaries, jobs, work, most, named):
     lost = 0
     for job in jobs:
         wanted, _ = unbroken(binaries, job, work)
@@ -141,8 +152,8 @@ def faults(binaries, jobs, work, most):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
             told = work / "calls"
-            environment = dict(os.environ, LD_PRELOAD=str(library), FAULT_CALL=call, FAULT_AT=str(at), FAULT_KIND=kind,
-                               FAULT_UNDER=str(out), FAULT_COUNT=str(told))
+            environment = injected(work, FAULT_CALL=call, FAULT_AT=str(at), FAULT_KIND=kind, FAULT_UNDER=str(out),
+                                   FAULT_COUNT=str(told), **({"FAULT_NAMED": "1"} if named else {}))
             done = subprocess.run(command(binaries, job, out), env=environment, capture_output=True, text=True)
             return out, done, int(told.read_text()) if told.exists() else 0
 
@@ -182,6 +193,7 @@ def main():
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--most", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--named", action="store_true")
     o = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory(prefix="telltale-faults-") as folder:
         work = pathlib.Path(folder)
@@ -191,7 +203,10 @@ def main():
             parser.error(f"no job {sorted(unknown)[0]}; known are {', '.join(j.name for j in jobs)}")
         jobs = [j for j in jobs if not o.jobs or j.name in o.jobs]
         binaries = o.bin.resolve()
-        lost = kills(binaries, jobs, work, o.count, o.seed) if o.what == "kills" else faults(binaries, jobs, work, o.most)
+        if o.what == "kills":
+            lost = kills(binaries, jobs, work, o.count, o.seed, o.named)
+        else:
+            lost = faults(binaries, jobs, work, o.most, o.named)
     return 1 if lost else 0
 
 

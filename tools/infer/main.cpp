@@ -45,8 +45,11 @@ int infer(InferSettings s, const CommonOptions& common) {
     for (const std::string& line : lines) spdlog::warn("{}", line);
   std::vector<std::string> inputs = paths;
   inputs.push_back(s.weights);
-  if (s.json != "-") check_output("--json", s.json, inputs);
-  if (!s.report.empty()) check_output("--report", s.report, inputs);
+  if (s.json != "-") check_text_output("--json", s.json, inputs);
+  if (!s.report.empty()) {
+    check_text_output("--report", s.report, inputs);
+    check_apart("--report", s.report, "--json", s.json);
+  }
   s.command = common.command;
   Stream stream = open_device(common);
   const bool locates = is_locator(WeightsFile::open(s.weights).metadata());

@@ -12,16 +12,16 @@ void add_report_flag(CLI::App& app, std::string& file) {
   app.add_option("--report", file, "also a page of the run, one file that opens anywhere: curves, recipe, weights");
 }
 
-void check_report(const std::string& file, const TrainSettings& s) {
+void check_report(const std::string& file, const TrainSettings& s, std::vector<std::string> inputs) {
   if (file.empty()) return;
   TT_CHECK(!s.check, UsageError, "--report tells of a run, and --check trains nothing");
   // The run's folder need not be there yet, and must be empty: the page lies beside it.
   TT_CHECK(!lies_in(file, s.out), UsageError, "--report ", file, ": lies in the run's folder ", s.out,
            ", which the run keeps for itself");
-  std::vector<std::string> inputs;
   for (const std::string& data : s.data) inputs.insert(inputs.end(), {data + "/labels.csv", data + "/dataset.json"});
   if (s.init != "none") inputs.push_back(s.init);
-  check_output("--report", file, inputs);
+  std::erase(inputs, "");
+  check_text_output("--report", file, inputs);
 }
 
 void write_training_page(const std::string& file, const std::string& run_folder) {
