@@ -9,8 +9,8 @@ namespace telltale {
 /// it leads to is replaced. What is no file (a device, a pipe, /dev/stdout) is written through, as it comes. Everything
 /// throws DataError with the path and the system's reason (a full disk included); whatever is not committed is gone, by
 /// SIGKILL too: the file has no name until commit(). Where the file system knows no such files (network file systems),
-/// and for a moment while a target is replaced, it is named NAME.telltale.part-XXXXXX and locked; a writer that is killed
-/// leaves that, and the next program that writes into the folder removes it.
+/// and for a moment while a target is replaced, it is named NAME.telltale.part-XXXXXX and locked; a writer that is
+/// killed leaves that, and the next program that writes into the folder removes it.
 class AtomicFile {
  public:
   /// Opens a file in the folder of `path`, which must exist; or, where `path` is a device or a pipe, that. `nameless`
@@ -34,8 +34,8 @@ class AtomicFile {
   int fd_ = -1;
 };
 
-/// Removes what killed writers left in a folder under temporary names; a living one's stays, and so does everything on a
-/// file system without locks. Throws nothing. AtomicFile asks for it when a process first writes into a folder.
+/// Removes what killed writers left in a folder under temporary names; a living one's stays, and so does everything on
+/// a file system without locks. Throws nothing. AtomicFile asks for it when a process first writes into a folder.
 void remove_abandoned(const std::string& folder);
 
 /// The whole file at once.

@@ -12,8 +12,8 @@ Image read_picture(const Dataset&, int row);
 /// A fake row's mask, as above.
 Grey read_mask(const Dataset&, int row);
 
-/// Those of `rows` whose picture, and of fakes the mask where `masks` asks for it, can be read; in their order. A line on
-/// each other one is added to `refused`, in their order too. `workers`: decoding threads; 0: one per core.
+/// Those of `rows` whose picture, and of fakes the mask where `masks` asks for it, can be read; in their order. A line
+/// on each other one is added to `refused`, in their order too. `workers`: decoding threads; 0: one per core.
 std::vector<int> readable_rows(const Dataset&, const std::vector<int>& rows, bool masks, int workers, Remarks& refused);
 /// DataError with the first of readable_rows' lines, if there is one: for what would be read only after hours of work.
 void check_readable(const Dataset&, const std::vector<int>& rows, bool masks, int workers);

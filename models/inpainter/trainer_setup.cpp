@@ -42,7 +42,8 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
       settings_(settings),
       recipe_(settings.recipe),
       pool_(threads(settings.workers)),
-      photos_(split_photos(photographs(settings), recipe_.validation_photos, recipe_.size, settings.common.seed, pool_)) {
+      photos_(
+          split_photos(photographs(settings), recipe_.validation_photos, recipe_.size, settings.common.seed, pool_)) {
   const uint64_t seed = settings_.common.seed;
   if (recipe_.epochs > 0) {
     const double steps = recipe_.epochs * double(photos_.train.size()) / recipe_.batch;

@@ -79,7 +79,8 @@ PaintQuality InpaintValidation::evaluate() {
     sum.painted.psnr += share * q.psnr;
     sum.painted.ssim += share * q.ssim;
     sum.painted.l1 += share * q.l1;
-    sum.mean_fill_psnr += share * hole_quality(photos_[i].picture, mean_colour_fill(photos_[i].picture, masks_[i]), masks_[i]).psnr;
+    sum.mean_fill_psnr +=
+        share * hole_quality(photos_[i].picture, mean_colour_fill(photos_[i].picture, masks_[i]), masks_[i]).psnr;
     paint_contrast += hole_contrast(painted_[i].refined, masks_[i]);
     photo_contrast += hole_contrast(photos_[i].picture, masks_[i]);
   }
@@ -90,7 +91,8 @@ PaintQuality InpaintValidation::evaluate() {
 void InpaintValidation::write_sheet(const std::string& path, const std::string& caption) const {
   std::vector<std::vector<Image>> rows;
   for (size_t i = 0; i < std::min(kSheetRows, photos_.size()); ++i) {
-    rows.push_back({photos_[i].picture, with_hole(photos_[i].picture, masks_[i]), painted_[i].coarse, painted_[i].refined});
+    rows.push_back(
+        {photos_[i].picture, with_hole(photos_[i].picture, masks_[i]), painted_[i].coarse, painted_[i].refined});
   }
   write_png(path, contact_sheet({"original", "masked", "coarse", "refined"}, rows, caption));
 }

@@ -245,8 +245,9 @@ TEST(Outputs, ReplaceTextByTextAndNothingTwice) {
   check_apart("--report", folder / "a", "--json", folder / "b");
   check_apart("--report", "/dev/null", "--json", "/dev/null");
   fs::create_symlink("text", folder / "link");
-  EXPECT_NE(refusal<UsageError>([&] { check_apart("--report", folder / "link", "--json", folder / "text"); })
-                .find("--json writes that file, too"),
+  EXPECT_NE(refusal<UsageError>([&] {
+              check_apart("--report", folder / "link", "--json", folder / "text");
+            }).find("--json writes that file, too"),
             std::string::npos);
   refusal<UsageError>([&] { check_apart("--report", folder / "a", "--json", folder.path() + "/./a"); });
 }

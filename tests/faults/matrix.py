@@ -43,18 +43,23 @@ def make_jobs(binaries, work):
     def run(*words):
         subprocess.run([str(binaries / words[0]), *map(str, words[1:]), *COMMON], check=True, stdout=subprocess.DEVNULL)
 
-    run("synth", "--scenes", 40, "--size", 32, "--out", work / "data")
+    painter = ["--size", 32, "--weights", "random:1", "--width", 8]
+    run("synth", "--scenes", 40, *painter, "--out", work / "data")
     train = ["train", "--data", work / "data", "--net", "resnet18", "--width", 0.05, "--size", 32, "--batch", 8]
     run(*train, "--epochs", 1, "--out", work / "run")
     photos, weights = work / "data" / "photos", work / "run" / "best.safetensors"
+    few = work / "few"
+    few.mkdir()
+    for path in sorted(photos.iterdir())[:8]:
+        shutil.copy(path, few)
     resume = ["--resume"]
     return [
-        Job("synth", ["synth", "--photos", photos, "--count", 12, "--size", 32, "--out", "OUT/o"]),
+        Job("synth", ["synth", "--photos", few, *painter, "--out", "OUT/o"]),
         Job("detect", [*train, "--epochs", 2, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
-        Job("inpaint", ["train", "--task", "inpaint", "--photos", photos, "--width", 8, "--size", 64, "--batch", 2,
-                        "--steps", 4, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
+        Job("inpaint", ["train", "--task", "inpaint", "--photos", photos, "--width", 8, "--size", 32, "--batch", 2,
+                        "--adversary-width", 8, "--steps", 4, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
         Job("compare", [*train, "--epochs", 1, "--compare", "giou", "ciou", "--out", "OUT/o"], resume),
-        Job("infer", ["infer", photos, "--weights", weights, "--json", "OUT/o.jsonl", "--annotate", "OUT/drawn"]),
+        Job("infer", ["infer", few, "--weights", weights, "--json", "OUT/o.jsonl", "--annotate", "OUT/drawn"]),
         Job("convert", ["convert", weights, "OUT/o.pth"]),
     ]
 
@@ -118,6 +123,7 @@ def kills(binaries, jobs, work, count, seed, named):
     environment = injected(work, FAULT_NAMED="1") if named else None
     for job in jobs:
         wanted, seconds = unbroken(binaries, job, work)
+        alone = seconds
         moments, killed, runs, faults = random.Random(f"{seed} {job.name}"), 0, 0, []
         while killed < count:
             out = work / f"{job.name}-{runs}"
@@ -125,17 +131,19 @@ def kills(binaries, jobs, work, count, seed, named):
             runs += 1
             process = subprocess.Popen(command(binaries, job, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                        env=environment)
-            try:
+            try:  # however busy the machine is, about a quarter of the runs shall end before their moment
                 process.wait(timeout=moments.uniform(0, seconds))
+                seconds *= 0.86
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 killed += 1
+                seconds *= 1.05
             fault = settle(binaries, job, out, wanted)
             if fault:
                 faults.append(f"run {runs}: {fault}")
             shutil.rmtree(out)
-        print(f"{job.name}: killed {killed} of {runs} runs of {seconds:.1f} s, {len(faults)} lost something", *faults[:5],
+        print(f"{job.name}: killed {killed} of {runs} runs of {alone:.1f} s, {len(faults)} lost something", *faults[:5],
               sep="\n  ", flush=True)
         lost += len(faults)
     return lost

@@ -109,6 +109,7 @@ TEST_F(Reliability, ResultsGoThroughPipesAndLinks) {
 TEST_F(Reliability, NoOptionCostsAFile) {
   ASSERT_EQ(run("synth --scenes 24 --size 32 --weights random:1 --width 8 --out data").code, 0);
   put(dir_ / "recipe.json", "{}");
+  put(dir_ / "tables/summary.md", "mine");
   const auto before = tree(dir_.path());
   const std::string train = "train --data data --net resnet18 --width 0.05 --size 32 --batch 4 --epochs 1 --out r ";
   const std::string eval = "eval --weights net.safetensors --data data ";
@@ -117,6 +118,7 @@ TEST_F(Reliability, NoOptionCostsAFile) {
         std::string("infer --weights net.safetensors --report photos/scene0.png photos/scene1.png"),
         std::string("infer --weights net.safetensors photos --json said --report ./said"),
         std::string("audit data --json photos/scene0.png"), std::string("bench kernels --json photos/scene0.png"),
+        std::string("bench losses --out tables --losses giou"),
         std::string("bench load net.safetensors --json net.safetensors"), train + "--report photos/scene0.png",
         train + "--recipe recipe.json --report recipe.json", eval + "--out e --report photos/scene0.png",
         eval + "--out e --report e/report.json", eval + "--split validation --calibrate net.pth --out e",

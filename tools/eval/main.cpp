@@ -183,8 +183,7 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
     clear_progress_line();
     spdlog::warn("skipped {}", why);
   };
-  const FillScores scores =
-      score_fills(look_at_fills(locator, pictures, o.fills_quality, advance, skip), threshold);
+  const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality, advance, skip), threshold);
   clear_progress_line();
   std::printf(
       "%s\nJPEG quality %d; %lld originals and %lld cameras; at probability %g %.1f %% of the cameras and "
