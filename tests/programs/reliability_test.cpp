@@ -76,6 +76,10 @@ TEST_F(Reliability, AnnotationsCostNoPhotograph) {
   fs::remove(dir_ / "out/a.jpg");
   for (int i = 0; i < 2; ++i) EXPECT_EQ(infer("in --annotate out").code, 0);
   EXPECT_EQ(read_image(dir_ / "out/a.jpg").width, 32);
+  // A full disk may have torn the list of what is one's own.
+  put(dir_ / "out/.annotated", "a.jpg\nb.j");
+  write_jpeg(dir_ / "in/c.jpg", draw_scene(32, 2), 90);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(infer("in --annotate out").code, 0);
 }
 
 TEST_F(Reliability, AnOutputFolderIsNoInput) {
