@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 fs::path resolved(const std::string& path) {
   std::error_code error;
-  const fs::path found = fs::weakly_canonical(path, error);
+  // Absolute first: of a relative path of which nothing is there, nothing would be resolved.
+  const fs::path found = fs::weakly_canonical(fs::absolute(path, error), error);
   if (error) return fs::path(path).lexically_normal();
   return found.has_filename() ? found : found.parent_path();  // "folder/" is "folder"
 }

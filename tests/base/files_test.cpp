@@ -219,6 +219,8 @@ TEST(Outputs, AreNoInputs) {
   fs::create_symlink("in", folder / "link");
   EXPECT_TRUE(same_file(folder / "in", folder / "link"));
   EXPECT_TRUE(same_file(folder / "none", folder / "./none"));
+  EXPECT_TRUE(same_file("nowhere/to be found", "./nowhere/x/../to be found"));
+  EXPECT_TRUE(lies_in("nowhere/a", "./nowhere"));
   EXPECT_FALSE(same_file(folder / "in", folder / "none"));
   EXPECT_TRUE(lies_in(folder / "a/b", folder.path()));
   EXPECT_TRUE(lies_in(folder.path(), folder.path() + "/"));
