@@ -28,7 +28,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 COMMON = ["--device", "cpu", "--threads", "1", "--quiet", "--seed", "3"]
-CLOCK = ("seconds", "images_per_second", "ms", "mean_seconds")
+CLOCK = ("seconds", "waited", "images_per_second", "ms", "mean_seconds")
 CALLS = {"write": ["ENOSPC", "EIO", "EINTR", "short"], "rename": ["EIO"], "link": ["EIO"], "fsync": ["EIO"], "mmap": ["EIO"],
          "open": ["EIO", "ENOSPC"]}
 
