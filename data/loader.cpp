@@ -13,7 +13,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "data/codec.h"
+#include "data/dataset_pictures.h"
 #include "kernels/device/philox.h"
 
 namespace telltale {
@@ -198,10 +198,7 @@ struct Loader::State {
   Grey mask_of(int sample, int row) {
     Grey mask(stored_size, stored_size);
     if (!dataset.labels()[row].fake || masks.read(size_t(sample), mask.pixels.data())) return mask;
-    const std::string path = dataset.mask_path(row);
-    mask = read_grey(path);
-    TT_CHECK(mask.width == stored_size && mask.height == stored_size, DataError, path, ": is ", mask.width, "x",
-             mask.height, ", and dataset.json says ", stored_size, "x", stored_size);
+    mask = read_mask(dataset, row);
     masks.write(size_t(sample), mask.pixels.data());
     return mask;
   }
@@ -209,10 +206,7 @@ struct Loader::State {
   // An image of loaded_size; says whether it had to be decoded.
   bool load(int sample, uint8_t* to) {
     if (cache.read(size_t(sample), to)) return false;
-    const std::string path = dataset.image_path(rows[sample]);
-    Image image = read_image(path);
-    TT_CHECK(image.width == stored_size && image.height == stored_size, DataError, path, ": is ", image.width, "x",
-             image.height, ", and dataset.json says ", stored_size, "x", stored_size);
+    Image image = read_picture(dataset, rows[sample]);
     if (loaded_size != stored_size) image = resize(image, loaded_size, loaded_size, Filter::bilinear);
     std::memcpy(to, image.rgb.data(), loaded_bytes);
     cache.write(size_t(sample), to);

@@ -82,11 +82,21 @@ std::string compiler() {
   return fs::exists(TT_COMPILER) ? shell_word(TT_COMPILER) : "c++";
 }
 
+/// Removes a file at the end, whatever the end is.
+struct Scratch {
+  std::string path;
+  ~Scratch() {
+    std::error_code error;
+    fs::remove(path, error);
+  }
+};
+
 /// The shared object of a loss file, compiled unless the cache has it.
 std::string compiled(const std::string& path, const std::string& cache) {
   const std::string flags = cat(" -std=c++20 -O2 -fPIC -fopenmp -fno-math-errno",
                                 TT_COMPILE_NATIVE ? " -march=native" : "", " -DTT_CUDA=0 -DTT_LOSS_FILE");
   const std::string unit = cat(cache, "/", hash_of(path), "-", getpid()), source = unit + ".cpp", whole = unit + ".ii";
+  const Scratch one{source}, two{whole};
   write_atomically(source, "");  // the file by -include: any path goes through a shell's quotes, not through #include's
   compile(cat(compiler(), flags, " -I", shell_word(include_folder(cache)), " -include ", shell_word(path), " -E ",
               shell_word(source), " -o ", shell_word(whole)),
@@ -98,14 +108,13 @@ std::string compiled(const std::string& path, const std::string& cache) {
   }
   std::string object = cat(cache, "/", hash_of(text), ".so");
   const std::string part = cat(object, ".part-", getpid());
+  const Scratch three{part};
   if (!is_sealed(object)) {
     compile(cat(compiler(), flags, " -shared -fpreprocessed ", shell_word(whole), " -o ", shell_word(part)), path);
     seal(part);
     fs::permissions(part, fs::perms::group_write | fs::perms::others_write, fs::perm_options::remove);
     fs::rename(part, object);
   }
-  fs::remove(source);
-  fs::remove(whole);
   return object;
 }
 

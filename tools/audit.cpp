@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/outputs.h"
 #include "base/progress.h"
+#include "data/dataset_pictures.h"
 
 namespace telltale {
 namespace {
@@ -23,10 +24,13 @@ struct Settings {
 
 int audit(const Settings& s, const CommonOptions& common) {
   const Dataset dataset = Dataset::open(s.data);
-  if (!s.json.empty()) check_output("--json", s.json, {s.data + "/labels.csv", s.data + "/dataset.json"});
+  if (!s.json.empty()) check_text_output("--json", s.json, {s.data + "/labels.csv", s.data + "/dataset.json"});
   std::vector<int> rows;
   const size_t all = dataset.labels().size(), count = std::min(all, size_t(s.pictures));
   for (size_t i = 0; i < count; ++i) rows.push_back(int(i * all / count));
+  Remarks refused;
+  rows = readable_rows(dataset, rows, /*masks=*/true, common.threads, refused);
+  for (const std::string& line : refused) spdlog::warn("skipped {}", line);
   Progress bar("audit", int64_t(rows.size()));
   const std::vector<AuditFinding> findings = audit_dataset(dataset, rows, [&] {
     bar.advance();
@@ -44,7 +48,8 @@ int audit(const Settings& s, const CommonOptions& common) {
     write_atomically(s.json, json_text(report, 2) + "\n");
   }
   const auto leaks = std::count_if(findings.begin(), findings.end(), [](const AuditFinding& f) { return f.leaks(); });
-  if (leaks == 0) return 0;
+  if (!refused.empty()) spdlog::error("{} of {} pictures were skipped", refused.size(), count);
+  if (leaks == 0) return refused.empty() ? 0 : 1;
   spdlog::error("{}: its classes can be told without what was painted, in {} of {} ways", s.data, leaks,
                 findings.size());
   return 1;

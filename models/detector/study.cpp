@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/outputs.h"
+#include "data/dataset_pictures.h"
 #include "models/detector/prediction.h"
 #include "models/detector/task.h"
 #include "models/device.h"
@@ -108,6 +109,7 @@ int run_study(const DetectSettings& settings, const StudyOptions& options, Strea
   const FolderLock lock(settings.out, "another study");
   const Split split = options.sweep.empty() ? Split::test : Split::validation;
   const std::vector<int> rows = dataset.rows(split);  // before hours of training: it may have none
+  check_readable(dataset, rows, /*masks=*/false, settings.workers);
   std::vector<TrialResult> results;
   for (size_t i = 0; i < trials.size(); ++i) {
     spdlog::info("{} of {}: {}", i + 1, trials.size(), trials[i].name);

@@ -20,7 +20,7 @@ constexpr uint64_t kCropStream = 0x4352'4f50'0000'0000u;  // apart from the shuf
 
 }  // namespace
 
-PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, TaskPool& pool) {
+PhotoSplit split_photos(std::vector<Photo> photos, int held_out, int size, uint64_t seed, TaskPool& pool) {
   TT_CHECK(photos.size() >= 2, DataError, "one photograph is too few: one must train and one be held out");
   std::vector<std::future<std::string>> hashes;
   for (const Photo& p : photos) hashes.push_back(pool.submit([path = p.path] { return sha256_file(path); }));
@@ -42,20 +42,23 @@ PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, 
   const SplitPlan plan{.exact = true, .amount = {double(int(photos.size()) - validation), double(validation), 0}};
   const std::vector<Split> splits = assign_splits(plan, seed, digests);
   PhotoSplit result;
+  std::vector<Photo> held;
   for (size_t i = 0; i < photos.size(); ++i) {
-    (splits[i] == Split::train ? result.train : result.validation).push_back(std::move(photos[i]));
+    (splits[i] == Split::train ? result.train : held).push_back(std::move(photos[i]));
   }
   // Without a held-out photograph there is no validation: for one that cannot be read, one that trains steps in.
-  for (size_t i = 0; i < result.validation.size();) {
-    try {
-      read_image(result.validation[i].path);
-      ++i;
-    } catch (const DataError& e) {
-      TT_CHECK(result.train.size() >= 2, DataError,
-               "fewer than two photographs can be read: one must train and one be held out");
-      spdlog::warn("skipped {}", e.what());
-      result.validation[i] = std::move(result.train.back());
-      result.train.pop_back();
+  for (Photo& photo : held) {
+    while (true) {
+      try {
+        result.validation.push_back({photo.id, centre_square(read_image(photo.path), size)});
+        break;
+      } catch (const DataError& e) {
+        TT_CHECK(result.train.size() >= 2, DataError,
+                 "fewer than two photographs can be read: one must train and one be held out");
+        spdlog::warn("skipped {}", e.what());
+        photo = std::move(result.train.back());
+        result.train.pop_back();
+      }
     }
   }
   result.digest = sha256({reinterpret_cast<const uint8_t*>(text.data()), text.size()});

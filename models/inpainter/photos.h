@@ -6,20 +6,28 @@
 #include <vector>
 
 #include "base/task_pool.h"
+#include "data/image.h"
 #include "data/mask.h"
 #include "data/photos.h"
 
 namespace telltale {
 
+/// A photograph for validation: its centre square.
+struct HeldOut {
+  std::string id;
+  Image picture;
+};
+
 /// Which photographs train and which are held out, by a seeded hash of their bytes: `held_out` of them, or a twentieth
 /// if that is fewer, but one at least; copies of one photograph stay together. In the place of a held-out one that
 /// cannot be decoded, which a warning names, steps one that trains.
 struct PhotoSplit {
-  std::vector<Photo> train, validation;
+  std::vector<Photo> train;
+  std::vector<HeldOut> validation;
   std::string digest;  ///< SHA-256 over all photographs' ids and hashes
 };
-/// Throws DataError when there are fewer than two photographs that can be read.
-PhotoSplit split_photos(std::vector<Photo> photos, int held_out, uint64_t seed, TaskPool& pool);
+/// Pictures held out are size × size. Throws DataError when there are fewer than two photographs that can be read.
+PhotoSplit split_photos(std::vector<Photo> photos, int held_out, int size, uint64_t seed, TaskPool& pool);
 
 struct CropSettings {
   int size = 256, batch = 16;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <thread>
+#include <utility>
 
 #include "base/json_text.h"
 #include "base/log.h"
@@ -41,7 +42,8 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
       settings_(settings),
       recipe_(settings.recipe),
       pool_(threads(settings.workers)),
-      photos_(split_photos(photographs(settings), recipe_.validation_photos, settings.common.seed, pool_)) {
+      photos_(
+          split_photos(photographs(settings), recipe_.validation_photos, recipe_.size, settings.common.seed, pool_)) {
   const uint64_t seed = settings_.common.seed;
   if (recipe_.epochs > 0) {
     const double steps = recipe_.epochs * double(photos_.train.size()) / recipe_.batch;
@@ -57,10 +59,10 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
                            .seed = seed,
                            .black = generator_net(recipe_.family).black};
   model_ = std::make_unique<InpaintModel>(stream, recipe_, seed);
-  validation_ = std::make_unique<InpaintValidation>(stream, recipe_, photos_.validation, seed);
+  validation_ = std::make_unique<InpaintValidation>(stream, recipe_, std::move(photos_.validation), seed);
   crops_ = std::make_unique<CropSource>(photos_.train, crops, pool_);
   start_or_continue(kResultsHeader);
-  spdlog::info("{} photographs to train on, {} held out; {:.0f} MB", photos_.train.size(), photos_.validation.size(),
+  spdlog::info("{} photographs to train on, {} held out; {:.0f} MB", photos_.train.size(), validation_->count(),
                double(model_->bytes()) / 1e6);
 }
 
@@ -79,7 +81,7 @@ ordered_json InpaintTrainer::describe() const {
   j["photographs"] = {{"path", settings_.photos},
                       {"sha256", photos_.digest},
                       {"train", photos_.train.size()},
-                      {"validation", photos_.validation.size()}};
+                      {"validation", validation_->count()}};
   j["parameters"] = count_parameters(model_->generator().params()).all;
   return j;
 }

@@ -1,8 +1,8 @@
 #include "models/inpainter/validation.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "base/log.h"
 #include "data/codec.h"
 #include "data/compose.h"
 #include "kernels/cast.h"
@@ -17,22 +17,13 @@ constexpr size_t kSheetRows = 8;
 
 }  // namespace
 
-InpaintValidation::InpaintValidation(Stream& stream, const InpaintRecipe& r, const std::vector<Photo>& photos,
-                                     uint64_t seed)
-    : stream_(&stream), size_(r.size), black_(generator_net(r.family).black) {
-  const size_t wanted = std::min(photos.size(), size_t(r.validation_photos));
-  for (size_t i = 0; i < wanted; ++i) {
-    try {
-      photos_.push_back(centre_square(read_image(photos[i].path), size_));
-    } catch (const DataError& e) {
-      spdlog::warn("skipped {}", e.what());
-      continue;
-    }
-    masks_.push_back(draw_mask(mask_law(r.mask_law), size_, size_, seed, cat("validation ", photos[i].id),
+InpaintValidation::InpaintValidation(Stream& stream, const InpaintRecipe& r, std::vector<HeldOut> photos, uint64_t seed)
+    : stream_(&stream), size_(r.size), black_(generator_net(r.family).black), photos_(std::move(photos)) {
+  for (const HeldOut& photo : photos_) {
+    masks_.push_back(draw_mask(mask_law(r.mask_law), size_, size_, seed, cat("validation ", photo.id),
                                {r.mask_area_min, r.mask_area_max}));
   }
   const size_t count = photos_.size();
-  TT_CHECK(count > 0, DataError, "none of the ", wanted, " photographs held out can be read");
   batch_ = int(std::min(count, size_t(r.batch)));
   painted_.resize(count);
   Graph g;
@@ -59,7 +50,7 @@ void InpaintValidation::paint(size_t first, size_t count) {
   const size_t pixels = size_t(size_) * size_t(size_), n = size_t(batch_);
   std::vector<float> images(n * pixels * 3), masks(n * pixels);
   for (size_t i = 0; i < count; ++i) {
-    write_sample(photos_[first + i], masks_[first + i], black_, images.data() + i * pixels * 3,
+    write_sample(photos_[first + i].picture, masks_[first + i], black_, images.data() + i * pixels * 3,
                  masks.data() + i * pixels);
   }
   Stream& s = *stream_;
@@ -72,7 +63,7 @@ void InpaintValidation::paint(size_t first, size_t count) {
     for (size_t i = 0; i < count; ++i) {
       Painted& p = painted_[first + i];
       (output.id == net_.coarse.id ? p.coarse : p.refined) =
-          compose(photos_[first + i], {images.data() + i * pixels * 3, pixels * 3}, masks_[first + i]);
+          compose(photos_[first + i].picture, {images.data() + i * pixels * 3, pixels * 3}, masks_[first + i]);
     }
   }
 }
@@ -83,14 +74,15 @@ PaintQuality InpaintValidation::evaluate() {
   for (size_t i = 0; i < count; i += size_t(batch_)) paint(i, std::min(size_t(batch_), count - i));
   double paint_contrast = 0, photo_contrast = 0;
   for (size_t i = 0; i < count; ++i) {
-    const HoleQuality q = hole_quality(photos_[i], painted_[i].refined, masks_[i]);
+    const HoleQuality q = hole_quality(photos_[i].picture, painted_[i].refined, masks_[i]);
     const double share = 1.0 / double(count);
     sum.painted.psnr += share * q.psnr;
     sum.painted.ssim += share * q.ssim;
     sum.painted.l1 += share * q.l1;
-    sum.mean_fill_psnr += share * hole_quality(photos_[i], mean_colour_fill(photos_[i], masks_[i]), masks_[i]).psnr;
+    sum.mean_fill_psnr +=
+        share * hole_quality(photos_[i].picture, mean_colour_fill(photos_[i].picture, masks_[i]), masks_[i]).psnr;
     paint_contrast += hole_contrast(painted_[i].refined, masks_[i]);
-    photo_contrast += hole_contrast(photos_[i], masks_[i]);
+    photo_contrast += hole_contrast(photos_[i].picture, masks_[i]);
   }
   sum.contrast = photo_contrast > 0 ? paint_contrast / photo_contrast : 1;
   return sum;
@@ -99,7 +91,8 @@ PaintQuality InpaintValidation::evaluate() {
 void InpaintValidation::write_sheet(const std::string& path, const std::string& caption) const {
   std::vector<std::vector<Image>> rows;
   for (size_t i = 0; i < std::min(kSheetRows, photos_.size()); ++i) {
-    rows.push_back({photos_[i], with_hole(photos_[i], masks_[i]), painted_[i].coarse, painted_[i].refined});
+    rows.push_back(
+        {photos_[i].picture, with_hole(photos_[i].picture, masks_[i]), painted_[i].coarse, painted_[i].refined});
   }
   write_png(path, contact_sheet({"original", "masked", "coarse", "refined"}, rows, caption));
 }

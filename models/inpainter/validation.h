@@ -23,15 +23,16 @@ struct PaintQuality {
 /// one in training.
 class InpaintValidation {
  public:
-  /// Reads the photographs, at most recipe.validation_photos. Throws DataError when one cannot be read.
-  InpaintValidation(Stream&, const InpaintRecipe&, const std::vector<Photo>&, uint64_t seed);
+  /// `photos`: one at least, of the recipe's size.
+  InpaintValidation(Stream&, const InpaintRecipe&, std::vector<HeldOut> photos, uint64_t seed);
 
+  size_t count() const { return photos_.size(); }
   Program& average() { return *average_; }
   /// Moves the average towards the generator in training: by `decay`, or in the first steps by less.
   void follow(const Program& generator, int64_t step, double decay);
   void copy_from(const Program& generator);
 
-  /// Paints all photographs. `stop` is asked between batches.
+  /// Paints all photographs.
   PaintQuality evaluate();
   /// Writes a PNG of the first photographs, a row each: original, masked, coarse, refined as composed. Needs
   /// evaluate() before.
@@ -46,7 +47,7 @@ class InpaintValidation {
   Stream* stream_;
   int size_, batch_;
   float black_;
-  std::vector<Image> photos_;
+  std::vector<HeldOut> photos_;
   std::vector<Grey> masks_;
   std::vector<Painted> painted_;
   Value image_, mask_;

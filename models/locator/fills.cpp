@@ -58,6 +58,23 @@ void count_pixels(FillFinding& f, const PictureMap& map, const Grey& mask) {
     }
 }
 
+FillFinding look_at(Locator& locator, const FillPicture& p, int quality) {
+  const Image image = decode_image(encode_jpeg(read_image(p.path), quality), p.path);
+  Label label{.id = p.id, .fake = p.kind == FillPicture::Kind::fake, .box = {}};
+  Grey mask;
+  if (label.fake) {
+    mask = read_grey(p.mask);
+    TT_CHECK(mask.width == image.width && mask.height == image.height, DataError, p.mask, ": ", mask.width, "x",
+             mask.height, ", and its picture is ", image.width, "x", image.height);
+    label.box = bounds_of(mask);
+    TT_CHECK(!label.box.empty(), DataError, p.mask, ": nothing is painted in this mask");
+  }
+  const PictureMap map = locator.look(image);
+  FillFinding f{.picture = p, .sample = locator.sample_of(map, label)};
+  if (label.fake) count_pixels(f, map, mask);
+  return f;
+}
+
 FillScore score_of(const std::string& name, const std::vector<FillFinding>& fakes, const std::vector<Sample>& quiet,
                    const FillScores& at) {
   FillScore s{.generator = name};
@@ -109,24 +126,16 @@ std::vector<FillPicture> read_fills(const std::string& dir) {
 }
 
 std::vector<FillFinding> look_at_fills(Locator& locator, const std::vector<FillPicture>& pictures, int quality,
-                                       const std::function<void()>& after_each) {
+                                       const std::function<void()>& after_each,
+                                       const std::function<void(const std::string&)>& refused) {
   std::vector<FillFinding> findings;
   for (const FillPicture& p : pictures) {
-    const Image image = decode_image(encode_jpeg(read_image(p.path), quality), p.path);
-    const PictureMap map = locator.look(image);
-    FillFinding f{.picture = p, .sample = {}};
-    Label label{.id = p.id, .fake = p.kind == FillPicture::Kind::fake, .box = {}};
-    if (label.fake) {
-      const Grey mask = read_grey(p.mask);
-      TT_CHECK(mask.width == image.width && mask.height == image.height, DataError, p.mask, ": ", mask.width, "x",
-               mask.height, ", and its picture is ", image.width, "x", image.height);
-      label.box = bounds_of(mask);
-      TT_CHECK(!label.box.empty(), DataError, p.mask, ": nothing is painted in this mask");
-      count_pixels(f, map, mask);
+    try {
+      findings.push_back(look_at(locator, p, quality));
+    } catch (const DataError& e) {
+      refused(e.what());
     }
-    f.sample = locator.sample_of(map, label);
-    findings.push_back(f);
-    if (after_each) after_each();
+    after_each();
   }
   return findings;
 }

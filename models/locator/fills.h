@@ -30,9 +30,11 @@ struct FillFinding {
   int64_t both = 0, called = 0, painted = 0;  ///< of a fake's pixels, at a probability of .5
 };
 /// Every picture saved as a JPEG of that quality, 4:2:0, and looked at. `after_each` is called after each; what it
-/// throws ends the loop.
+/// throws ends the loop. A picture that cannot be read, or whose mask does not fit, costs itself alone: `refused` is
+/// told why, and it has no finding.
 std::vector<FillFinding> look_at_fills(Locator&, const std::vector<FillPicture>&, int quality,
-                                       const std::function<void()>& after_each = {});
+                                       const std::function<void()>& after_each,
+                                       const std::function<void(const std::string& why)>& refused);
 
 /// Of one generator's fakes, or of all.
 struct FillScore {

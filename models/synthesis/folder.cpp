@@ -31,8 +31,7 @@ constexpr const char* kJournalHeader = "id,psnr_db\n";
 
 /// synth.json is the first file of all, so a folder with anything else and without it is not ours.
 void check_ours(const std::string& dir) {
-  std::string foreign = first_content(dir);
-  if (foreign.starts_with(std::string(kSettings) + ".part-")) foreign.clear();
+  const std::string foreign = first_content(dir);
   // Looked for last: what another shard makes meanwhile comes after its synth.json.
   TT_CHECK(foreign.empty() || fs::exists(dir + "/" + kSettings), DataError, dir, ": holds ", foreign,
            ", which synth did not make; give an empty or a new folder");
@@ -44,15 +43,6 @@ std::string whole_lines(const std::string& path) {
   std::string text{std::istreambuf_iterator<char>(in), {}};
   text.erase(text.rfind('\n') == std::string::npos ? 0 : text.rfind('\n') + 1);
   return text;
-}
-
-/// What AtomicFile leaves when the process is killed between creating and renaming.
-void remove_temporaries(const std::string& dir) {
-  for (const std::string& folder : {dir, dir + "/images", dir + "/masks", dir + "/photos"}) {
-    if (!fs::is_directory(folder)) continue;
-    for (const auto& entry : fs::directory_iterator(folder))
-      if (entry.path().filename().string().find(".part-") != std::string::npos) fs::remove(entry.path());
-  }
 }
 
 /// A line an image: what was done to it. Fields that say nothing about it stay empty.
@@ -82,8 +72,8 @@ DatasetFolder::DatasetFolder(const std::string& dir, const json& settings, std::
   TT_CHECK(!error && fs::is_directory(dir), DataError, dir,
            ": cannot make the folder: ", error ? error.message() : "a file of that name is there");
   lock_ = FolderLock(dir, "another synth", shard ? FolderLock::Kind::shared : FolderLock::Kind::exclusive);
+  for (const char* folder : {"", "/images", "/masks", "/photos"}) remove_abandoned(dir + folder);
   check_ours(dir);
-  if (!shard) remove_temporaries(dir);  // a live shard's are no debris
   claim(settings);
   for (const char* name : {"/images", "/masks"}) {
     fs::create_directory(dir + name, error);

@@ -165,10 +165,6 @@ void check(const SynthSettings& s) {
   for (const std::string& weights : s.generators())
     if (!SynthSettings::is_random(weights)) inputs.push_back(weights);
   check_output("--sheet", s.sheet, inputs);
-  // A sheet of before belongs to a dataset that was begun.
-  namespace fs = std::filesystem;
-  TT_CHECK(!fs::exists(s.sheet) || fs::exists(s.out + "/synth.json"), UsageError, "--sheet ", s.sheet,
-           ": is there already, and ", s.out, " is not begun: remove it or name another file");
 }
 
 std::map<std::string, std::string> treatment_of(const SynthSettings& s) {

@@ -1,11 +1,11 @@
 #include "models/training/run.h"
 
-#include <filesystem>
 #include <optional>
 
 #include "base/interrupt.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "base/outputs.h"
 #include "models/device.h"
 
 namespace telltale {
@@ -29,8 +29,7 @@ RunFolder open_folder(const RunSettings& settings) {
 Run::Run(const RunSettings& settings, Stream& stream, RunProgress& progress)
     : run_settings_(settings), stream_(&stream), folder_(open_folder(settings)), progress_(progress) {
   if (settings.tensorboard.empty()) return;
-  TT_CHECK(!std::filesystem::exists(settings.tensorboard) || std::filesystem::is_directory(settings.tensorboard),
-           UsageError, "--tensorboard ", settings.tensorboard, ": this is a file, and a folder is wanted");
+  check_output_folder("--tensorboard", settings.tensorboard);
   folder_.show_in(settings.tensorboard);
 }
 

@@ -44,23 +44,13 @@ std::vector<std::vector<std::string>> rows_of(const std::string& csv) {
   return rows;
 }
 
-/// Removes the temporary files that a killed run left.
-void remove_torn_writes(const std::string& dir) {
-  for (const auto& entry : fs::directory_iterator(dir)) {
-    const std::string name = entry.path().filename().string();
-    for (const char* ours : {"config.json", kMetrics, kTiming, "results.csv", "last.safetensors", "best.safetensors"}) {
-      if (name.starts_with(cat(ours, ".part-"))) fs::remove(entry.path());
-    }
-  }
-}
-
 }  // namespace
 
 RunFolder::RunFolder(const std::string& dir, bool resume) : dir_(dir), resume_(resume) {
   if (!fs::exists(dir)) return;
   TT_CHECK(fs::is_directory(dir), UsageError, dir, ": the run folder is a file");
   lock_ = FolderLock(dir, kAnother);
-  if (resume) remove_torn_writes(dir);
+  remove_abandoned(dir);
   const bool empty = first_content(dir).empty();
   TT_CHECK(empty || resume, UsageError, dir,
            ": the run folder is not empty: choose another, or continue that run with --resume");

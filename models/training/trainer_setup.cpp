@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "data/dataset_pictures.h"
 #include "kernels/device/cuda_api.h"
 #include "models/device.h"
 #include "models/training/trainer.h"
@@ -51,6 +52,7 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
     spdlog::warn("all {} training images are {}: there is nothing to tell apart", images, fakes ? "fake" : "real");
   for (const Head& h : heads_) figures_.insert(figures_.end(), h.figures.begin(), h.figures.end());
   progress_.sums.assign(figures_.size(), 0);
+  check_readable(dataset, validation_rows_, task.masks(), settings.workers);  // not after a whole epoch
   build_programs();
   open_loader();
   std::string header = "epoch,lr,train_loss";

@@ -1,9 +1,12 @@
 // Files that are written: whole or not at all, through links, into what is no file; and folders that are held.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
 #include <thread>
 
 #include "base/atomic_file.h"
@@ -100,6 +103,89 @@ TEST(AtomicFile, KeepsAFilesMode) {
   EXPECT_EQ(fs::status(folder / "f").permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
+std::set<std::string> names_in(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::directory_iterator(folder)) names.insert(entry.path().filename().string());
+  return names;
+}
+
+/// A process that has begun to write a file, and waits.
+class Writer {
+ public:
+  Writer(const std::string& path, bool nameless) {
+    int begun[2];
+    if (::pipe(begun) != 0) throw DataError("no pipe");
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      AtomicFile file(path, nameless);
+      file.write("half");
+      if (::write(begun[1], "x", 1) == 1) ::pause();
+      ::_exit(0);
+    }
+    char byte;
+    EXPECT_EQ(::read(begun[0], &byte, 1), 1);
+    for (int end : begun) ::close(end);
+  }
+  ~Writer() { kill(); }
+  void kill() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(std::exchange(pid_, -1), nullptr, 0);
+  }
+
+ private:
+  pid_t pid_;
+};
+
+/// Both ways of writing: without a name, and as where the file system knows no such files.
+class AtomicFileWays : public ::testing::TestWithParam<bool> {
+ protected:
+  void write(const std::string& name, const char* text) {
+    AtomicFile file(folder_ / name, GetParam());
+    file.write(text);
+    file.commit();
+  }
+  Folder folder_;
+};
+INSTANTIATE_TEST_SUITE_P(, AtomicFileWays, ::testing::Bool());
+
+TEST_P(AtomicFileWays, NewAndReplaced) {
+  const mode_t before = ::umask(027);
+  write("f", "old");
+  ::umask(before);
+  EXPECT_EQ(fs::status(folder_ / "f").permissions(), fs::perms(0640));
+  fs::permissions(folder_ / "f", fs::perms(0604));
+  {
+    AtomicFile late(folder_ / "f", GetParam()), lost(folder_ / "f", GetParam());
+    write("f", "newer");
+    EXPECT_EQ(content_of(folder_ / "f"), "newer");
+    late.write("last");
+    late.commit();
+    lost.write("never");
+  }
+  EXPECT_EQ(content_of(folder_ / "f"), "last");
+  EXPECT_EQ(fs::status(folder_ / "f").permissions(), fs::perms(0604));
+  EXPECT_EQ(names_in(folder_.path()), std::set<std::string>{"f"});
+}
+
+TEST_P(AtomicFileWays, WhatAKilledWriterLeavesGoesWithTheNext) {
+  const std::string name(250, 'n');  // too long to be whole in a temporary name
+  Writer killed(folder_ / name, GetParam()), alive(folder_ / name, GetParam());
+  killed.kill();
+  EXPECT_EQ(names_in(folder_.path()).size(), GetParam() ? 0u : 2u);
+  const std::string users[] = {"f.part-abcdef", "f.telltale.part-1", "x.telltale.part-abcdef.jpg"};
+  for (const std::string& theirs : users) put(folder_ / theirs, "mine");
+  fs::create_directory(folder_ / "f.telltale.part-folder");
+  write(name, "whole");
+  const auto left = names_in(folder_.path());
+  EXPECT_EQ(left.size(), GetParam() ? 5u : 6u) << "the living one's stays";
+  for (const std::string& theirs : users) EXPECT_TRUE(left.contains(theirs)) << theirs;
+  alive.kill();
+  remove_abandoned(folder_.path());
+  EXPECT_EQ(names_in(folder_.path()).size(), 5u);
+  EXPECT_EQ(content_of(folder_ / name), "whole");
+}
+
 TEST(RegularFile, NothingElseIsReadOrWaitedFor) {
   Folder folder;
   const auto says = [&](const std::string& path, const char* what) {
@@ -133,6 +219,8 @@ TEST(Outputs, AreNoInputs) {
   fs::create_symlink("in", folder / "link");
   EXPECT_TRUE(same_file(folder / "in", folder / "link"));
   EXPECT_TRUE(same_file(folder / "none", folder / "./none"));
+  EXPECT_TRUE(same_file("nowhere/to be found", "./nowhere/x/../to be found"));
+  EXPECT_TRUE(lies_in("nowhere/a", "./nowhere"));
   EXPECT_FALSE(same_file(folder / "in", folder / "none"));
   EXPECT_TRUE(lies_in(folder / "a/b", folder.path()));
   EXPECT_TRUE(lies_in(folder.path(), folder.path() + "/"));
@@ -144,6 +232,36 @@ TEST(Outputs, AreNoInputs) {
       std::string::npos);
   refusal([&] { check_output("--json", folder.path(), {}); });
   refusal([&] { check_output("--json", folder / "no/out", {}); });
+}
+
+TEST(Outputs, ReplaceTextByTextAndNothingTwice) {
+  Folder folder;
+  put(folder / "text", "old\n");
+  put(folder / "empty", "");
+  write_png(folder / "photo.png", test_picture(8, 8));
+  for (const char* name : {"text", "empty", "new"}) check_text_output("--json", folder / name, {});
+  check_text_output("--json", "/dev/null", {});
+  EXPECT_NE(refusal<UsageError>([&] { check_text_output("--json", folder / "photo.png", {}); }).find("is no text"),
+            std::string::npos);
+  refusal<UsageError>([&] { check_text_output("--json", folder / "text", {folder / "text"}); });
+  check_apart("--report", folder / "a", "--json", folder / "b");
+  check_apart("--report", "/dev/null", "--json", "/dev/null");
+  fs::create_symlink("text", folder / "link");
+  EXPECT_NE(refusal<UsageError>([&] {
+              check_apart("--report", folder / "link", "--json", folder / "text");
+            }).find("--json writes that file, too"),
+            std::string::npos);
+  refusal<UsageError>([&] { check_apart("--report", folder / "a", "--json", folder.path() + "/./a"); });
+}
+
+TEST(Outputs, AFolderCanBeMadeWhereThereIsOne) {
+  Folder folder;
+  put(folder / "file", "x");
+  fs::create_symlink("none", folder / "dangling");
+  check_output_folder("--out", folder.path());
+  check_output_folder("--out", folder / "a/b/");
+  for (const char* name : {"file", "file/x/y", "dangling"})
+    EXPECT_NE(refusal([&] { check_output_folder("--out", folder / name); }).find("is no folder"), std::string::npos);
 }
 
 TEST(Outputs, WhatDesktopsLeaveIsNoContent) {

@@ -1,9 +1,10 @@
 /* Makes one system call of a program fail, chosen by number: LD_PRELOAD this, and set
-     FAULT_CALL   write, rename, fsync, mmap or open
+     FAULT_CALL   write (fflush too), rename, link, fsync, mmap or open
      FAULT_AT     which call of that kind fails, from 1 (0: none)
      FAULT_KIND   ENOSPC, EIO, EINTR (once, then as asked), or short (write: half of the bytes are taken)
      FAULT_UNDER  only calls on files under this folder count (open, rename: by name; the others: by the descriptor's)
      FAULT_COUNT  a file that receives how many calls of the kind there were
+     FAULT_NAMED  no file may be without a name (O_TMPFILE is not supported), as on network file systems
    The call that fails does nothing else. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static atomic_long seen;
@@ -63,6 +65,35 @@ ssize_t write(int fd, const void* data, size_t bytes) {
   return NEXT(write)(fd, data, bytes);
 }
 
+ssize_t writev(int fd, const struct iovec* parts, int count) {
+  int error;
+  if (fails("write", is_ours(fd), &error)) {
+    if (error == 0) return NEXT(write)(fd, parts[0].iov_base, parts[0].iov_len / 2);
+    errno = error;
+    return -1;
+  }
+  return NEXT(writev)(fd, parts, count);
+}
+
+/* What stdio writes is the library's own affair, short writes and EINTR with it. */
+int fflush(FILE* file) {
+  int error;
+  if (fails("write", file && is_ours(fileno(file)), &error) && error != 0 && error != EINTR) {
+    errno = error;
+    return EOF;
+  }
+  return NEXT(fflush)(file);
+}
+
+int linkat(int from_folder, const char* from, int to_folder, const char* to, int flags) {
+  int error;
+  if (fails("link", is_under(to), &error)) {
+    errno = error ? error : EIO;
+    return -1;
+  }
+  return NEXT(linkat)(from_folder, from, to_folder, to, flags);
+}
+
 int rename(const char* from, const char* to) {
   int error;
   if (fails("rename", is_under(to), &error)) {
@@ -92,6 +123,10 @@ void* mmap(void* at, size_t bytes, int protection, int flags, int fd, off_t offs
 
 static int open_or_fail(const char* path, int flags, mode_t mode, const char* name) {
   int error;
+  if ((flags & O_TMPFILE) == O_TMPFILE && getenv("FAULT_NAMED")) {
+    errno = EOPNOTSUPP;
+    return -1;
+  }
   if (fails("open", is_under(path), &error)) {
     errno = error ? error : EIO;
     return -1;
@@ -114,6 +149,18 @@ int open64(const char* path, int flags, ...) {
   va_end(rest);
   return open_or_fail(path, flags, mode, "open64");
 }
+
+static FILE* fopen_or_fail(const char* path, const char* mode, const char* name) {
+  int error;
+  if (fails("open", is_under(path), &error)) {
+    errno = error ? error : EIO;
+    return NULL;
+  }
+  return ((FILE * (*)(const char*, const char*)) dlsym(RTLD_NEXT, name))(path, mode);
+}
+
+FILE* fopen(const char* path, const char* mode) { return fopen_or_fail(path, mode, "fopen"); }
+FILE* fopen64(const char* path, const char* mode) { return fopen_or_fail(path, mode, "fopen64"); }
 
 int mkostemp(char* path, int flags) {
   int error;

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Breaks the programs at every place and asks whether anything was lost.
 
-Usage: tests/faults/matrix.py kills  [--bin DIR] [--count N] [--seed S] [JOB...]
-       tests/faults/matrix.py faults [--bin DIR] [--most N] [JOB...]
+Usage: tests/faults/matrix.py kills  [--bin DIR] [--count N] [--seed S] [--named] [JOB...]
+       tests/faults/matrix.py faults [--bin DIR] [--most N] [--named] [JOB...]
 
 kills   kills each job N times (default 200) at a random moment, continues it, and compares what is there in the end with
-        an unbroken run, byte by byte: whatever depends on the clock apart.
-faults  counts each job's calls of write, rename, fsync, mmap and open under its output folder (inject.c), makes each of
-        them fail once in turn (of more than N, N spread evenly; default 40), and asks: exit code 1 and one line, or 0 where
-        the failure can be got over; no temporary file behind it; continued, the bytes of an unbroken run.
+        an unbroken run, byte by byte: whatever depends on the clock apart. Runs that end before their moment are compared
+        and not counted.
+faults  counts each job's calls of write, rename, link, fsync, mmap and open under its output folder (inject.c), makes each
+        of them fail once in turn (of more than N, N spread evenly; default 40), and asks: exit code 1 and one line, or 0
+        where the failure can be got over; no temporary file behind it; continued, the bytes of an unbroken run.
+--named as on file systems that know no files without a name
 JOB     of synth detect inpaint compare infer convert (default: all)
 Exits 1 when something was lost. All inputs are made here, from seeds.
 """
@@ -26,8 +28,8 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 COMMON = ["--device", "cpu", "--threads", "1", "--quiet", "--seed", "3"]
-CLOCK = ("seconds", "images_per_second", "ms", "mean_seconds")
-CALLS = {"write": ["ENOSPC", "EIO", "EINTR", "short"], "rename": ["EIO"], "fsync": ["EIO"], "mmap": ["EIO"],
+CLOCK = ("seconds", "waited", "images_per_second", "ms", "mean_seconds")
+CALLS = {"write": ["ENOSPC", "EIO", "EINTR", "short"], "rename": ["EIO"], "link": ["EIO"], "fsync": ["EIO"], "mmap": ["EIO"],
          "open": ["EIO", "ENOSPC"]}
 
 
@@ -41,18 +43,23 @@ def make_jobs(binaries, work):
     def run(*words):
         subprocess.run([str(binaries / words[0]), *map(str, words[1:]), *COMMON], check=True, stdout=subprocess.DEVNULL)
 
-    run("synth", "--scenes", 40, "--size", 32, "--out", work / "data")
+    painter = ["--size", 32, "--weights", "random:1", "--width", 8]
+    run("synth", "--scenes", 40, *painter, "--out", work / "data")
     train = ["train", "--data", work / "data", "--net", "resnet18", "--width", 0.05, "--size", 32, "--batch", 8]
     run(*train, "--epochs", 1, "--out", work / "run")
     photos, weights = work / "data" / "photos", work / "run" / "best.safetensors"
+    few = work / "few"
+    few.mkdir()
+    for path in sorted(photos.iterdir())[:8]:
+        shutil.copy(path, few)
     resume = ["--resume"]
     return [
-        Job("synth", ["synth", "--photos", photos, "--count", 12, "--size", 32, "--out", "OUT/o"]),
+        Job("synth", ["synth", "--photos", few, *painter, "--out", "OUT/o"]),
         Job("detect", [*train, "--epochs", 2, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
-        Job("inpaint", ["train", "--task", "inpaint", "--photos", photos, "--width", 8, "--size", 64, "--batch", 2,
-                        "--steps", 4, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
+        Job("inpaint", ["train", "--task", "inpaint", "--photos", photos, "--width", 8, "--size", 32, "--batch", 2,
+                        "--adversary-width", 8, "--steps", 4, "--checkpoint-minutes", 0, "--out", "OUT/o"], resume),
         Job("compare", [*train, "--epochs", 1, "--compare", "giou", "ciou", "--out", "OUT/o"], resume),
-        Job("infer", ["infer", photos, "--weights", weights, "--json", "OUT/o.jsonl", "--annotate", "OUT/drawn"]),
+        Job("infer", ["infer", few, "--weights", weights, "--json", "OUT/o.jsonl", "--annotate", "OUT/drawn"]),
         Job("convert", ["convert", weights, "OUT/o.pth"]),
     ]
 
@@ -69,6 +76,8 @@ def tree(folder):
         content, name = path.read_bytes(), str(path.relative_to(folder))
         if path.name == "timing.csv" or path.suffix == ".md" or "config.json" == path.name or path.name == "report.json":
             content = b"there"  # speeds, and the command line as it was given
+        elif path.name == ".annotated":
+            content = b"".join(sorted(content.splitlines(True)))  # names, of which the order says nothing
         elif path.suffix == ".jsonl":
             content = b"\n".join(json.dumps(without_clock(json.loads(line))).encode() for line in content.splitlines())
         files[name] = content
@@ -103,34 +112,46 @@ def unbroken(binaries, job, work):
     return tree(out), time.monotonic() - start
 
 
-def kills(binaries, jobs, work, count, seed):
+def injected(work, **settings):
+    """The environment of a program into whose calls inject.c reaches."""
+    library = work / "inject.so"
+    if not library.exists():
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", str(HERE / "inject.c"), "-o", str(library), "-ldl"], check=True)
+    return dict(os.environ, LD_PRELOAD=str(library), **settings)
+
+
+def kills(binaries, jobs, work, count, seed, named):
     lost = 0
+    environment = injected(work, FAULT_NAMED="1") if named else None
     for job in jobs:
         wanted, seconds = unbroken(binaries, job, work)
-        moments, killed, faults = random.Random(f"{seed} {job.name}"), 0, []
-        for i in range(count):
-            out = work / f"{job.name}-{i}"
+        alone = seconds
+        moments, killed, runs, faults = random.Random(f"{seed} {job.name}"), 0, 0, []
+        while killed < count:
+            out = work / f"{job.name}-{runs}"
             out.mkdir()
-            process = subprocess.Popen(command(binaries, job, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
+            runs += 1
+            process = subprocess.Popen(command(binaries, job, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                       env=environment)
+            try:  # however busy the machine is, about a quarter of the runs shall end before their moment
                 process.wait(timeout=moments.uniform(0, seconds))
+                seconds *= 0.86
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 killed += 1
+                seconds *= 1.05
             fault = settle(binaries, job, out, wanted)
             if fault:
-                faults.append(f"kill {i}: {fault}")
+                faults.append(f"run {runs}: {fault}")
             shutil.rmtree(out)
-        print(f"{job.name}: killed {killed} of {count} runs of {seconds:.1f} s, {len(faults)} lost something", *faults[:5],
+        print(f"{job.name}: killed {killed} of {runs} runs of {alone:.1f} s, {len(faults)} lost something", *faults[:5],
               sep="\n  ", flush=True)
         lost += len(faults)
     return lost
 
 
-def faults(binaries, jobs, work, most):
-    library = work / "inject.so"
-    subprocess.run(["cc", "-O1", "-shared", "-fPIC", str(HERE / "inject.c"), "-o", str(library), "-ldl"], check=True)
+def faults(binaries, jobs, work, most, named):
     lost = 0
     for job in jobs:
         wanted, _ = unbroken(binaries, job, work)
@@ -141,8 +162,8 @@ def faults(binaries, jobs, work, most):
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir()
             told = work / "calls"
-            environment = dict(os.environ, LD_PRELOAD=str(library), FAULT_CALL=call, FAULT_AT=str(at), FAULT_KIND=kind,
-                               FAULT_UNDER=str(out), FAULT_COUNT=str(told))
+            environment = injected(work, FAULT_CALL=call, FAULT_AT=str(at), FAULT_KIND=kind, FAULT_UNDER=str(out),
+                                   FAULT_COUNT=str(told), **({"FAULT_NAMED": "1"} if named else {}))
             done = subprocess.run(command(binaries, job, out), env=environment, capture_output=True, text=True)
             return out, done, int(told.read_text()) if told.exists() else 0
 
@@ -182,6 +203,7 @@ def main():
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--most", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--named", action="store_true")
     o = parser.parse_intermixed_args()
     with tempfile.TemporaryDirectory(prefix="telltale-faults-") as folder:
         work = pathlib.Path(folder)
@@ -191,7 +213,10 @@ def main():
             parser.error(f"no job {sorted(unknown)[0]}; known are {', '.join(j.name for j in jobs)}")
         jobs = [j for j in jobs if not o.jobs or j.name in o.jobs]
         binaries = o.bin.resolve()
-        lost = kills(binaries, jobs, work, o.count, o.seed) if o.what == "kills" else faults(binaries, jobs, work, o.most)
+        if o.what == "kills":
+            lost = kills(binaries, jobs, work, o.count, o.seed, o.named)
+        else:
+            lost = faults(binaries, jobs, work, o.most, o.named)
     return 1 if lost else 0
 
 

@@ -114,6 +114,7 @@ TEST_F(LossFile, WhatDoesNotCompileSaysTheCompilersFirstError) {
   EXPECT_NE(error.find("typo.h:16:"), std::string::npos) << error;
   EXPECT_NE(error.find("iuo"), std::string::npos) << error;
   EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  for (const auto& entry : fs::directory_iterator(cache())) EXPECT_TRUE(entry.is_directory()) << entry.path();
 }
 
 TEST_F(LossFile, WhatRegistersNothingNewIsRefused) {

@@ -81,7 +81,8 @@ TEST_F(FillFolder, EveryPictureIsLookedAtAsItIsOnceSavedAgain) {
   EXPECT_EQ(pictures[1].generator, "theirs");
   Locator locator(dir_ / "net.safetensors", stream_, {});
   int seen = 0;
-  const std::vector<FillFinding> findings = look_at_fills(locator, pictures, 60, [&] { ++seen; });
+  const std::vector<FillFinding> findings = look_at_fills(
+      locator, pictures, 60, [&] { ++seen; }, [](const std::string& why) { ADD_FAILURE() << why; });
   EXPECT_EQ(seen, 5);
   const Image again = decode_image(encode_jpeg(read_image(dir_ / "fake/1.jpg"), 60), "again");
   const PictureMap map = locator.look(again);
@@ -92,6 +93,21 @@ TEST_F(FillFolder, EveryPictureIsLookedAtAsItIsOnceSavedAgain) {
   int64_t called = 0;
   for (const float p : map.probabilities()) called += p >= 0.5f;
   EXPECT_EQ(findings[0].called, called);
+}
+
+TEST_F(FillFolder, ABadPictureCostsItselfAlone) {
+  const std::vector<FillPicture> pictures = read_fills(dir_.path());
+  put(dir_ / "camera/1.jpg", "torn");
+  write_png(dir_ / "mask/1.png", rasterise({10, 4, 30, 20}, 50, 40));
+  Locator locator(dir_ / "net.safetensors", stream_, {});
+  std::vector<std::string> refused;
+  const auto findings = look_at_fills(
+      locator, pictures, 60, [] {}, [&](const std::string& why) { refused.push_back(why); });
+  ASSERT_EQ(findings.size(), 3u);
+  EXPECT_EQ(findings[0].picture.id, "2");
+  ASSERT_EQ(refused.size(), 2u);
+  EXPECT_NE(refused[0].find("mask/1.png: 50x40"), std::string::npos) << refused[0];
+  EXPECT_NE(refused[1].find("camera/1.jpg"), std::string::npos) << refused[1];
 }
 
 TEST_F(FillFolder, WhatIsMissingIsNamed) {

@@ -26,7 +26,8 @@ TEST(InferExplain, WhereADetectorLooksSomethingWasPainted) {
     double x = 0, y = 0, inside = 0, share_of_box = 0;  ///< centre of mass; the heat's share in the box, the area's
   };
   std::vector<Map> maps;
-  for (const Label& label : Dataset::open(dir / "data").labels()) {
+  const Dataset data = Dataset::open(dir / "data");
+  for (const Label& label : data.labels()) {
     if (!label.fake) continue;
     const Grey heat = read_grey(dir / ("maps/" + label.id + ".png"));
     ASSERT_EQ(heat.width, kNoiseSize);

@@ -76,6 +76,10 @@ TEST_F(Reliability, AnnotationsCostNoPhotograph) {
   fs::remove(dir_ / "out/a.jpg");
   for (int i = 0; i < 2; ++i) EXPECT_EQ(infer("in --annotate out").code, 0);
   EXPECT_EQ(read_image(dir_ / "out/a.jpg").width, 32);
+  // A full disk may have torn the list of what is one's own.
+  put(dir_ / "out/.annotated", "a.jpg\nb.j");
+  write_jpeg(dir_ / "in/c.jpg", draw_scene(32, 2), 90);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(infer("in --annotate out").code, 0);
 }
 
 TEST_F(Reliability, AnOutputFolderIsNoInput) {
@@ -105,6 +109,37 @@ TEST_F(Reliability, ResultsGoThroughPipesAndLinks) {
   EXPECT_EQ(infer("photos/scene0.png --json net.safetensors").code, 2);
 }
 
+/// What `--json photos/*` names is the first photograph.
+TEST_F(Reliability, NoOptionCostsAFile) {
+  ASSERT_EQ(run("synth --scenes 24 --size 32 --weights random:1 --width 8 --out data").code, 0);
+  put(dir_ / "recipe.json", "{}");
+  put(dir_ / "tables/summary.md", "mine");
+  const auto files = [&] {
+    auto all = tree(dir_.path());
+    std::erase_if(all, [](const auto& file) { return file.first.starts_with("said"); });
+    return all;
+  };
+  const auto before = files();
+  const std::string train = "train --data data --net resnet18 --width 0.05 --size 32 --batch 4 --epochs 1 --out r ";
+  const std::string eval = "eval --weights net.safetensors --data data ";
+  for (const std::string& line :
+       {std::string("infer --weights net.safetensors --json photos/scene0.png photos/scene1.png"),
+        std::string("infer --weights net.safetensors --report photos/scene0.png photos/scene1.png"),
+        std::string("infer --weights net.safetensors photos --json said --report ./said"),
+        std::string("audit data --json photos/scene0.png"), std::string("bench kernels --json photos/scene0.png"),
+        std::string("bench losses --out tables --losses giou"),
+        std::string("bench load net.safetensors --json net.safetensors"), train + "--report photos/scene0.png",
+        train + "--recipe recipe.json --report recipe.json", eval + "--out e --report photos/scene0.png",
+        eval + "--out e --report e/report.json", eval + "--split validation --calibrate net.pth --out e",
+        std::string("eval --weights net.safetensors --fills data --report page.html")}) {
+    const Outcome o = run(line);
+    EXPECT_EQ(o.code, 2) << line << "\n" << o.err;
+    EXPECT_EQ(o.err_lines(), 1) << o.err;
+    EXPECT_EQ(o.out, "") << line;
+  }
+  EXPECT_TRUE(files() == before);
+}
+
 TEST_F(Reliability, OneItemCostsItselfAlone) {
   fs::create_directories(dir_ / "in/locked");
   write_png(dir_ / "in/good.png", draw_scene(32, 2));
@@ -125,6 +160,29 @@ TEST_F(Reliability, OneItemCostsItselfAlone) {
   EXPECT_NE(o.err.find("wide.png: not annotated"), std::string::npos) << o.err;
   EXPECT_TRUE(fs::exists(dir_ / ("drawn/" + stem + ".jpg")));
   EXPECT_TRUE(fs::exists(dir_ / "drawn/scene0.jpg"));
+}
+
+TEST_F(Reliability, ABrokenPictureOfADatasetCostsItselfAlone) {
+  ASSERT_EQ(run("synth --scenes 60 --size 32 --weights random:1 --width 8 --out data").code, 0);
+  const Dataset set = Dataset::open(dir_ / "data");
+  const std::vector<int> test = set.rows(Split::test);
+  put(set.image_path(test[0]), "torn");
+  const Outcome eval = run("eval --data data --weights net.safetensors --out e --report e.html");
+  EXPECT_EQ(eval.code, 1) << eval.err;
+  EXPECT_NE(eval.err.find(cat("1 of ", test.size(), " pictures were skipped")), std::string::npos) << eval.err;
+  const std::string table = content(dir_ / "e/predictions.csv");
+  EXPECT_EQ(std::count(table.begin(), table.end(), '\n'), int64_t(test.size())) << "a header and the others";
+  EXPECT_TRUE(fs::exists(dir_ / "e.html"));
+  const Outcome audit = run("audit data --json a.json");
+  EXPECT_EQ(audit.code, 1);
+  EXPECT_NE(audit.err.find("1 of 60 pictures were skipped"), std::string::npos) << audit.err;
+  EXPECT_TRUE(fs::exists(dir_ / "a.json"));
+  // What training would come to only after an epoch is refused before it, and nothing is begun.
+  put(set.image_path(set.rows(Split::validation)[0]), "torn");
+  const Outcome train = run("train --data data --net resnet18 --width 0.05 --size 32 --batch 4 --epochs 1 --out r");
+  EXPECT_EQ(train.code, 1);
+  EXPECT_EQ(train.err_lines(), 1) << train.err;
+  EXPECT_FALSE(fs::exists(dir_ / "r"));
 }
 
 TEST_F(Reliability, AnyNameIsAName) {

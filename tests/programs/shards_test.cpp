@@ -1,4 +1,6 @@
 // synth --shard: parts made side by side, killed and copied together must end in the bytes of one run.
+#include <sys/file.h>
+
 #include "data/scenes.h"
 #include "tests/data/data_fixture.h"
 #include "tests/engine/program_run.h"
@@ -44,11 +46,16 @@ TEST_F(Shards, SideBySideAndKilledTheyEndInTheBytesOfOneRun) {
   EXPECT_EQ(journal_lines("set", "psnr-1-of-3.csv"), 9u);
   for (const char* late : {"labels.csv", "psnr.csv", "dataset.json"}) EXPECT_FALSE(fs::exists(dir_ / "set/" + late));
 
-  put(dir_ / "set/images/scene100.jpg.part-abcdef", "another shard's, being written");
+  const std::string others = dir_ / "set/images/scene100.jpg.telltale.part-abcdef";
+  put(others, "another shard's, being written");
+  const int held = ::open(others.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(held, LOCK_EX), 0);
   std::ofstream(dir_ / "set/psnr-3-of-3.csv", std::ios::app) << "scene1";  // torn by a kill
   ASSERT_EQ(run(line("set", "--shard 3/3 --quiet")).code, 0);
-  EXPECT_TRUE(fs::exists(dir_ / "set/images/scene100.jpg.part-abcdef"));
+  EXPECT_TRUE(fs::exists(others));
+  ::close(held);
   ASSERT_EQ(run(line("set", "--shard 2/3 --quiet")).code, 0);
+  EXPECT_FALSE(fs::exists(others)) << "nobody's any more";
   size_t lines = 0;
   for (int i = 1; i <= 3; ++i) lines += journal_lines("set", cat("psnr-", i, "-of-3.csv")) - 1;
   EXPECT_EQ(lines, size_t(kPhotos)) << "every row belongs to one shard";

@@ -231,6 +231,14 @@ TEST_F(Synth, ASheetShowsWhatWasPainted) {
   const std::string first = content(dir_ / "sheet.png");
   ASSERT_EQ(run(line("set", "--format png --sheet " + (dir_ / "again.png"))).code, 0);
   EXPECT_TRUE(content(dir_ / "again.png") == first) << "with nothing left to paint";
+  EXPECT_EQ(run(line("set", "--format png --sheet " + (dir_ / "sheet.png"))).code, 0) << "its own";
+  for (const std::string& other : {set.image_path(0), photos() + "/" + set.labels()[0].id + ".png"}) {
+    const std::string before = content(other);
+    const Outcome o = run(line("set", "--format png --sheet " + other));
+    EXPECT_EQ(o.code, 2) << o.err;
+    EXPECT_EQ(o.err_lines(), 1) << o.err;
+    EXPECT_TRUE(content(other) == before);
+  }
 }
 
 TEST_F(Synth, RefusesInOneLineAndLeavesNothing) {

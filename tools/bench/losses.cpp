@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "base/atomic_file.h"
 #include "base/choice.h"
@@ -156,6 +157,16 @@ ordered_json to_json(const StudiedLoss& l, const Study& study) {
   return j;
 }
 
+/// The folder must hold no tables, or those of an earlier run.
+void check_folder(const std::string& out) {
+  std::ifstream file(out + "/report.json");
+  const auto old = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  if (old.is_object() && old.contains("losses") && old.contains("starts")) return;
+  for (const char* name : {"report.json", "summary.md", "gradients.csv"})
+    TT_CHECK(!std::filesystem::exists(cat(out, "/", name)), UsageError, "--out ", out, ": holds a ", name,
+             " that is not of this program; name another folder");
+}
+
 }  // namespace
 
 std::vector<KindError> gradient_errors_by_kind(const RowLoss& loss, uint64_t seed) {
@@ -181,6 +192,7 @@ std::vector<KindError> gradient_errors_by_kind(const RowLoss& loss, uint64_t see
 
 int bench_losses(const CommonOptions& common, const LossBenchOptions& o) {
   const std::vector<StudiedLoss> losses = chosen(o);
+  check_folder(o.out);
   std::error_code error;
   std::filesystem::create_directories(o.out, error);
   TT_CHECK(std::filesystem::is_directory(o.out), DataError, o.out, ": cannot make this folder: ", error.message());

@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/json_text.h"
+#include "base/outputs.h"
 #include "models/device.h"
 #include "tools/bench/bench.h"
 #include "tools/bench/losses.h"
@@ -111,6 +112,10 @@ int main(int argc, char** argv) {
             ->capture_default_str();
       },
       [&](const CommonOptions& common) {
+        std::vector<std::string> inputs = load.files;
+        if (!pipeline.data.empty()) inputs.push_back(pipeline.data + "/labels.csv");
+        for (const std::string& json : {kernels.json, nets.json, pipeline.json, load.json})
+          if (!json.empty()) check_text_output("--json", json, inputs);
         if (kernels_command->parsed()) return bench_kernels(common, kernels);
         if (nets_command->parsed()) return bench_nets(common, nets);
         if (losses_command->parsed()) return bench_losses(common, losses);

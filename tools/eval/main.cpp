@@ -2,14 +2,17 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/atomic_file.h"
 #include "base/interrupt.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "base/outputs.h"
 #include "base/progress.h"
+#include "data/dataset_pictures.h"
 #include "models/detector/prediction.h"
 #include "models/detector/report.h"
 #include "models/device.h"
@@ -55,14 +58,38 @@ Dataset open_data(const Settings& o, const std::string& folder) {
   return o.painters.empty() ? all : all.only_painters(o.painters);
 }
 
+/// Without those that cannot be read: a warning each, and their number is added to `skipped`.
+std::vector<int> readable(const Dataset& dataset, const std::vector<int>& rows, bool masks, int workers,
+                          size_t& skipped) {
+  Remarks refused;
+  const std::vector<int> good = readable_rows(dataset, rows, masks, workers, refused);
+  for (const std::string& line : refused) spdlog::warn("skipped {}", line);
+  TT_CHECK(!good.empty(), DataError, dataset.dir(), ": none of ", rows.size(), " pictures can be read");
+  skipped += refused.size();
+  return good;
+}
+
+/// The exit code at the end.
+int tell_skipped(size_t skipped, size_t of) {
+  if (skipped == 0) return 0;
+  spdlog::error("{} of {} pictures were skipped; all figures are of the others", skipped, of);
+  return 1;
+}
+
 int evaluate_weights(const Settings& o, const CommonOptions& common) {
   const std::vector<Split> splits = splits_of(o.split);  // what was said wrong first, then what cannot be read
   double threshold = o.threshold.value_or(0.5);
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = open_data(o, o.data);
-  const std::vector<int> rows = rows_of(dataset, splits);
+  const std::vector<int> all = rows_of(dataset, splits);
   check_report_folder(o.out);
-  if (!o.page.empty()) check_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
+  if (!o.page.empty()) {
+    for (const char* name : {"predictions.csv", "report.json", "robustness.csv"})
+      check_apart("--report", o.page, "--out", o.out + "/" + name);
+    check_text_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
+  }
+  size_t skipped = 0;
+  const std::vector<int> rows = readable(dataset, all, locates, o.workers, skipped);
   Stream stream = open_device(common);
   Report report;
   report.precision = resolved_precision(o.precision, stream);
@@ -123,7 +150,16 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
     panels = robustness_json(points);
   }
   if (page) write_atomically(o.page, page->html(report, panels));
-  return 0;
+  return tell_skipped(skipped, all.size());
+}
+
+/// Of fills.json: it must be new, or what an earlier evaluation wrote.
+void check_fills_file(const std::string& path) {
+  if (!std::filesystem::exists(path)) return;
+  std::ifstream file(path);
+  const auto old = nlohmann::json::parse(file, nullptr, /*allow_exceptions=*/false);
+  TT_CHECK(old.is_object() && old.contains("jpeg_quality") && old.contains("weights"), UsageError, path,
+           ": is there already, and eval did not write it; name another folder");
 }
 
 int evaluate_fills(const Settings& o, const CommonOptions& common) {
@@ -131,15 +167,23 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
   Stream stream = open_device(common);
   const std::string precision = resolved_precision(o.precision, stream);
   Locator locator(o.weights, stream, {.compute = precision_of(precision, stream)});
-  if (!o.out.empty()) make_folder(o.out);
+  if (!o.out.empty()) {
+    make_folder(o.out);
+    check_fills_file(o.out + "/fills.json");
+  }
   const double threshold = o.threshold.value_or(locator.threshold());
   Progress bar("eval", int64_t(pictures.size()));
-  const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality,
-                                                      [&] {
-                                                        bar.advance();
-                                                        TT_CHECK(!interrupted(), Error, "stopped before the end");
-                                                      }),
-                                        threshold);
+  const auto advance = [&] {
+    bar.advance();
+    TT_CHECK(!interrupted(), Error, "stopped before the end");
+  };
+  size_t refused = 0;
+  const auto skip = [&](const std::string& why) {
+    ++refused;
+    clear_progress_line();
+    spdlog::warn("skipped {}", why);
+  };
+  const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality, advance, skip), threshold);
   clear_progress_line();
   std::printf(
       "%s\nJPEG quality %d; %lld originals and %lld cameras; at probability %g %.1f %% of the cameras and "
@@ -147,7 +191,8 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
       to_markdown(fill_table(scores)).c_str(), o.fills_quality, static_cast<long long>(scores.originals),
       static_cast<long long>(scores.cameras), threshold, 100 * scores.camera_alarms, 100 * scores.original_alarms);
   std::fflush(stdout);
-  if (o.out.empty()) return 0;
+  const int code = tell_skipped(refused, pictures.size());
+  if (o.out.empty()) return code;
   nlohmann::ordered_json j = to_json(scores);
   j["jpeg_quality"] = o.fills_quality;
   j["precision_of_activations"] = precision;
@@ -155,8 +200,18 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
   j["command"] = common.command;
   j["device"] = stream.description();
   j["machine"] = machine_description();
-  write_atomically(o.out + "/fills.json", j.dump(2) + "\n");
-  return 0;
+  if (refused > 0) j["skipped"] = refused;
+  write_atomically(o.out + "/fills.json", json_text(j, 2) + "\n");
+  return code;
+}
+
+/// Whether a file is what --calibrate writes.
+bool is_calibrated(const std::string& path) {
+  try {
+    return calibration_in(path, WeightsFile::open(path).metadata()).has_value();
+  } catch (const DataError&) {  // no weights at all
+    return false;
+  }
 }
 
 /// Fits what makes a probability of a locator's map, and writes its weights with it.
@@ -167,19 +222,25 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
            "--split validation or test");
   check_weights_ending(o.calibrate);
   check_output("--calibrate", o.calibrate, {o.weights});
+  TT_CHECK(!std::filesystem::is_regular_file(o.calibrate) || is_calibrated(o.calibrate), UsageError, "--calibrate ",
+           o.calibrate, ": is there already, and --calibrate did not write it; name another file");
   const WeightsFile file = WeightsFile::open(o.weights);
   std::vector<Dataset> datasets{open_data(o, o.data)};
   for (const std::string& more : o.besides) datasets.push_back(open_data(o, more));
-  int64_t pictures = 0;
-  for (const Dataset& dataset : datasets) pictures += int64_t(dataset.rows(split).size());
+  size_t pictures = 0, skipped = 0;
+  std::vector<std::vector<int>> rows;
+  for (const Dataset& dataset : datasets) {
+    pictures += dataset.rows(split).size();
+    rows.push_back(readable(dataset, dataset.rows(split), /*masks=*/true, o.workers, skipped));
+  }
   Stream stream = open_device(common);
   const DType compute = precision_of(resolved_precision(o.precision, stream), stream);
   Locator locator(o.weights, stream, Locator::Settings{.compute = compute});
-  Progress bar("eval", pictures);
+  Progress bar("eval", int64_t(pictures - skipped));
   std::vector<ScoredMap> maps;
   LogitCounts counts;
-  for (const Dataset& dataset : datasets) {
-    const Located located = predict(locator, dataset, dataset.rows(split), o.workers, [&](const Batch& batch) {
+  for (size_t i = 0; i < datasets.size(); ++i) {
+    const Located located = predict(locator, datasets[i], rows[i], o.workers, [&](const Batch& batch) {
       bar.advance(batch.count);
       TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
     });
@@ -199,7 +260,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
       static_cast<long long>(c.fakes), static_cast<long long>(c.reals), o.split.c_str(), c.error_after, c.error_before,
       c.threshold, 100 * c.false_alarms, c.real_below, 100 * o.misses, c.pixels.scale, c.pixels.bias);
   std::fflush(stdout);
-  return 0;
+  return tell_skipped(skipped, pictures);
 }
 
 int evaluate_any(const Settings& o, const CommonOptions& common) {
@@ -207,6 +268,9 @@ int evaluate_any(const Settings& o, const CommonOptions& common) {
   TT_CHECK(o.calibrate.empty() || !o.data.empty(), UsageError, "--calibrate is fitted on --data");
   TT_CHECK(o.painters.empty() || !o.data.empty(), UsageError, "--painters chooses among the fakes of --data");
   TT_CHECK(o.besides.empty() || !o.calibrate.empty(), UsageError, "--besides goes with --calibrate");
+  TT_CHECK((o.page.empty() && !o.robustness) || (o.calibrate.empty() && o.fills.empty()), UsageError,
+           "--report and --robustness tell of --data, and not of --fills or --calibrate");
+  TT_CHECK(o.out.empty() || o.calibrate.empty(), UsageError, "--calibrate writes weights alone: leave --out out");
   if (!o.calibrate.empty()) return calibrate_weights(o, common);
   if (!o.fills.empty()) return evaluate_fills(o, common);
   TT_CHECK(!o.out.empty(), UsageError, "--data needs --out, a folder for the report");

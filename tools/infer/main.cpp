@@ -48,8 +48,11 @@ int infer(InferSettings s, const CommonOptions& common) {
     for (const std::string& line : lines) spdlog::warn("{}", line);
   std::vector<std::string> inputs = paths;
   inputs.push_back(s.weights);
-  if (s.json != "-") check_output("--json", s.json, inputs);
-  if (!s.report.empty()) check_output("--report", s.report, inputs);
+  if (s.json != "-") check_text_output("--json", s.json, inputs);
+  if (!s.report.empty()) {
+    check_text_output("--report", s.report, inputs);
+    check_apart("--report", s.report, "--json", s.json);
+  }
   TT_CHECK(!s.explain || !s.check, UsageError, "--explain draws, and --check says no verdicts: give one of them");
   TT_CHECK(!s.explain || !(s.annotations.empty() && s.masks.empty() && s.report.empty()), UsageError,
            "--explain draws where the net looked: say where to, by --annotate, --masks or --report");

@@ -19,14 +19,14 @@ std::string stem_of(const std::string& path) { return fs::path(path).stem().stri
 PictureFolder::PictureFolder(std::string option, const std::string& folder, std::string ending,
                              const std::vector<std::string>& arguments, const std::vector<std::string>& paths)
     : option_(std::move(option)), folder_(folder), ending_(std::move(ending)) {
-  std::error_code error;
+  std::error_code error, ignored;
   for (const std::string& argument : arguments)
     TT_CHECK(!fs::is_directory(argument, error) || !same_file(argument, folder), UsageError, option_, " ", folder,
              ": is the folder of the photographs; name another");
   fs::create_directories(folder, error);
-  TT_CHECK(fs::is_directory(folder, error), DataError, folder, ": cannot make this folder: ", error.message());
+  TT_CHECK(fs::is_directory(folder, ignored), DataError, folder, ": cannot make this folder: ", error.message());
   std::ifstream list(list_path());
-  for (std::string name; std::getline(list, name);) ours_.insert(name);
+  for (std::string name; std::getline(list, name); torn_ = list.eof()) ours_.insert(name);
 
   std::map<std::string, int> copies;
   for (const std::string& path : paths) {
@@ -51,10 +51,12 @@ std::string PictureFolder::name_of_copy(const std::string& stem, int copy) const
 
 /// Before the picture: a run that is killed between the two must be able to replace it.
 void PictureFolder::note(const std::string& name) {
-  if (!ours_.insert(name).second) return;
+  if (ours_.contains(name)) return;
   std::ofstream list(list_path(), std::ios::app | std::ios::binary);
-  list << name << '\n' << std::flush;
+  list << (torn_ ? "\n" : "") << name << '\n' << std::flush;
+  torn_ = !list;
   TT_CHECK(list, DataError, list_path(), ": cannot write: is the disk full?");
+  ours_.insert(name);
 }
 
 }  // namespace telltale

@@ -56,6 +56,7 @@ int synth(SynthSettings s, const CommonOptions& common) {
   if (s.family.empty() && std::any_of(weights.begin(), weights.end(), SynthSettings::is_random))
     s.family = "csqiangwen";
   check(s);
+  check_sheet(s.sheet, s.out);
   const std::string generator = generator_name(s);
   Stream stream = open_device(common);
   s.precision = resolved_precision(s.precision, stream);

@@ -26,7 +26,6 @@ void describe_on_request(CLI::App& app) {
 
 int train(DetectSettings& settings, const StudyOptions& study, const std::string& recipe_file, int accumulate,
           nlohmann::json overrides, const std::string& report) {
-  check_report(report, settings);
   TT_CHECK(report.empty() || !study.asked(), UsageError,
            "--report tells of one run; --compare and --sweep write a report of their own");
   const bool choose_batch = take_auto_batch(overrides);
@@ -34,6 +33,7 @@ int train(DetectSettings& settings, const StudyOptions& study, const std::string
   if (settings.check) require_one_process(*settings.ranks, "--check");
   if (study.asked()) require_one_process(*settings.ranks, "a comparison");
   read_into(settings.recipe, recipe_file, overrides);
+  check_report(report, settings, {recipe_file, settings.recipe.loss_file});
   if (accumulate > 0) {
     const int batch = settings.recipe.batch;
     TT_CHECK(batch % accumulate == 0, UsageError, "--accumulate ", accumulate, " does not divide the batch ", batch);

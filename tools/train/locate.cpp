@@ -19,7 +19,7 @@ struct LocateSettings : TrainSettings {
 
 int train(LocateSettings& settings, const std::string& recipe_file, nlohmann::json overrides,
           const std::string& report) {
-  check_report(report, settings);
+  check_report(report, settings, {recipe_file});
   const bool choose_batch = take_auto_batch(overrides);
   if (choose_batch) require_one_process(*settings.ranks, "--batch auto");
   if (settings.check) require_one_process(*settings.ranks, "--check");

@@ -18,14 +18,14 @@ void check_report(const std::string& file, const RunSettings& s, std::vector<std
   TT_CHECK(!lies_in(file, s.out), UsageError, "--report ", file, ": lies in the run's folder ", s.out,
            ", which the run keeps for itself");
   if (s.init != "none") inputs.push_back(s.init);
-  check_output("--report", file, inputs);
+  std::erase(inputs, "");
+  check_text_output("--report", file, inputs);
 }
 
-void check_report(const std::string& file, const TrainSettings& s) {
+void check_report(const std::string& file, const TrainSettings& s, std::vector<std::string> inputs) {
   TT_CHECK(file.empty() || !s.check, UsageError, "--report tells of a run, and --check trains nothing");
-  std::vector<std::string> inputs;
   for (const std::string& data : s.data) inputs.insert(inputs.end(), {data + "/labels.csv", data + "/dataset.json"});
-  check_report(file, s, std::move(inputs));
+  check_report(file, static_cast<const RunSettings&>(s), std::move(inputs));
 }
 
 void write_training_page(const std::string& file, const std::string& run_folder) {
