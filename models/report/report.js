@@ -246,14 +246,16 @@ function buildCurves() {
 function buildSamples() {
   const sheets = data.sheets || [], name = el("output");
   if (sheets.length === 0) return;
+  const sheet = el("img", { id: "sheet", class: "sheet" });
   const turnTo = (i) => {
     name.textContent = sheets[i].name;
-    at("sheet").src = dataUrl("jpeg", sheets[i].picture);
-    at("sheet").alt = `${sheets[i].name}: ${sheets[i].shows}`;
+    sheet.src = dataUrl("jpeg", sheets[i].picture);
+    sheet.alt = `${sheets[i].name}: ${sheets[i].shows}`;
   };
   const slider = el("input", { type: "range", name: "sheet", min: 0, max: sheets.length - 1, value: sheets.length - 1, oninput: (event) => turnTo(Number(event.target.value)) });
   at("sheet-tools").append(el("label", {}, "after ", slider, " ", name));
   turnTo(sheets.length - 1);
+  at("samples").append(sheet);
   at("samples").hidden = false;
 }
 

@@ -157,7 +157,7 @@ TEST_F(Reliability, OneItemCostsItselfAlone) {
   for (const std::string& good :
        {std::string("in/good.png"), std::string("wide.png"), stem + ".png", std::string("photos/scene0.png")})
     EXPECT_TRUE(said.at(good).contains("fake_probability")) << good;
-  EXPECT_NE(o.err.find("wide.png: not annotated"), std::string::npos) << o.err;
+  EXPECT_NE(o.err.find("wide.png: no annotated picture"), std::string::npos) << o.err;
   EXPECT_TRUE(fs::exists(dir_ / ("drawn/" + stem + ".jpg")));
   EXPECT_TRUE(fs::exists(dir_ / "drawn/scene0.jpg"));
 }
