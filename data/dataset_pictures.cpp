@@ -34,6 +34,7 @@ std::vector<int> readable_rows(const Dataset& dataset, const std::vector<int>& r
                                Remarks& refused) {
   TaskPool pool(workers > 0 ? workers : int(std::max(1u, std::thread::hardware_concurrency())));
   std::vector<std::future<void>> read;
+  read.reserve(rows.size());
   for (const int row : rows)
     read.push_back(pool.submit([&dataset, row, masks] {
       read_picture(dataset, row);

@@ -13,12 +13,12 @@ namespace {
 double wave(int f, int r) {
   static const std::vector<double> table = [] {
     std::vector<double> values;
-    for (int i = 0; i < kFrequencies; ++i)
-      values.push_back((i / 8 ? 0.5 : std::sqrt(0.125)) *
-                       std::cos((2 * (i % 8) + 1) * (i / 8) * std::numbers::pi / 16));
+    for (int u = 0; u < kBlock; ++u)
+      for (int i = 0; i < kBlock; ++i)
+        values.push_back((u ? 0.5 : std::sqrt(0.125)) * std::cos((2 * i + 1) * u * std::numbers::pi / 16));
     return values;
   }();
-  return table[size_t(f * kBlock + r)];
+  return table[size_t(f) * kBlock + size_t(r)];
 }
 
 struct Past {

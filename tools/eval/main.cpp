@@ -62,7 +62,7 @@ Dataset open_data(const Settings& o, const std::string& folder) {
 std::vector<int> readable(const Dataset& dataset, const std::vector<int>& rows, bool masks, int workers,
                           size_t& skipped) {
   Remarks refused;
-  const std::vector<int> good = readable_rows(dataset, rows, masks, workers, refused);
+  std::vector<int> good = readable_rows(dataset, rows, masks, workers, refused);
   for (const std::string& line : refused) spdlog::warn("skipped {}", line);
   TT_CHECK(!good.empty(), DataError, dataset.dir(), ": none of ", rows.size(), " pictures can be read");
   skipped += refused.size();
@@ -132,6 +132,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   report.seconds = bar.seconds();
   report.evaluation = evaluate(report.samples, threshold);
   std::vector<std::string> painters;
+  painters.reserve(rows.size());
   for (const int row : rows) painters.push_back(dataset.labels()[size_t(row)].painter);
   report.painters = scores_by_painter(report.samples, painters, threshold);
   report.split = o.split;

@@ -65,7 +65,7 @@ class Inference {
   int run(const std::vector<std::string>& paths) {
     Progress progress("looked at", int64_t(paths.size()));
     std::deque<std::future<Input>> ahead;
-    const size_t enough = size_t(2 * detector_.batch() + pool_.threads());
+    const size_t enough = 2 * size_t(detector_.batch()) + size_t(pool_.threads());
     size_t next = 0;
     while (next < paths.size() || !ahead.empty()) {
       TT_CHECK(!interrupted(), Error, "stopped before the end");
