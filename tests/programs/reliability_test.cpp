@@ -80,6 +80,8 @@ TEST_F(Reliability, AnnotationsCostNoPhotograph) {
   put(dir_ / "out/.annotated", "a.jpg\nb.j");
   write_jpeg(dir_ / "in/c.jpg", draw_scene(32, 2), 90);
   for (int i = 0; i < 2; ++i) EXPECT_EQ(infer("in --annotate out").code, 0);
+  EXPECT_EQ(content(dir_ / "out/.annotated").find("b.j\n"), std::string::npos) << "a torn name is nobody's";
+  EXPECT_NE(content(dir_ / "out/.annotated").find("a.jpg\n"), std::string::npos);
 }
 
 TEST_F(Reliability, AnOutputFolderIsNoInput) {

@@ -1,16 +1,26 @@
 #include "tools/infer/picture_folder.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
 #include "base/check.h"
 #include "base/outputs.h"
+#include "data/codec.h"
 
 namespace telltale {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// A name that a full disk or a kill cut short is nobody's.
+void drop_torn_line(const std::string& list) {
+  const auto bytes = read_file(list);
+  const auto last = std::find(bytes.rbegin(), bytes.rend(), '\n');
+  std::error_code ignored;
+  if (last != bytes.rbegin()) fs::resize_file(list, size_t(bytes.rend() - last), ignored);
+}
 
 std::string stem_of(const std::string& path) { return fs::path(path).stem().string(); }
 
@@ -26,7 +36,10 @@ PictureFolder::PictureFolder(std::string option, const std::string& folder, std:
   fs::create_directories(folder, error);
   TT_CHECK(fs::is_directory(folder, ignored), DataError, folder, ": cannot make this folder: ", error.message());
   std::ifstream list(list_path());
-  for (std::string name; std::getline(list, name); torn_ = list.eof()) ours_.insert(name);
+  for (std::string name; std::getline(list, name);) {
+    torn_ = list.eof();
+    if (!torn_) ours_.insert(name);
+  }
 
   std::map<std::string, int> copies;
   for (const std::string& path : paths) {
@@ -52,8 +65,9 @@ std::string PictureFolder::name_of_copy(const std::string& stem, int copy) const
 /// Before the picture: a run that is killed between the two must be able to replace it.
 void PictureFolder::note(const std::string& name) {
   if (ours_.contains(name)) return;
+  if (torn_ && fs::exists(list_path())) drop_torn_line(list_path());
   std::ofstream list(list_path(), std::ios::app | std::ios::binary);
-  list << (torn_ ? "\n" : "") << name << '\n' << std::flush;
+  list << name << '\n' << std::flush;
   torn_ = !list;
   TT_CHECK(list, DataError, list_path(), ": cannot write: is the disk full?");
   ours_.insert(name);

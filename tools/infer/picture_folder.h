@@ -28,7 +28,7 @@ class PictureFolder {
   void note(const std::string& name);
   std::string option_, folder_, ending_;
   std::set<std::string> ours_, taken_;  ///< names written ever; names given out in this run
-  bool torn_ = false;                   ///< whether the list's last line may lack its end: the disk was full then
+  bool torn_ = false;                   ///< whether the list's last line may lack its end
 };
 
 }  // namespace telltale
