@@ -14,8 +14,7 @@ bool lies_in(const std::string& path, const std::string& folder);
 /// that is there. Devices and pipes pass.
 void check_output(const std::string& option, const std::string& output, const std::vector<std::string>& inputs);
 /// check_output for an output that is text; and UsageError where a file is there that is none (a picture, weights):
-/// what
-/// `--json photos/*.jpg` names is the first photograph. Text is what has no zero byte in its first 4096.
+/// what `--json photos/*.jpg` names is the first photograph. Text is what has no zero byte in its first 4096.
 void check_text_output(const std::string& option, const std::string& output, const std::vector<std::string>& inputs);
 /// For a folder that is made later: DataError "OPTION PATH: …" when it, or the nearest above it that is there, is no
 /// folder or may not be written into.

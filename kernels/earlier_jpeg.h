@@ -22,10 +22,10 @@ int earlier_step(int quality, int u, int v);
 /// Where something was painted since, they do not. Off today's grid the earlier steps outlive a later JPEG of higher
 /// quality; on it they are for coefficient_history.
 ///
-/// c(a, b, f): block_coefficients of the picture from pixel a = (ay, ax) on, 0 ≤ ay, ax < 8, whole blocks b only; of
-/// pictures of more than kAllCounted blocks every other row, which is evidence enough.
+/// c(a, b, f): block_coefficients of the picture from pixel a = (ay, ax) on, 0 ≤ ay, ax < 8, whole blocks b only.
 /// t(q, f): steps of quality q = 40, 42 … 94; those below 5 do not count. Coefficients are counted by magnitude in bins
-/// of a half up to 80, each shared between its two nearest bins in proportion. Over bins m ≥ .6 t with counts h,
+/// of a half up to 80, each shared between its two nearest bins in proportion; of pictures of more than kAllCounted
+/// blocks, those of every other row of blocks, the first one's on. Over bins m ≥ .6 t with counts h,
 ///   evidence(a, q) = √(2 / n) Σ h cos(2π m / t),  n = Σ h;  0 where n < 64
 /// in standard deviations of chance. The earlier grid and quality are those of the most evidence off today's grid (the
 /// first of equals; a in rows, then q), and gate = clamp((evidence − that of the next best grid − 1) / 4, 0, 1).
