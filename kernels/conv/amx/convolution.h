@@ -1,0 +1,27 @@
+#pragma once
+// Convolutions of bf16 on processors with AMX, on plain NHWC tensors. Rows of a source are copied side by side, with
+// the zeros between them that a filter reads beyond their ends; from then on a filter's tap is a fixed distance, and 16
+// pixels of any convolution are 16 rows of a tile, a fixed step apart. Sums are f32 and rounded once.
+#include "kernels/conv/conv.h"
+
+namespace telltale::amx {
+
+/// Whether these kernels run the convolution of such tensors here: bf16, where has_fast_bf16() and the processor has
+/// AMX, or override_loops() stands in for it.
+bool fits(const Shape& x, const Shape& w, DType, const ConvGeometry&);
+/// The same of the gradient for x.
+bool fits_input_gradient(const Shape& x, const Shape& w, DType, const ConvGeometry&);
+
+/// For tests: runs in plain code everywhere, whatever the processor has.
+void run_in_plain_code(bool);
+
+/// As cpu::conv_forward and its packing, of arguments that fit.
+void forward(Stream&, const ConvArgs& a);
+size_t packed_bytes(const ConvArgs& a);
+void pack(Stream&, const ConvArgs& a, Tensor packed);
+/// dx of cpu::conv_backward.
+void input_gradient(Stream&, const ConvGradArgs& a);
+/// dw of cpu::conv_backward.
+void filter_gradient(Stream&, const ConvGradArgs& a);
+
+}  // namespace telltale::amx
