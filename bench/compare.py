@@ -5,13 +5,16 @@ A ratio is peer's seconds / ours, the median over the rounds: above 1 we are fas
 An accuracy gate stands before the table: the parity cases given by --cases must pass first.
 
 Usage: compare.py [--rounds 15] [--threads N] [--rows infer,train,inpaint] [--nets resnet18,resnet50] [--batches N,…] [--size 256]
-                  [--device cpu|cuda] [--precision P] [--programs build/bin] [--limit SECONDS] [--before OTHER/build/bin]
+                  [--device cpu|cuda] [--precision P] [--peers NAME,…] [--programs build/bin] [--limit SECONDS] [--before OTHER/build/bin]
                   [--onnx-python PYTHON] [--torch-python /usr/bin/python3] [--cases FILE …] [--json FILE]
+On the CPU: PyTorch eager, channels_last, and jit or (from 2.0 on) compiled; with --onnx-python also ONNX Runtime, which has no bf16 on x86 and runs f32, and OpenVINO.
 On CUDA: bf16 (the inpainter f16), batch 512 in training, 64 and 1 in inference; the peers are eager AMP and torch.compile, channels_last, fused Adam; peak memory
 is what each took on the GPU. --before: another build of ours is the only contestant: what a change cost. --limit: no row begins that would not fit, judged by the slowest so far.
-ONNX Runtime: python3 -m venv bench/.venv && bench/.venv/bin/pip install onnxruntime, then --onnx-python bench/.venv/bin/python.
+Today's peers: python3 -m venv bench/.venv && bench/.venv/bin/pip install torch torchvision onnx onnxruntime openvino, then both pythons are bench/.venv/bin/python.
+docs/speed.md says how to do without the CUDA packages that PyPI's torch brings.
 """
 import argparse
+import functools
 import glob
 import json
 import os
@@ -80,13 +83,30 @@ def commands(a, row, models):
         out["torch compile"] = torch + ["--channels-last", "--compile", "reduce-overhead" if mode == "infer" else "default"]
         return out
     out["torch eager"] = torch
+    if torch_compiles(a):
+        out["torch compile"] = torch + ["--channels-last", "--compile", "default"]
     if net != "deepfill_v2":
         out["torch channels_last"] = torch + ["--channels-last"]
         if mode == "infer":
-            out["torch jit"] = torch + ["--jit"]
+            if not torch_compiles(a):
+                out["torch jit"] = torch + ["--jit"]
             if a.onnx_python:
-                out["onnxruntime"] = [a.onnx_python, os.path.join(HERE, "peer_onnx.py"), models[net], "--batch", str(batch), "--threads", str(a.threads)]
+                onnx = [models[net], "--batch", str(batch), "--threads", str(a.threads), "--size", str(a.size)]
+                out["onnxruntime"] = [a.onnx_python, os.path.join(HERE, "peer_onnx.py")] + onnx
+                out["openvino"] = [a.onnx_python, os.path.join(HERE, "peer_openvino.py")] + onnx + ["--precision", precision]
+    if a.peers:
+        wanted = a.peers.split(",")
+        out = {name: command for name, command in out.items() if name == "telltale" or any(name.startswith(w) for w in wanted)}
     return out
+
+
+@functools.cache
+def torch_version(python):
+    return subprocess.run([python, "-c", "import torch; print(torch.__version__)"], capture_output=True, text=True).stdout.strip()
+
+
+def torch_compiles(a):
+    return int(torch_version(a.torch_python).split(".")[0] or 0) >= 2
 
 
 def start(a, row, models, env):
@@ -134,6 +154,7 @@ def main():
     parser.add_argument("--limit", type=float, default=float("inf"))
     parser.add_argument("--programs", default=os.path.join(ROOT, "build/bin"))
     parser.add_argument("--before", default="")
+    parser.add_argument("--peers", default="", help="only those whose names begin so: openvino,torch compile")
     parser.add_argument("--onnx-python", default="")
     parser.add_argument("--torch-python", default="/usr/bin/python3")
     parser.add_argument("--cases", nargs="*", default=sorted(glob.glob(os.path.join(ROOT, "tests/golden/*eval*.safetensors"))))

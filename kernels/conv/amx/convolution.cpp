@@ -9,13 +9,14 @@
 namespace telltale::amx {
 namespace {
 
-bool& plain_wanted() {
-  static bool wanted = false;
-  return wanted;
+Choice& choice() {
+  static Choice chosen = Choice::hardware;
+  return chosen;
 }
 
 bool is_ours(DType t) {
-  return t == DType::bf16 && (plain_wanted() || (has_fast_bf16() && by_hardware() != nullptr));
+  if (t != DType::bf16) return false;
+  return choice() == Choice::plain_code || (has_fast_bf16() && has_hardware());
 }
 
 Sweep forward_sweep(const ConvArgs& a) {
@@ -96,13 +97,14 @@ std::vector<GradientPart> gradient_parts(const ConvGradArgs& a) {
 
 }  // namespace
 
-const Loops& loops() { return plain_wanted() ? *in_plain_code() : *by_hardware(); }
+const Loops& loops() { return choice() == Choice::plain_code ? *in_plain_code() : *by_hardware(); }
 
 bool fits(const Shape&, const Shape&, DType t, const ConvGeometry&) { return is_ours(t); }
 bool fits_input_gradient(const Shape&, const Shape&, DType t, const ConvGeometry& g) {
   return is_ours(t) && (g.stride == 1 || g.dilation == 1);
 }
-void run_in_plain_code(bool wanted) { plain_wanted() = wanted; }
+void choose_loops(Choice wanted) { choice() = wanted; }
+bool has_hardware() { return by_hardware() != nullptr; }
 
 size_t packed_bytes(const ConvArgs& a) { return forward_sweep(a).filter_bytes(); }
 void pack(Stream& s, const ConvArgs& a, Tensor packed) {
@@ -113,8 +115,7 @@ void forward(Stream& s, const ConvArgs& a) {
   const Sweep sweep = forward_sweep(a);
   const size_t filter_bytes = a.packed ? 0 : sweep.filter_bytes();
   char* room = s.workspace(filter_bytes + scratch_bytes(sweep, s.threads())).as<char>();
-  if (!a.packed)
-    pack_filter(sweep, loops(), {a.w.as<Bits>(), a.w.shape}, reinterpret_cast<Bits*>(room), s.threads());
+  if (!a.packed) pack_filter(sweep, loops(), {a.w.as<Bits>(), a.w.shape}, reinterpret_cast<Bits*>(room), s.threads());
   run(sweep, loops(), a.packed ? a.packed.as<Bits>() : reinterpret_cast<Bits*>(room), room + filter_bytes, s.threads());
 }
 

@@ -7,13 +7,15 @@
 namespace telltale::amx {
 
 /// Whether these kernels run the convolution of such tensors here: bf16, where has_fast_bf16() and the processor has
-/// AMX, or override_loops() stands in for it.
+/// AMX; choose_loops() may say otherwise.
 bool fits(const Shape& x, const Shape& w, DType, const ConvGeometry&);
 /// The same of the gradient for x.
 bool fits_input_gradient(const Shape& x, const Shape& w, DType, const ConvGeometry&);
 
-/// For tests: runs in plain code everywhere, whatever the processor has.
-void run_in_plain_code(bool);
+/// For tests: who multiplies. `hardware`, where the processor has it, is the default; `plain_code` runs anywhere.
+enum class Choice : uint8_t { hardware, plain_code };
+void choose_loops(Choice);
+bool has_hardware();
 
 /// As cpu::conv_forward and its packing, of arguments that fit.
 void forward(Stream&, const ConvArgs& a);

@@ -37,10 +37,10 @@ struct Problem {
 /// How images [image, image + images), rows [row, row + rows) of dy, are laid out with what they read of x.
 struct Band {
   int image = 0, images = 0, row = 0, rows = 0;
-  int width = 0;        ///< pixels of an image's row, in dy and in a plane of x: some zeros of dy behind the real ones
-  int pitch = 0;        ///< from a row to the next: the images' rows side by side
-  int pixels = 0;       ///< of dy, rows · pitch
-  int dy_pixels = 0;    ///< in memory, with kDepth zeros before them and some behind
+  int width = 0;      ///< pixels of an image's row, in dy and in a plane of x: some zeros of dy behind the real ones
+  int pitch = 0;      ///< from a row to the next: the images' rows side by side
+  int pixels = 0;     ///< of dy, rows · pitch
+  int dy_pixels = 0;  ///< in memory, with kDepth zeros before them and some behind
   int plane_rows = 0, plane_pixels = 0;  ///< of x
   int64_t plane_size = 0;
 
@@ -53,7 +53,7 @@ struct Band {
     dy_pixels = kDepth + round_up(pixels, kDepth) + kDepth;
     if (dy_pixels % (2 * kDepth) == 0) dy_pixels += kDepth;  // rows of a tile in different places of the cache
     plane_rows = rows + (p.w.h - 1) * p.g.dilation / p.g.stride;
-    plane_pixels = round_up(plane_rows * pitch + reach + kDepth, kDepth);
+    plane_pixels = round_up(plane_rows * pitch + reach + 2 * kDepth, kDepth);
     plane_size = int64_t(p.blocks_of_x()) * kBlock * plane_pixels;
   }
   size_t dy_numbers(const Problem& p) const { return size_t(p.blocks_of_dy()) * kBlock * size_t(dy_pixels); }
@@ -68,7 +68,8 @@ struct Band {
 std::vector<Band> bands_of(const Problem& p) {
   const size_t whole = Band(p, 0, 1, 0, p.y.h).bytes(p);
   const int images = std::clamp(int(kBandBytes / whole), 1, p.y.n);
-  const int parts = std::clamp(int((whole + kBandBytes - 1) / kBandBytes), 1, p.y.h), rows = (p.y.h + parts - 1) / parts;
+  const int parts = std::clamp(int((whole + kBandBytes - 1) / kBandBytes), 1, p.y.h),
+            rows = (p.y.h + parts - 1) / parts;
   std::vector<Band> bands;
   for (int image = 0; image < p.y.n; image += images) {
     for (int row = 0; row < p.y.h; row += rows)
@@ -80,8 +81,7 @@ std::vector<Band> bands_of(const Problem& p) {
 /// The pixel of a band's plane that a running number stands for.
 struct Place {
   int row, image, column;
-  Place(const Band& b, int pixel)
-      : row(pixel / b.pitch), image(pixel % b.pitch / b.width), column(pixel % b.width) {}
+  Place(const Band& b, int pixel) : row(pixel / b.pitch), image(pixel % b.pitch / b.width), column(pixel % b.width) {}
   void next(const Band& b) {
     if (++column < b.width) return;
     column = 0;
@@ -136,20 +136,28 @@ class Gradient {
     }
   }
 
-  /// Part of the filter: a block of channels of dy, a tap, a block of channels of x, in this order.
+  int filter_parts() const { return p_.blocks_of_dy() * p_.w.h * p_.blocks_of_x(); }
+  /// A part of the filter: a block of channels of dy, a row of taps, a block of channels of x. Pixels go by pieces that
+  /// the nearest cache holds while the row's taps pass over them.
   void add(const Band& b, int part, const Bits* dy, const Bits* x, bool first, float* sums) const {
-    const int x_block = part % p_.blocks_of_x(), tap = part / p_.blocks_of_x() % p_.taps(),
-              dy_block = part / p_.blocks_of_x() / p_.taps();
-    const int row = tap / p_.columns() * p_.g.dilation, column = tap % p_.columns() * p_.g.dilation;
-    const int plane = row % p_.g.stride * p_.column_planes() + column % p_.g.stride;
-    const int distance = row / p_.g.stride * b.pitch + column / p_.g.stride, odd = distance % 2;
-    // Pairs of x begin at even pixels: dy is read from a pixel earlier where the distance is odd.
-    const Bits* left = dy + int64_t(dy_block) * kBlock * b.dy_pixels + kDepth - odd;
-    const Bits* right = x + plane * b.plane_size + int64_t(x_block) * kBlock * b.plane_pixels +
-                        int64_t(distance - odd) * kLanes;
-    const int steps = (b.pixels + odd + kDepth - 1) / kDepth;
-    loops_.add_products(left, b.dy_pixels, right, int64_t(kLanes) * b.plane_pixels, steps, first,
-                        sums + size_t(part) * kBlockSums);
+    constexpr int kPiece = 16;  // steps
+    const int x_block = part % p_.blocks_of_x(), r = part / p_.blocks_of_x() % p_.w.h,
+              dy_block = part / p_.blocks_of_x() / p_.w.h;
+    const int steps = (b.pixels + 1 + kDepth - 1) / kDepth, piece = p_.columns() > 1 ? kPiece : steps;
+    const Bits* left = dy + int64_t(dy_block) * kBlock * b.dy_pixels + kDepth;
+    for (int step = 0; step < steps; step += piece) {
+      for (int v = 0; v < p_.columns(); ++v) {
+        const int row = r * p_.g.dilation, column = v * p_.g.dilation;
+        const int plane = row % p_.g.stride * p_.column_planes() + column % p_.g.stride;
+        const int distance = row / p_.g.stride * b.pitch + column / p_.g.stride, odd = distance % 2;
+        // Pairs of x begin at even pixels: dy is read from a pixel earlier where the distance is odd.
+        const Bits* right = x + plane * b.plane_size + int64_t(x_block) * kBlock * b.plane_pixels +
+                            int64_t(distance - odd + step * kDepth) * kLanes;
+        loops_.add_products(left + step * kDepth - odd, b.dy_pixels, right, int64_t(kLanes) * b.plane_pixels,
+                            std::min(piece, steps - step), first && step == 0,
+                            sums + sums_at(dy_block, r * p_.columns() + v, x_block));
+      }
+    }
   }
 
   /// One output channel of the filter from its sums.
@@ -158,12 +166,10 @@ class Gradient {
     float* to = dw + int64_t(k) * p_.taps() * channels;
     for (int tap = 0; tap < p_.taps(); ++tap, to += channels) {
       for (int block = 0; block < p_.blocks_of_x(); ++block) {
-        const size_t part = (size_t(k / kBlock) * size_t(p_.taps()) + size_t(tap)) * size_t(p_.blocks_of_x()) +
-                            size_t(block);
         for (int half = 0; half < 2; ++half) {
           const int first = block * kBlock + half * kLanes, count = std::min(kLanes, channels - first);
-          const float* from = sums + part * kBlockSums + (k % kBlock / kLanes * 2 + half) * kLanes * kLanes +
-                              k % kLanes * kLanes;
+          const float* from = sums + sums_at(k / kBlock, tap, block) +
+                              (k % kBlock / kLanes * 2 + half) * kLanes * kLanes + k % kLanes * kLanes;
           for (int c = 0; c < count; ++c) to[first + c] = accumulate ? to[first + c] + from[c] : from[c];
         }
       }
@@ -171,6 +177,10 @@ class Gradient {
   }
 
  private:
+  size_t sums_at(int dy_block, int tap, int x_block) const {
+    return ((size_t(dy_block) * size_t(p_.taps()) + size_t(tap)) * size_t(p_.blocks_of_x()) + size_t(x_block)) *
+           kBlockSums;
+  }
   /// Pixel number q of dy, zeros where there is none; `at` goes along with the real ones.
   const Bits* dy_pixel(const Band& b, int q, Place& at) const {
     if (q < 0 || q >= b.pixels) return zeros_.data();
@@ -210,7 +220,6 @@ void filter_gradient(Stream& s, const ConvGradArgs& a) {
   Bits* dy = reinterpret_cast<Bits*>(room + p.sums() * sizeof(float));
   Bits* x = reinterpret_cast<Bits*>(room + p.sums() * sizeof(float) + dy_bytes);
   const Gradient gradient(a, p, loops());
-  const int filter_parts = int(p.sums() / kBlockSums);
 #pragma omp parallel num_threads(s.threads())
   {
     loops().begin();
@@ -224,7 +233,8 @@ void filter_gradient(Stream& s, const ConvGradArgs& a) {
           gradient.lay_out_x(b, i - dy_parts, x);
       }
 #pragma omp for schedule(dynamic)
-      for (int part = 0; part < filter_parts; ++part) gradient.add(b, part, dy, x, &b == &bands.front(), sums);
+      for (int part = 0; part < gradient.filter_parts(); ++part)
+        gradient.add(b, part, dy, x, &b == &bands.front(), sums);
     }
     loops().end();
 #pragma omp for

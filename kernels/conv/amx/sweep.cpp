@@ -21,13 +21,13 @@ struct Band {
 /// How a band's source lies in scratch: planes of the rows that a stride apart, in each the images' rows side by side.
 /// A row is followed by the zeros that the next one begins with.
 struct Layout {
-  int step;         ///< pixels of a plane from one result to the next: the stride, undone where a filter has one column
-  int width;        ///< pixels of an image's row in a plane
-  int planes;       ///< rows 0, 1, … of a stride
-  int64_t pitch;    ///< numbers from a plane's row to the next
-  int plane_rows;   ///< of the band
+  int step;        ///< pixels of a plane from one result to the next: the stride, undone where a filter has one column
+  int width;       ///< pixels of an image's row in a plane
+  int planes;      ///< rows 0, 1, … of a stride
+  int64_t pitch;   ///< numbers from a plane's row to the next
+  int plane_rows;  ///< of the band
   int64_t plane_size;
-  int64_t slack;    ///< numbers that are read beyond the last plane
+  int64_t slack;  ///< numbers that are read beyond the last plane
 
   Layout(const Sweep& s, int images, int rows) {
     step = s.columns == 1 ? 1 : s.stride;
@@ -124,15 +124,17 @@ std::vector<Run> runs_of(const Sweep& s, const Layout& l) {
 }
 
 /// Sums that are neither stored as they are nor by relu.
-void finish_by(Act act, const float* sums, int pixels, int channels, const Finish& f, int64_t pixel_step, Bits* y) {
+template <Act act>
+void finish_by(const float* sums, int pixels, int channels, const Finish& f, int64_t pixel_step, Bits* y) {
+  const int lanes = round_up(channels, channels > kLanes / 2 ? kLanes : 4);
   for (int p = 0; p < pixels; ++p) {
     float v[kBlock];
-    for (int c = 0; c < kBlock; ++c) v[c] = sums[p * kBlock + c] + (f.bias ? f.bias[c] : 0.f);
+    for (int c = 0; c < lanes; ++c) v[c] = sums[p * kBlock + c] + (f.bias ? f.bias[c] : 0.f);
     if (f.residual) {
       for (int c = 0; c < channels; ++c) v[c] += float_of(uint32_t(f.residual[p * pixel_step + c]) << 16);
     }
 #pragma omp simd
-    for (int c = 0; c < kBlock; ++c) v[c] = activate(act, v[c]);
+    for (int c = 0; c < lanes; ++c) v[c] = activate(act, v[c]);
     for (int c = 0; c < channels; ++c) y[p * pixel_step + c] = bf16(v[c]).bits;
   }
 }
@@ -212,10 +214,11 @@ class Worker {
     at += block * kBlock;
     const int channels = std::min(kBlock, s_.channels - block * kBlock);
     const Finish f{s_.bias ? bias_ : nullptr, s_.residual ? s_.residual + at : nullptr, s_.act == Act::relu};
-    if (s_.act == Act::none || s_.act == Act::relu)
-      loops_.finish(sums, pixels, channels, f, s_.pixel_step, s_.result + at);
-    else
-      finish_by(s_.act, sums, pixels, channels, f, s_.pixel_step, s_.result + at);
+    const auto finish = s_.act == Act::elu       ? finish_by<Act::elu>
+                        : s_.act == Act::sigmoid ? finish_by<Act::sigmoid>
+                        : s_.act == Act::tanh    ? finish_by<Act::tanh>
+                                                 : loops_.finish;
+    finish(sums, pixels, channels, f, s_.pixel_step, s_.result + at);
   }
 
   const Sweep& s_;

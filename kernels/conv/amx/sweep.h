@@ -11,7 +11,7 @@ namespace telltale::amx {
 constexpr int round_up(int n, int to) { return (n + to - 1) / to * to; }
 constexpr size_t aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// By the processor, unless run_in_plain_code() was asked for.
+/// Those that choose_loops() chose.
 const Loops& loops();
 
 /// result(row, column) = act(Σ over taps of source(row·stride + r·dilation − top, …) · filter(r, s) + bias + residual),

@@ -64,25 +64,50 @@ void multiply_tiles(const Bits* x, long pixel_step, const Run* runs, int count, 
 
 void multiply(const Bits* x, long pixel_step, const Run* runs, int count, const Bits* w, int pixel_tiles,
               int channel_tiles, float* sums) {
-  const auto call = pixel_tiles == 2 ? channel_tiles == 2 ? multiply_tiles<2, 2> : multiply_tiles<2, 1>
-                    : channel_tiles == 2 ? multiply_tiles<1, 2>
+  const auto call = pixel_tiles == 2     ? channel_tiles == 2 ? multiply_tiles<2, 2> : multiply_tiles<2, 1>
+                        : channel_tiles == 2 ? multiply_tiles<1, 2>
                                          : multiply_tiles<1, 1>;
   call(x, pixel_step, runs, count, w, sums);
 }
 
-__mmask16 first_lanes(int n) { return n >= kLanes ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1); }
+__mmask16 first_lanes(int n) {
+  return n >= kLanes ? __mmask16(0xffff) : n <= 0 ? __mmask16(0) : __mmask16((1u << n) - 1);
+}
 
 __m512 widen(__m256i v) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(v), 16)); }
 
+/// Of a whole block's channels, a pixel at a time.
+template <bool kResidual, bool kRelu>
+void finish_whole(const float* sums, int pixels, const Finish& f, long pixel_step, Bits* y) {
+  const __m512 zero = _mm512_setzero_ps();
+  const __m512 bias[2] = {f.bias ? _mm512_load_ps(f.bias) : zero, f.bias ? _mm512_load_ps(f.bias + kLanes) : zero};
+  const Bits* residual = f.residual;
+  for (int p = 0; p < pixels; ++p, sums += kBlock, y += pixel_step) {
+    __m512 v[2];
+    for (int k = 0; k < 2; ++k) {
+      v[k] = _mm512_add_ps(_mm512_load_ps(sums + k * kLanes), bias[k]);
+      if constexpr (kResidual) v[k] = _mm512_add_ps(v[k], widen(_mm256_loadu_epi16(residual + k * kLanes)));
+      if constexpr (kRelu) v[k] = _mm512_max_ps(v[k], zero);
+    }
+    if constexpr (kResidual) residual += pixel_step;
+    _mm512_storeu_si512(y, (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]));
+  }
+}
+
 void finish(const float* sums, int pixels, int channels, const Finish& f, long pixel_step, Bits* y) {
+  if (channels == kBlock) {
+    const auto call = f.residual ? f.relu ? finish_whole<true, true> : finish_whole<true, false>
+                      : f.relu ? finish_whole<false, true>
+                                 : finish_whole<false, false>;
+    return call(sums, pixels, f, pixel_step, y);
+  }
   const __m512 zero = _mm512_setzero_ps();
   for (int half = 0; half < channels; half += kLanes) {
     const __mmask16 lanes = first_lanes(channels - half);
-    const __m512 bias = f.bias ? _mm512_loadu_ps(f.bias + half) : zero;
+    const __m512 bias = f.bias ? _mm512_load_ps(f.bias + half) : zero;
     for (int p = 0; p < pixels; ++p) {
       __m512 v = _mm512_add_ps(_mm512_load_ps(sums + p * kBlock + half), bias);
-      if (f.residual)
-        v = _mm512_add_ps(v, widen(_mm256_maskz_loadu_epi16(lanes, f.residual + p * pixel_step + half)));
+      if (f.residual) v = _mm512_add_ps(v, widen(_mm256_maskz_loadu_epi16(lanes, f.residual + p * pixel_step + half)));
       if (f.relu) v = _mm512_max_ps(v, zero);
       _mm256_mask_storeu_epi16(y + p * pixel_step + half, lanes, (__m256i)_mm512_cvtneps_pbh(v));
     }
