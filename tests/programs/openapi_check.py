@@ -2,7 +2,7 @@
 import json
 import random
 
-METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"]
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "QUERY", "BREW"]
 TYPES = {"object": dict, "array": list, "string": str, "boolean": bool}
 
 

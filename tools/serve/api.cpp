@@ -91,8 +91,15 @@ Api::Api(BoundedServer& server, Inspector& inspector, const ApiSettings& setting
   });
   methods_["/v1/inspect"] = "POST";
   server.Post("/v1/inspect", [this](const Request& request, Response& response) { inspect(request, response); });
-  server.set_error_handler([](const Request& request, Response& response) {
+  server.set_error_handler([this](const Request& request, Response& response) {
     if (!response.body.empty()) return;
+    // The library takes a method that it does not know for no request at all, and leaves the path unread.
+    const auto known = methods_.find(request.target.substr(0, request.target.find('?')));
+    if (response.status == 400 && request.path.empty() && known != methods_.end()) {
+      response.set_header("Allow", known->second);
+      BoundedServer::end_connection();
+      return answer(response, 405, {{"error", cat(known->first, " takes ", known->second)}});
+    }
     if (response.status != 404) BoundedServer::end_connection();
     const char* why = response.status == 404   ? "nothing here; see /openapi.json"
                       : response.status == 413 ? "the body is too large"
