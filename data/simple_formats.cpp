@@ -92,6 +92,9 @@ struct Bmp {
   int64_t palette, colours;  ///< where it begins, and how many lie before the pixels
 };
 
+/// Whether a · b > most, of numbers that are not negative and whose product may be beyond 64 bits.
+bool exceeds(int64_t a, int64_t b, int64_t most) { return a > 0 && b > most / a; }
+
 /// Pixels must be there, and indices must lie in the palette: stb looks at neither.
 Fault check_bmp(Bytes bytes) {
   const Bmp b(bytes);
@@ -104,8 +107,10 @@ Fault check_bmp(Bytes bytes) {
     return cat("a header of ", b.header, " bytes");
   if (b.compression != 0 && !b.has_masks) return "its pixels are packed";
   if (b.bits < 8 && 8 % b.bits != 0) return cat("of ", b.bits, " bits a pixel");
-  const int64_t needed = b.stride * (height - 1) + (b.width * b.bits + 7) / 8;  // the last row's padding may be missing
-  if (b.offset > bytes.size() || needed > int64_t(bytes.size() - b.offset)) return kTruncated;
+  if (b.offset > bytes.size()) return kTruncated;
+  const int64_t last_row = (b.width * b.bits + 7) / 8;  // its padding may be missing
+  const int64_t before_it = int64_t(bytes.size() - b.offset) - last_row;
+  if (before_it < 0 || exceeds(b.stride, height - 1, before_it)) return kTruncated;
   if (b.bits > 8) return std::nullopt;
   const int per_byte = int(8 / b.bits);
   for (int64_t y = 0; y < height; ++y)
@@ -171,8 +176,8 @@ Fault check_pnm(Bytes bytes) {
     for (; at < bytes.size() && std::isdigit(bytes[at]) && value < INT_MAX; ++at) value = value * 10 + bytes[at] - '0';
   }
   if (values[2] != 255) return cat("its brightest value is ", values[2], ", and only 255 is read");
-  const int64_t needed = values[0] * values[1] * (bytes[1] == '6' ? 3 : 1);
-  if (at + 1 > bytes.size() || needed > int64_t(bytes.size() - at - 1)) return kTruncated;
+  const int64_t column = values[1] * (bytes[1] == '6' ? 3 : 1);  // bytes
+  if (at + 1 > bytes.size() || exceeds(values[0], column, int64_t(bytes.size() - at - 1))) return kTruncated;
   return std::nullopt;
 }
 

@@ -94,6 +94,8 @@ TEST(Pnm, BinaryEightBitsAreRead) {
   for (const char* other : {"P6 2 1 100\nabcdef", "P5 1 1 65535\nab", "P3 1 1 255\n1 2 3"})
     EXPECT_NE(refusal([&] { decode_image(bytes_of(other), "x"); }).find("a PNM that is not read"), std::string::npos)
         << other;
+  EXPECT_NE(refusal([&] { decode_image(bytes_of("P6 5000000000 5000000000 255\nabc"), "x"); }).find("truncated PNM"),
+            std::string::npos);  // bytes beyond 2⁶³
   EXPECT_NE(refusal([&] { decode_image(bytes_of("P6 2 1 255\nabcde"), "x"); }).find("truncated PNM"),
             std::string::npos);
 }
