@@ -171,6 +171,8 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
       {{4, 1, 1, 129}, 65, true, Act::elu},
       {{17, 1, 1, 64}, 128, true, Act::relu},
       {{33, 2, 2, 48}, 67, false, Act::tanh},
+      {{5, 1, 1, 256}, 64, true, Act::relu},
+      {{40, 2, 2, 32}, 96},
   };
   for (const LinearSize& z : linears) {
     to.push_back({"linear_forward", z.name(), kAllFloats, [z](CaseRun& run) { linear_forward_case(run, z); }});

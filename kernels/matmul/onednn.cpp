@@ -1,5 +1,5 @@
 // Matrix products of the host by oneDNN's sgemm, whose matrix-vector paths reach the memory's bandwidth at batch 1. f64
-// goes to the oracle; 16-bit types are widened, multiplied in f32 and rounded once.
+// goes to the oracle; 16-bit types are widened, multiplied in f32 and rounded once, or multiplied by AMX.
 #include "kernels/matmul/matmul.h"
 
 #if TT_ONEDNN
@@ -7,6 +7,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "kernels/cast.h"
+#include "kernels/matmul/amx.h"
 #include "kernels/parts/math.h"
 #include "kernels/reduce.h"
 
@@ -41,6 +42,7 @@ void finish(Stream& s, Tensor y, const float* product, int64_t by_row, int64_t b
 void linear_forward(Stream& s, const LinearArgs& a) {
   check(a);
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_forward(s, a);
+  if (amx::fits(a)) return amx::linear_forward(s, a);
   const int64_t batch = a.y.shape.n, out = a.y.shape.c, in = a.w.shape.numel() / out;
   const bool turned = is_better_turned(batch);
   TypedCopies f32(s, DType::f32, {a.x, a.w, a.y}, turned ? size_t(batch * out) * sizeof(float) : 0);
@@ -61,7 +63,9 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return ref::linear_backward(s, a);
   const int64_t batch = a.dy.shape.n, out = a.dy.shape.c, in = a.w.shape.numel() / out;
   const auto beta = [](GradMode m) { return m == GradMode::accumulate ? 1.f : 0.f; };
-  if (a.dx && a.dx_mode != GradMode::ignore) {
+  if (a.dx && a.dx_mode != GradMode::ignore && amx::fits(a)) {
+    amx::linear_input_gradient(s, a);
+  } else if (a.dx && a.dx_mode != GradMode::ignore) {
     TypedCopies f32(s, DType::f32, {a.dy, a.w, a.dx});
     const Tensor dy = f32.values(a.dy), w = f32.values(a.w);
     const Tensor dx = a.dx_mode == GradMode::accumulate ? f32.values(a.dx) : f32.room(a.dx);

@@ -25,7 +25,7 @@ void run_cases(const std::string& op) {
     for (const std::string& f : run.failures()) ADD_FAILURE() << f;
     ++cases;
   }
-  EXPECT_GT(cases, 10);
+  EXPECT_GE(cases, 10);
 }
 
 /// Through the library. (oneDNN 2.6 gives NaN for some filters' gradients by AMX, which it never gets to multiply.)
@@ -54,6 +54,10 @@ TEST_F(ConvInBf16, BackwardMatchesItsReference) { run_cases("conv_backward"); }
 
 TEST_P(ConvByTiles, ForwardMatchesItsReference) { run_cases("conv_forward"); }
 TEST_P(ConvByTiles, BackwardMatchesItsReference) { run_cases("conv_backward"); }
+TEST_P(ConvByTiles, LinearLayersMatchTheirReference) {
+  run_cases("linear_forward");
+  run_cases("linear_backward");
+}
 INSTANTIATE_TEST_SUITE_P(Amx, ConvByTiles, testing::Values(amx::Choice::hardware, amx::Choice::plain_code),
                          [](const auto& p) { return p.param == amx::Choice::hardware ? "hardware" : "plain_code"; });
 

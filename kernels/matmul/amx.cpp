@@ -1,0 +1,97 @@
+#include "kernels/matmul/amx.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "kernels/conv/amx/convolution.h"
+#include "kernels/conv/amx/sweep.h"
+#include "kernels/device/half.h"
+
+namespace telltale::amx {
+namespace {
+
+constexpr int kColumns = 128;  // of w, that a thread lays out at once: a row's part is a few lines of the cache
+
+bool fits(const Tensor& x, const Tensor& w, int out) {
+  const int64_t in = w.shape.numel() / out;
+  return amx::fits(x.shape, w.shape, x.dtype, {}) && in % kColumns == 0 && out % kBlock == 0;
+}
+
+/// A matrix of rows {rows, numbers} as the filter of a sweep over rows as long.
+Sweep rows_as_filter(int rows, int numbers) {
+  Sweep s;
+  s.from.c = numbers;
+  s.channels = rows;
+  return s;
+}
+
+}  // namespace
+
+bool fits(const LinearArgs& a) { return a.y.shape.numel() > 0 && fits(a.x, a.w, a.y.shape.c); }
+bool fits(const LinearGradArgs& a) { return a.dy.shape.numel() > 0 && fits(a.x, a.w, a.dy.shape.c); }
+
+// The matrix is the left factor, as it lies; the batch is laid out as the right one.
+void linear_forward(Stream& s, const LinearArgs& a) {
+  const int batch = a.y.shape.n, out = a.y.shape.c, in = int(a.w.shape.numel() / out);
+  const Sweep sweep = rows_as_filter(batch, in);
+  Bits* x = s.workspace(sweep.filter_bytes()).as<Bits>();
+  pack_filter(sweep, loops(), {a.x.as<Bits>(), {batch, 1, 1, in}}, x, s.threads());
+  const Bits* w = a.w.as<Bits>();
+  bf16* y = a.y.as<bf16>();
+  const Run run{0, sweep.run_steps()};
+#pragma omp parallel num_threads(s.threads())
+  {
+    alignas(64) float sums[kBlockSums];
+    loops().begin();
+#pragma omp for schedule(dynamic)
+    for (int first = 0; first < out; first += kBlock) {
+      for (int block = 0; block < sweep.blocks(); ++block) {
+        loops().multiply(w + int64_t(first) * in, in, &run, 1, x + size_t(block) * sweep.block_numbers(), 2,
+                         sweep.channel_tiles(block), sums);
+        const int images = std::min(kBlock, batch - block * kBlock);
+        for (int n = 0; n < images; ++n) {
+          bf16* to = y + int64_t(block * kBlock + n) * out + first;
+          for (int o = 0; o < kBlock; ++o)
+            to[o] = bf16(activate(a.act, sums[o * kBlock + n] + (a.bias ? a.bias.as<float>()[first + o] : 0.f)));
+        }
+      }
+    }
+    loops().end();
+  }
+}
+
+void linear_input_gradient(Stream& s, const LinearGradArgs& a) {
+  const int batch = a.dy.shape.n, out = a.dy.shape.c, in = int(a.w.shape.numel() / out);
+  Sweep part = rows_as_filter(kColumns, out);
+  const int rows = round_up(batch, kBlock);
+  const size_t filter_bytes = aligned(part.filter_bytes()),
+               dy_bytes = aligned(size_t(rows) * size_t(out) * sizeof(Bits));
+  char* room = s.workspace(dy_bytes + filter_bytes * size_t(s.threads())).as<char>();
+  Bits* dy = reinterpret_cast<Bits*>(room);  // filled up to whole tiles
+  std::fill(std::copy_n(a.dy.as<Bits>(), int64_t(batch) * out, dy), dy + int64_t(rows) * out, Bits(0));
+  Bits* dx = a.dx.as<Bits>();
+  const Run run{0, part.run_steps()};
+#pragma omp parallel num_threads(s.threads())
+  {
+    alignas(64) float sums[kBlockSums];
+    Bits* filter = reinterpret_cast<Bits*>(room + dy_bytes + filter_bytes * size_t(omp_get_thread_num()));
+    loops().begin();
+#pragma omp for schedule(dynamic)
+    for (int first = 0; first < in; first += kColumns) {
+      pack_filter(part, loops(), {a.w.as<Bits>() + first, {out, 1, 1, in}, true}, filter, 1);
+      for (int block = 0; block < part.blocks(); ++block) {
+        for (int n = 0; n < batch; n += kBlock) {
+          loops().multiply(dy + int64_t(n) * out, out, &run, 1, filter + size_t(block) * part.block_numbers(), 2, 2,
+                           sums);
+          Bits* to = dx + int64_t(n) * in + first + block * kBlock;
+          const Finish f{nullptr, a.dx_mode == GradMode::accumulate ? to : nullptr, false};
+          loops().finish(sums, std::min(kBlock, batch - n), kBlock, f, in, to);
+        }
+      }
+    }
+    loops().end();
+  }
+}
+
+}  // namespace telltale::amx
