@@ -94,4 +94,59 @@ void linear_input_gradient(Stream& s, const LinearGradArgs& a) {
   }
 }
 
+namespace {
+
+/// to[channel][image] = dy[image][channel], zeros up to `images`.
+void turn(const Bits* dy, int batch, int channels, int images, Bits* to, int threads) {
+#pragma omp parallel for num_threads(threads)
+  for (int o = 0; o < channels; ++o) {
+    for (int n = 0; n < images; ++n) to[int64_t(o) * images + n] = n < batch ? dy[int64_t(n) * channels + o] : Bits(0);
+  }
+}
+
+/// A block of sums to where it lies in the matrix, whose rows are `in` long.
+void store_block(const float* sums, int64_t in, bool accumulate, float* dw) {
+  for (int r = 0; r < kBlock; ++r) {
+    for (int half = 0; half < 2; ++half) {
+      const float* from = sums + (r / kLanes * 2 + half) * kLanes * kLanes + r % kLanes * kLanes;
+      float* to = dw + r * in + half * kLanes;
+#pragma omp simd
+      for (int c = 0; c < kLanes; ++c) to[c] = accumulate ? to[c] + from[c] : from[c];
+    }
+  }
+}
+
+}  // namespace
+
+void linear_filter_gradient(Stream& s, const LinearGradArgs& a) {
+  const int batch = a.dy.shape.n, out = a.dy.shape.c, in = int(a.w.shape.numel() / out),
+            images = round_up(batch, kDepth);
+  const size_t dy_bytes = aligned(size_t(out) * size_t(images) * sizeof(Bits)),
+               x_bytes = aligned(size_t(in) * size_t(images) * sizeof(Bits)), row_bytes = size_t(in) * sizeof(Bits);
+  char* room = s.workspace(dy_bytes + x_bytes + row_bytes).as<char>();
+  Bits *dy = reinterpret_cast<Bits*>(room), *x = reinterpret_cast<Bits*>(room + dy_bytes),
+       *zeros = reinterpret_cast<Bits*>(room + dy_bytes + x_bytes);
+  std::fill(zeros, zeros + in, Bits(0));
+  turn(a.dy.as<Bits>(), batch, out, images, dy, s.threads());
+  const int64_t x_step = int64_t(kLanes) * images;  // from 16 numbers of x's rows to the next
+  const auto row = [&](int n) { return n < batch ? a.x.as<Bits>() + int64_t(n) * in : zeros; };
+#pragma omp parallel for num_threads(s.threads())
+  for (int n = 0; n < images; n += 2) loops().pair_rows(row(n), row(n + 1), in, x + n * kLanes, x_step);
+  float* dw = a.dw.as<float>();
+#pragma omp parallel num_threads(s.threads())
+  {
+    alignas(64) float sums[kBlockSums];
+    loops().begin();
+#pragma omp for schedule(dynamic)
+    for (int o = 0; o < out; o += kBlock) {
+      for (int i = 0; i < in; i += kBlock) {
+        loops().add_products(dy + int64_t(o) * images, images, x + i / kLanes * x_step, x_step, images / kDepth, true,
+                             sums);
+        store_block(sums, in, a.dw_mode == GradMode::accumulate, dw + int64_t(o) * in + i);
+      }
+    }
+    loops().end();
+  }
+}
+
 }  // namespace telltale::amx

@@ -13,5 +13,7 @@ bool fits(const LinearGradArgs&);
 void linear_forward(Stream&, const LinearArgs& a);
 /// dx of cpu::linear_backward.
 void linear_input_gradient(Stream&, const LinearGradArgs& a);
+/// dw of cpu::linear_backward.
+void linear_filter_gradient(Stream&, const LinearGradArgs& a);
 
 }  // namespace telltale::amx

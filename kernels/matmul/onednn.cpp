@@ -74,7 +74,9 @@ void linear_backward(Stream& s, const LinearGradArgs& a) {
     if (dx.data != a.dx.data) cast(s, dx, a.dx);
   }
   if (a.dw_mode == GradMode::ignore) return;
-  if (a.dw) {
+  if (a.dw && amx::fits(a)) {
+    amx::linear_filter_gradient(s, a);
+  } else if (a.dw) {
     TypedCopies f32(s, DType::f32, {a.dy, a.x});
     const Tensor dy = f32.values(a.dy), x = f32.values(a.x);
     multiply(s, 'T', 'N', out, in, batch, dy.as<float>(), out, x.as<float>(), in, a.dw.as<float>(), in, 1,
