@@ -123,19 +123,17 @@ std::vector<Run> runs_of(const Sweep& s, const Layout& l) {
   return runs;
 }
 
-/// Sums that are neither stored as they are nor by relu.
+/// sums = act(sums + bias + residual), for what is stored as it is from then on.
 template <Act act>
-void finish_by(const float* sums, int pixels, int channels, const Finish& f, int64_t pixel_step, Bits* y) {
-  const int lanes = round_up(channels, channels > kLanes / 2 ? kLanes : 4);
+void activate_sums(float* sums, int pixels, int channels, const Finish& f, int64_t pixel_step) {
   for (int p = 0; p < pixels; ++p) {
-    float v[kBlock];
-    for (int c = 0; c < lanes; ++c) v[c] = sums[p * kBlock + c] + (f.bias ? f.bias[c] : 0.f);
-    if (f.residual) {
-      for (int c = 0; c < channels; ++c) v[c] += float_of(uint32_t(f.residual[p * pixel_step + c]) << 16);
-    }
+    float* v = sums + p * kBlock;
+    for (int c = 0; f.bias && c < kBlock; ++c) v[c] += f.bias[c];
+    for (int c = 0; f.residual && c < channels; ++c) v[c] += float_of(uint32_t(f.residual[p * pixel_step + c]) << 16);
+    for (int first = 0; first < channels; first += kLanes) {
 #pragma omp simd
-    for (int c = 0; c < lanes; ++c) v[c] = activate(act, v[c]);
-    for (int c = 0; c < channels; ++c) y[p * pixel_step + c] = bf16(v[c]).bits;
+      for (int c = 0; c < kLanes; ++c) v[first + c] = activate(act, v[first + c]);
+    }
   }
 }
 
@@ -210,15 +208,16 @@ class Worker {
       from = next;
     }
   }
-  void store(const float* sums, int pixels, int block, int64_t at) const {
+  void store(float* sums, int pixels, int block, int64_t at) const {
     at += block * kBlock;
     const int channels = std::min(kBlock, s_.channels - block * kBlock);
     const Finish f{s_.bias ? bias_ : nullptr, s_.residual ? s_.residual + at : nullptr, s_.act == Act::relu};
-    const auto finish = s_.act == Act::elu       ? finish_by<Act::elu>
-                        : s_.act == Act::sigmoid ? finish_by<Act::sigmoid>
-                        : s_.act == Act::tanh    ? finish_by<Act::tanh>
-                                                 : loops_.finish;
-    finish(sums, pixels, channels, f, s_.pixel_step, s_.result + at);
+    const auto activation = s_.act == Act::elu       ? activate_sums<Act::elu>
+                            : s_.act == Act::sigmoid ? activate_sums<Act::sigmoid>
+                            : s_.act == Act::tanh    ? activate_sums<Act::tanh>
+                                                     : nullptr;
+    if (activation) activation(sums, pixels, channels, f, s_.pixel_step);
+    loops_.finish(sums, pixels, channels, activation ? Finish{} : f, s_.pixel_step, s_.result + at);
   }
 
   const Sweep& s_;

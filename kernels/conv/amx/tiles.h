@@ -22,9 +22,9 @@ struct Run {
 
 /// What a block's sums become before they are stored; pointers name the first pixel and channel.
 struct Finish {
-  const float* bias;     ///< kBlock numbers, or null
-  const Bits* residual;  ///< laid out as the result; may be the result, or null
-  bool relu;
+  const float* bias = nullptr;     ///< kBlock numbers, or null
+  const Bits* residual = nullptr;  ///< laid out as the result; may be the result, or null
+  bool relu = false;
 };
 
 struct Loops {
