@@ -141,6 +141,7 @@ Shape pool_output(const Shape& x, int size, int stride, int pad) {
 void max_pool_forward(Stream& s, const PoolArgs& a) {
   check_fixed("max_pool", a, a.x, a.y);
   check_max(a, a.y.shape, false);
+  if (!s.device_bodies() && cpu::max_pool_forward(s, a)) return;
   visit_float(a.x.dtype, [&]<class T>(Tag<T>) {
     const Shape& shape = a.y.shape;
     const RowChunks chunks(shape.rows(), shape.c);

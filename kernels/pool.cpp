@@ -1,0 +1,108 @@
+// The host's max pooling of the nets' windows: a pixel of y at a time, so that its place is found once for all
+// channels.
+#include "kernels/pool.h"
+
+#include <limits>
+
+#include "kernels/pool_windows.h"
+
+namespace telltale::cpu {
+namespace {
+
+/// T's numbers as integers in the same order: their comparisons take no branch, and in 16 bits a register holds twice
+/// as many. Both zeros are 0; a NaN is the largest integer, so that it beats every number and gives way to nothing.
+template <class T>
+struct Order {
+  using Bits = std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;
+  using Key = std::make_signed_t<Bits>;
+  static constexpr int kMantissa = std::is_same_v<T, bf16> ? 7 : std::is_same_v<T, f16> ? 10 : sizeof(T) == 4 ? 23 : 52;
+  static constexpr Key kNaN = std::numeric_limits<Key>::max(), kInfinity = Key(Key(kNaN >> kMantissa) << kMantissa);
+  static constexpr Bits kSign = Bits(Bits(kNaN) + 1), kQuietNaN = Bits(kInfinity | Key(1) << (kMantissa - 1));
+
+  static Key key(Bits bits) {
+    const Key magnitude = Key(bits & Bits(kNaN)), sign = Key(Key(bits) >> (8 * sizeof(T) - 1));
+    return magnitude > kInfinity ? kNaN : Key((magnitude ^ sign) - sign);
+  }
+  static Bits number(Key k) {
+    const Key sign = Key(k >> (8 * sizeof(T) - 1));
+    return k == kNaN ? kQuietNaN : Bits(Bits((k ^ sign) - sign) | (Bits(sign) & kSign));
+  }
+  static Bits relu(Key k) { return (k > 0) & (k != kNaN) ? Bits(k) : Bits(0); }
+};
+
+/// The pixels of a window in row order, and their positions in it.
+template <class Bits, int kTaps>
+struct Taps {
+  const Bits* pixel[kTaps];
+  int position[kTaps];
+};
+
+/// Of n ≤ kAtOnce channels. What one loop touches has one width: with argmax's bytes in it, the compiler would go by as
+/// many channels as a register holds bytes, and run out of registers.
+constexpr int kAtOnce = 128;
+template <class T, int kTaps, bool kRelu, bool kArgmax>
+void largest(Taps<typename Order<T>::Bits, kTaps> taps, int first, int n, typename Order<T>::Bits* y, uint8_t* argmax) {
+  using O = Order<T>;
+  using Key = typename O::Key;
+  Key places[kAtOnce];
+#pragma omp simd
+  for (int i = 0; i < n; ++i) {
+    Key best = O::key(taps.pixel[0][first + i]);
+    Key at = Key(taps.position[0]);
+#pragma GCC unroll 16
+    for (int t = 1; t < kTaps; ++t) {
+      const Key v = O::key(taps.pixel[t][first + i]);
+      const bool take = v > best;
+      best = take ? v : best;
+      if constexpr (kArgmax) at = take ? Key(taps.position[t]) : at;
+    }
+    const auto number = kRelu ? O::relu(best) : O::number(best);
+    y[i] = number;
+    if constexpr (kArgmax) places[i] = !kRelu || number != 0 ? at : Key(kNoPosition);
+  }
+  if constexpr (kArgmax) {
+#pragma omp simd
+    for (int i = 0; i < n; ++i) argmax[i] = uint8_t(places[i]);
+  }
+}
+
+template <int kSize, class T>
+void forward(Stream& s, const PoolArgs& a) {
+  const Shape in = a.x.shape, out = a.y.shape;
+  const FixedWindows<> rows{in.h, out.h, a.size, a.stride, a.pad}, columns{in.w, out.w, a.size, a.stride, a.pad};
+  constexpr int kTaps = kSize * kSize;
+  using Bits = typename Order<T>::Bits;
+  const bool relu = a.act == Act::relu;
+  const auto write = a.argmax ? (relu ? largest<T, kTaps, true, true> : largest<T, kTaps, false, true>)
+                              : (relu ? largest<T, kTaps, true, false> : largest<T, kTaps, false, false>);
+  const int64_t lines = int64_t(out.n) * out.h;
+#pragma omp parallel for num_threads(s.threads()) if (a.x.shape.numel() > 16384)
+  for (int64_t line = 0; line < lines; ++line) {
+    const int h = int(line % out.h);
+    const Bits* image = reinterpret_cast<const Bits*>(a.x.data) + line / out.h * in.h * in.w * in.c;
+    for (int w = 0; w < out.w; ++w) {
+      // A real pixel in place of one beyond the border changes neither the maximum nor its first place.
+      Taps<Bits, kTaps> taps;
+      for (int t = 0; t < kTaps; ++t) {
+        const int row = rows.real_tap(h, t / kSize), column = columns.real_tap(w, t % kSize);
+        taps.pixel[t] = image + (int64_t(rows.start(h) + row) * in.w + columns.start(w) + column) * in.c;
+        taps.position[t] = row * kSize + column;
+      }
+      const int64_t o = (line * out.w + w) * out.c;
+      for (int c = 0; c < out.c; c += kAtOnce) {
+        write(taps, c, std::min(kAtOnce, out.c - c), static_cast<Bits*>(a.y.data) + o + c,
+              a.argmax ? a.argmax.as<uint8_t>() + o + c : nullptr);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+bool max_pool_forward(Stream& s, const PoolArgs& a) {
+  if (a.size != 2 && a.size != 3) return false;
+  visit_float(a.x.dtype, [&]<class T>(Tag<T>) { a.size == 2 ? forward<2, T>(s, a) : forward<3, T>(s, a); });
+  return true;
+}
+
+}  // namespace telltale::cpu
