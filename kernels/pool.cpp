@@ -3,8 +3,9 @@
 #include "kernels/pool.h"
 
 #include <limits>
+#include <vector>
 
-#include "kernels/pool_windows.h"
+#include "kernels/pool_max.h"
 
 namespace telltale::cpu {
 namespace {
@@ -97,11 +98,71 @@ void forward(Stream& s, const PoolArgs& a) {
   }
 }
 
+/// Over a block of stride·stride pixels of dx lie the same few windows (MaxPoolBlockGradient, the device's form).
+template <int kSize, class T>
+void backward(Stream& s, const PoolArgs& a) {
+  using A = acc_t<T>;
+  constexpr int kStride = 2, kOver = (kSize + kStride - 1) / kStride;  // windows of a side over a block
+  const Shape in = a.dx.shape, out = a.dy.shape;
+  const int block_rows = (in.h - 1 + a.pad) / kStride + 1, block_columns = (in.w - 1 + a.pad) / kStride + 1;
+  const bool accumulate = a.dx_mode == GradMode::accumulate;
+  const std::vector<uint8_t> nowhere(size_t(in.c), kNoPosition);  // for windows beyond the border
+#pragma omp parallel for num_threads(s.threads()) if (in.numel() > 16384)
+  for (int64_t line = 0; line < int64_t(in.n) * block_rows; ++line) {
+    const int64_t n = line / block_rows;
+    const int row = int(line % block_rows);
+    for (int column = 0; column < block_columns; ++column) {
+      const T* dy[kOver * kOver];
+      const uint8_t* argmax[kOver * kOver];
+      T* dx[kStride * kStride];
+      for (int k = 0; k < kOver * kOver; ++k) {
+        const int h = row - (kOver - 1 - k / kOver), w = column - (kOver - 1 - k % kOver);
+        const bool real = h >= 0 && h < out.h && w >= 0 && w < out.w;
+        const int64_t o = real ? ((n * out.h + h) * out.w + w) * out.c : 0;
+        dy[k] = a.dy.as<T>() + o;
+        argmax[k] = real ? a.argmax.as<uint8_t>() + o : nowhere.data();
+      }
+      for (int k = 0; k < kStride * kStride; ++k) {
+        const int h = row * kStride - a.pad + k / kStride, w = column * kStride - a.pad + k % kStride;
+        const bool real = h >= 0 && h < in.h && w >= 0 && w < in.w;
+        dx[k] = real ? a.dx.as<T>() + ((n * in.h + h) * in.w + w) * in.c : nullptr;
+      }
+      for (int c = 0; c < in.c; c += kChunk) {
+        const int count = std::min(kChunk, in.c - c);
+        Chunk<A> sums[kStride * kStride] = {};
+#pragma GCC unroll 4
+        for (int window = 0; window < kOver * kOver; ++window) {
+          const Chunk<A> g = load_chunk(dy[window] + c, count, true);
+          const Chunk<int> at = load_positions(argmax[window] + c, count, true);
+#pragma GCC unroll 4
+          for (int pixel = 0; pixel < kStride * kStride; ++pixel) {
+            const int h = (kOver - 1 - window / kOver) * kStride + pixel / kStride;
+            const int w = (kOver - 1 - window % kOver) * kStride + pixel % kStride;
+            if (h >= kSize || w >= kSize) continue;
+            Chunk<A>& sum = sums[pixel];
+            each_in_chunk([&](int k) { sum[k] += at[k] == h * kSize + w ? g[k] : A(0); });
+          }
+        }
+#pragma GCC unroll 4
+        for (int pixel = 0; pixel < kStride * kStride; ++pixel) {
+          if (dx[pixel]) store_gradient(dx[pixel] + c, sums[pixel], count, true, accumulate);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 bool max_pool_forward(Stream& s, const PoolArgs& a) {
   if (a.size != 2 && a.size != 3) return false;
   visit_float(a.x.dtype, [&]<class T>(Tag<T>) { a.size == 2 ? forward<2, T>(s, a) : forward<3, T>(s, a); });
+  return true;
+}
+
+bool max_pool_backward(Stream& s, const PoolArgs& a) {
+  if ((a.size != 2 && a.size != 3) || a.stride != 2) return false;
+  visit_float(a.dx.dtype, [&]<class T>(Tag<T>) { a.size == 2 ? backward<2, T>(s, a) : backward<3, T>(s, a); });
   return true;
 }
 

@@ -170,6 +170,7 @@ void max_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   check_fixed("max_pool", a, a.dx, a.dy);
   check_max(a, a.dy.shape, true);
+  if (!s.device_bodies() && cpu::max_pool_backward(s, a)) return;
   visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
     const Shape& shape = a.dx.shape;
     const bool aligned = shape.c % kChunk == 0 && all_aligned({a.dx.data, a.dy.data, a.argmax.data});

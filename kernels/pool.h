@@ -21,8 +21,9 @@ constexpr uint8_t kNoPosition = 255;
 Shape pool_output(const Shape& x, int size, int stride, int pad);
 
 namespace cpu {
-/// The host's own form, of checked arguments; false where it has none for this window.
+/// The host's own forms, of checked arguments; false where it has none for this window.
 bool max_pool_forward(Stream&, const PoolArgs&);
+bool max_pool_backward(Stream&, const PoolArgs&);
 }  // namespace cpu
 
 /// y = act(the window's largest element) (first in row order on ties; NaN propagates; a zero may lose its
