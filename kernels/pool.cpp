@@ -127,8 +127,7 @@ void backward(Stream& s, const PoolArgs& a) {
         const bool real = h >= 0 && h < in.h && w >= 0 && w < in.w;
         dx[k] = real ? a.dx.as<T>() + ((n * in.h + h) * in.w + w) * in.c : nullptr;
       }
-      for (int c = 0; c < in.c; c += kChunk) {
-        const int count = std::min(kChunk, in.c - c);
+      const auto step = [&](int c, auto count) {
         Chunk<A> sums[kStride * kStride] = {};
 #pragma GCC unroll 4
         for (int window = 0; window < kOver * kOver; ++window) {
@@ -147,7 +146,10 @@ void backward(Stream& s, const PoolArgs& a) {
         for (int pixel = 0; pixel < kStride * kStride; ++pixel) {
           if (dx[pixel]) store_gradient(dx[pixel] + c, sums[pixel], count, true, accumulate);
         }
-      }
+      };
+      int c = 0;
+      for (; c + kChunk <= in.c; c += kChunk) step(c, std::integral_constant<int, kChunk>());
+      if (c < in.c) step(c, in.c - c);
     }
   }
 }
