@@ -154,8 +154,57 @@ void backward(Stream& s, const PoolArgs& a) {
   }
 }
 
+/// AvgPoolGradient of many channels at once.
+template <class T, class Windows>
+void average_backward(Stream& s, const PoolArgs& a, const Windows& rows, const Windows& columns) {
+  using A = acc_t<T>;
+  const Shape in = a.dx.shape, out = a.dy.shape;
+  const bool accumulate = a.dx_mode == GradMode::accumulate;
+#pragma omp parallel for num_threads(s.threads()) if (in.numel() > 16384)
+  for (int64_t line = 0; line < int64_t(in.n) * in.h; ++line) {
+    const T* image = a.dy.as<T>() + line / in.h * out.h * out.w * out.c;
+    const Range r = rows.of_input(int(line % in.h));
+    for (int column = 0; column < in.w; ++column) {
+      const Range q = columns.of_input(column);
+      T* dx = a.dx.as<T>() + (line * in.w + column) * in.c;
+      for (int c = 0; c < in.c; c += kAtOnce) {
+        const int n = std::min(kAtOnce, in.c - c);
+        A sum[kAtOnce] = {};
+        for (int h = r.first; h < r.last; ++h) {
+          const int height = rows.of_output(h).size();
+          for (int w = q.first; w < q.last; ++w) {
+            const A share = A(1) / A(height * columns.of_output(w).size());
+            const T* dy = image + (int64_t(h) * out.w + w) * out.c + c;
+#pragma omp simd
+            for (int k = 0; k < n; ++k) sum[k] += load(dy[k]) * share;
+          }
+        }
+        if (accumulate) {
+#pragma omp simd
+          for (int k = 0; k < n; ++k) sum[k] += load(dx[c + k]);
+        }
+#pragma omp simd
+        for (int k = 0; k < n; ++k) dx[c + k] = store<T>(sum[k]);
+      }
+    }
+  }
+}
+
 }  // namespace
 
+void avg_pool_backward(Stream& s, const PoolArgs& a) {
+  const Shape in = a.dx.shape, out = a.dy.shape;
+  visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
+    average_backward<T>(s, a, FixedWindows<>{in.h, out.h, a.size, a.stride, a.pad},
+                        FixedWindows<>{in.w, out.w, a.size, a.stride, a.pad});
+  });
+}
+void adaptive_avg_pool_backward(Stream& s, const PoolArgs& a) {
+  const Shape in = a.dx.shape, out = a.dy.shape;
+  visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
+    average_backward<T>(s, a, AdaptiveWindows{in.h, out.h}, AdaptiveWindows{in.w, out.w});
+  });
+}
 bool max_pool_forward(Stream& s, const PoolArgs& a) {
   if (a.size != 2 && a.size != 3) return false;
   visit_float(a.x.dtype, [&]<class T>(Tag<T>) { a.size == 2 ? forward<2, T>(s, a) : forward<3, T>(s, a); });

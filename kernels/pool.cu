@@ -200,6 +200,7 @@ void avg_pool_forward(Stream& s, const PoolArgs& a) {
 void avg_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   check_fixed("avg_pool", a, a.dx, a.dy);
+  if (!s.device_bodies()) return cpu::avg_pool_backward(s, a);
   average_gradient(s, a, windows(a, a.dx.shape.h, a.dy.shape.h), windows(a, a.dx.shape.w, a.dy.shape.w));
 }
 
@@ -213,6 +214,7 @@ void adaptive_avg_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   const Shape x = a.dx.shape, y = a.dy.shape;
   check("adaptive_avg_pool", x.n == y.n && x.c == y.c && x.numel() > 0 && y.numel() > 0, a.dx, a.dy);
+  if (!s.device_bodies()) return cpu::adaptive_avg_pool_backward(s, a);
   average_gradient(s, a, AdaptiveWindows{x.h, y.h}, AdaptiveWindows{x.w, y.w});
 }
 

@@ -22,6 +22,8 @@ Shape pool_output(const Shape& x, int size, int stride, int pad);
 
 namespace cpu {
 /// The host's own forms, of checked arguments; false where it has none for this window.
+void avg_pool_backward(Stream&, const PoolArgs&);
+void adaptive_avg_pool_backward(Stream&, const PoolArgs&);
 bool max_pool_forward(Stream&, const PoolArgs&);
 bool max_pool_backward(Stream&, const PoolArgs&);
 }  // namespace cpu
