@@ -141,6 +141,7 @@ Shape pool_output(const Shape& x, int size, int stride, int pad) {
 void max_pool_forward(Stream& s, const PoolArgs& a) {
   check_fixed("max_pool", a, a.x, a.y);
   check_max(a, a.y.shape, false);
+  if (!s.device_bodies() && cpu::max_pool_forward(s, a)) return;
   visit_float(a.x.dtype, [&]<class T>(Tag<T>) {
     const Shape& shape = a.y.shape;
     const RowChunks chunks(shape.rows(), shape.c);
@@ -169,6 +170,7 @@ void max_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   check_fixed("max_pool", a, a.dx, a.dy);
   check_max(a, a.dy.shape, true);
+  if (!s.device_bodies() && cpu::max_pool_backward(s, a)) return;
   visit_float(a.dx.dtype, [&]<class T>(Tag<T>) {
     const Shape& shape = a.dx.shape;
     const bool aligned = shape.c % kChunk == 0 && all_aligned({a.dx.data, a.dy.data, a.argmax.data});
@@ -198,6 +200,7 @@ void avg_pool_forward(Stream& s, const PoolArgs& a) {
 void avg_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   check_fixed("avg_pool", a, a.dx, a.dy);
+  if (!s.device_bodies()) return cpu::avg_pool_backward(s, a);
   average_gradient(s, a, windows(a, a.dx.shape.h, a.dy.shape.h), windows(a, a.dx.shape.w, a.dy.shape.w));
 }
 
@@ -211,6 +214,7 @@ void adaptive_avg_pool_backward(Stream& s, const PoolArgs& a) {
   if (a.dx_mode == GradMode::ignore) return;
   const Shape x = a.dx.shape, y = a.dy.shape;
   check("adaptive_avg_pool", x.n == y.n && x.c == y.c && x.numel() > 0 && y.numel() > 0, a.dx, a.dy);
+  if (!s.device_bodies()) return cpu::adaptive_avg_pool_backward(s, a);
   average_gradient(s, a, AdaptiveWindows{x.h, y.h}, AdaptiveWindows{x.w, y.w});
 }
 

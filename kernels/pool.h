@@ -20,7 +20,16 @@ constexpr uint8_t kNoPosition = 255;
 /// {N, (H + 2·pad − size)/stride + 1 (floor), …, C}; throws ShapeError when empty or 2·pad > size.
 Shape pool_output(const Shape& x, int size, int stride, int pad);
 
-/// y = act(the window's largest element) (first in row order on ties; NaN propagates), argmax where given.
+namespace cpu {
+/// The host's own forms, of checked arguments; false where it has none for this window.
+void avg_pool_backward(Stream&, const PoolArgs&);
+void adaptive_avg_pool_backward(Stream&, const PoolArgs&);
+bool max_pool_forward(Stream&, const PoolArgs&);
+bool max_pool_backward(Stream&, const PoolArgs&);
+}  // namespace cpu
+
+/// y = act(the window's largest element) (first in row order on ties; NaN propagates; a zero may lose its
+/// sign), argmax where given.
 void max_pool_forward(Stream&, const PoolArgs&);
 /// dx from dy and argmax; each dx element gathers from the windows over it, in fixed order: no atomics.
 void max_pool_backward(Stream&, const PoolArgs&);

@@ -46,6 +46,12 @@ TT_HD inline Chunk<int> load_positions(const uint8_t* p, int count, [[maybe_unus
     return out;
   }
 #endif
+#ifndef __CUDA_ARCH__
+  if (count == kChunk) {
+    convert_chunk(p, out.v);
+    return out;
+  }
+#endif
   each_in_chunk([&](int k) { out[k] = k < count ? p[k] : 0; });
   return out;
 }
@@ -58,6 +64,9 @@ TT_HD inline void store_positions(uint8_t* p, const Chunk<int>& at, int count, [
     *reinterpret_cast<uint2*>(p) = make_uint2(word(0), word(4));
     return;
   }
+#endif
+#ifndef __CUDA_ARCH__
+  if (count == kChunk) return convert_chunk(at.v, p);
 #endif
   each_in_chunk([&](int k) {
     if (k < count) p[k] = uint8_t(at[k]);

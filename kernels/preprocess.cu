@@ -151,6 +151,44 @@ struct NormaliseEight {
   }
 };
 
+/// The host's form of images that keep their size: a row to an index. Colours repeat every three chunks.
+template <class T>
+struct NormaliseRow {
+  using A = acc_t<T>;
+  static constexpr int kNumbers = kColours * kChunk, kRun = 8 * kNumbers;
+  Source source;
+  T* y;
+  int h, numbers;  // of an image's rows, of a row
+  A scale[kNumbers], shift[kNumbers];
+  NormaliseRow(Source source, T* y, const Shape& to, const Colours<A>& colours)
+      : source(source), y(y), h(to.h), numbers(to.w * kColours) {
+    for (int i = 0; i < kNumbers; ++i) scale[i] = colours.scale[i % kColours], shift[i] = colours.shift[i % kColours];
+  }
+  TT_HD void operator()(int64_t row) const {
+    const int64_t n = row / h;
+    const bool mirrored = source.mirrored(n);
+    const uint8_t* bytes = source.x + (source.image(n) * h + row - n * h) * numbers;
+    for (int first = 0; first < numbers; first += kRun) {
+      const int count = numbers - first < kRun ? numbers - first : kRun;
+      uint8_t turned[kRun];
+      if (mirrored) {
+        const uint8_t* end = bytes + numbers - first;
+        for (int i = 0; i < count; i += kColours)
+          for (int c = 0; c < kColours; ++c) turned[i + c] = end[c - kColours - i];
+      }
+      const uint8_t* from = mirrored ? turned : bytes + first;
+      T* to = y + row * numbers + first;
+      for (int i = 0; i < count; i += kChunk) {
+        const int size = count - i < kChunk ? count - i : kChunk, colour = i % kNumbers;
+        const auto v = load_chunk(from + i, size, false);
+        Chunk<A> out;
+        each_in_chunk([&](int k) { out[k] = A(v[k]) * scale[colour + k] + shift[colour + k]; });
+        store_chunk(to + i, out, size, false);
+      }
+    }
+  }
+};
+
 Source source_of(const PreprocessArgs& a) {
   return {a.x.as<const uint8_t>(), a.flip.as<const uint8_t>(), a.index.as<const int32_t>()};
 }
@@ -217,6 +255,9 @@ void preprocess(Stream& s, const PreprocessArgs& a) {
       keeps_size(a) ? run_blocks<T, false>(s, a) : run_blocks<T, true>(s, a);
     } else if (keeps_size(a) && s.device_bodies() && a.y.shape.w % kChunk == 0) {
       run_normalise_eight<T>(s, a);
+    } else if (keeps_size(a) && !s.device_bodies()) {
+      const NormaliseRow<T> kernel(source_of(a), a.y.as<T>(), a.y.shape, Colours<acc_t<T>>(a));
+      for_each(s, int64_t(a.y.shape.n) * a.y.shape.h, kernel, int64_t(a.y.shape.w) * kColours);
     } else if (keeps_size(a)) {
       run_preprocess<T, false>(s, a);
     } else {

@@ -93,7 +93,7 @@ struct Nearest {
 #endif
           for (int64_t w = w0; w < w1; ++w, source += this->from.c) {
             const auto dy = load_chunk(source, count, whole);
-            for (int k = 0; k < kChunk; ++k) sum[k] += dy[k];
+            each_in_chunk([&](int k) { sum[k] += dy[k]; });
           }
         }
         store_gradient(target + c, sum, count, whole, this->accumulate);

@@ -26,9 +26,6 @@ void visit_stored(FileDType t, F&& f) {
   }
 }
 
-template <class T>
-constexpr bool is_half = std::is_same_v<T, f16> || std::is_same_v<T, bf16>;
-
 /// One element of stored type S as a number of type T: exactly where T holds it, rounded otherwise. `from` need not be
 /// aligned: nothing says that a tensor's offset is.
 template <class T, class S>

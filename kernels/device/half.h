@@ -29,13 +29,17 @@ struct bf16 {
 #ifdef __CUDA_ARCH__
     asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(f));
 #else
-    const uint32_t u = bits_of(f);
-    // A NaN whose payload sits in the low half would round to infinity.
-    bits = (u & 0x7fffffffu) > 0x7f800000u ? uint16_t((u >> 16) | 0x40u)
-                                           : uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+    bits = uint16_t(rounded(f));
 #endif
   }
-  TT_HD explicit operator float() const { return float_of(uint32_t(bits) << 16); }
+  TT_HD explicit operator float() const { return widened(bits); }
+  /// The host's formulas, in whole words: bits as a number below 2¹⁶.
+  TT_HD static uint32_t rounded(float f) {
+    const uint32_t u = bits_of(f), high = u >> 16;
+    // A NaN whose payload sits in the low half would round to infinity.
+    return int32_t(u & 0x7fffffffu) > 0x7f800000 ? high | 0x40u : (u + 0x7fffu + (high & 1u)) >> 16;
+  }
+  TT_HD static float widened(uint32_t bits) { return float_of(bits << 16); }
 };
 
 struct f16 {
@@ -45,16 +49,7 @@ struct f16 {
 #ifdef __CUDA_ARCH__
     asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(f));
 #else
-    const uint32_t u = bits_of(f), sign = (u >> 16) & 0x8000u, mag = u & 0x7fffffffu;
-    if (mag > 0x7f800000u) {
-      bits = uint16_t(sign | 0x7e00u);
-    } else if (mag >= 0x477ff000u) {  // 65520 and above round to infinity
-      bits = uint16_t(sign | 0x7c00u);
-    } else if (mag < 0x38800000u) {  // subnormal: adding 0.5 makes the float unit round for us
-      bits = uint16_t(sign | (bits_of(float_of(mag) + 0.5f) - 0x3f000000u));
-    } else {
-      bits = uint16_t(sign | ((mag - 0x38000000u + 0xfffu + ((mag >> 13) & 1u)) >> 13));
-    }
+    bits = uint16_t(rounded(f));
 #endif
   }
   TT_HD explicit operator float() const {
@@ -63,13 +58,29 @@ struct f16 {
     asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(bits));
     return f;
 #else
-    const uint32_t sign = uint32_t(bits & 0x8000u) << 16, mag = bits & 0x7fffu;
-    if (mag >= 0x7c00u) return float_of(sign | 0x7f800000u | ((mag & 0x3ffu) << 13));
-    if (mag >= 0x0400u) return float_of(sign | ((mag << 13) + 0x38000000u));
-    return float_of(sign | bits_of(float(mag) * 5.9604644775390625e-8f));  // subnormal: mag · 2^-24
+    return widened(bits);
 #endif
   }
+  /// The host's formulas, in whole words: bits as a number below 2¹⁶.
+  TT_HD static uint32_t rounded(float f) {
+    const uint32_t u = bits_of(f), sign = (u >> 16) & 0x8000u;
+    const int32_t mag = int32_t(u & 0x7fffffffu);
+    if (mag > 0x7f800000) return sign | 0x7e00u;
+    if (mag >= 0x477ff000) return sign | 0x7c00u;  // 65520 and above round to infinity
+    // Subnormal: adding 0.5 makes the float unit round for us.
+    if (mag < 0x38800000) return sign | (bits_of(float_of(uint32_t(mag)) + 0.5f) - 0x3f000000u);
+    return sign | (uint32_t(mag - 0x38000000 + 0xfff + ((mag >> 13) & 1)) >> 13);
+  }
+  TT_HD static float widened(uint32_t bits) {
+    const uint32_t sign = (bits & 0x8000u) << 16;
+    const int32_t mag = int32_t(bits & 0x7fffu);
+    if (mag >= 0x7c00) return float_of(sign | 0x7f800000u | uint32_t(mag & 0x3ff) << 13);
+    if (mag >= 0x0400) return float_of(sign | uint32_t((mag << 13) + 0x38000000));
+    return float_of(sign | bits_of(float(mag) * 5.9604644775390625e-8f));  // subnormal: mag · 2^-24
+  }
 };
+template <class T>
+constexpr bool is_half = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
 
 /// The type arithmetic on T is done in: double for double, float for everything else.
 template <class T>

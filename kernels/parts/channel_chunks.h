@@ -50,6 +50,12 @@ TT_HD inline void copy_chunk(T* to, const T* from, int count, [[maybe_unused]] b
     return;
   }
 #endif
+#ifndef __CUDA_ARCH__
+  if (count == kChunk) {
+    memcpy(to, from, kChunk * sizeof(T));  // a register's worth; 16-bit numbers in a loop are moved one by one
+    return;
+  }
+#endif
   if (count == kChunk) return each_in_chunk([&](int k) { to[k] = from[k]; });
   each_in_chunk([&](int k) {
     if (k < count) to[k] = from[k];

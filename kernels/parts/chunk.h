@@ -51,6 +51,60 @@ template <class T>
 using ChunkWord = std::conditional_t<sizeof(T) == 1, uint2, uint4>;
 #endif
 
+/// to[k] = To(from[k]), integers both. Written out, it is one instruction of the host's; a loop goes through two
+/// registers and memory, from where the next loop's one register waits for both.
+template <class To, class From>
+inline void convert_chunk(const From* from, To* to) {
+#if defined(__GNUC__) && !defined(__CUDACC__)
+  typedef From FromVector __attribute__((vector_size(sizeof(From) * kChunk)));
+  typedef To ToVector __attribute__((vector_size(sizeof(To) * kChunk)));
+  FromVector v;
+  memcpy(&v, from, sizeof v);
+  const ToVector w{To(v[0]), To(v[1]), To(v[2]), To(v[3]), To(v[4]), To(v[5]), To(v[6]), To(v[7])};
+  memcpy(to, &w, sizeof w);
+#else
+  each_in_chunk([&](int k) { to[k] = To(from[k]); });
+#endif
+}
+
+/// Numbers narrower than a word as integers.
+template <class T>
+using Narrow = std::conditional_t<is_half<T>, uint16_t, T>;
+
+/// The host's load_chunk of a whole chunk.
+template <class T>
+TT_HD inline Chunk<acc_t<T>> widened_chunk(const T* p) {
+  Chunk<acc_t<T>> out;
+#ifndef __CUDA_ARCH__
+  if constexpr (sizeof(T) < 4) {
+    uint32_t bits[kChunk];
+    convert_chunk(reinterpret_cast<const Narrow<T>*>(p), bits);
+    each_in_chunk([&](int k) {
+      if constexpr (is_half<T>)
+        out.v[k] = T::widened(bits[k]);
+      else
+        out.v[k] = float(int(bits[k]));
+    });
+    return out;
+  }
+#endif
+  each_in_chunk([&](int k) { out.v[k] = load(p[k]); });
+  return out;
+}
+/// The host's store_chunk of a whole chunk.
+template <class T>
+TT_HD inline void round_chunk(T* p, const Chunk<acc_t<T>>& c) {
+#ifndef __CUDA_ARCH__
+  if constexpr (is_half<T>) {
+    uint32_t bits[kChunk];
+    each_in_chunk([&](int k) { bits[k] = T::rounded(c.v[k]); });
+    convert_chunk(bits, reinterpret_cast<uint16_t*>(p));
+    return;
+  }
+#endif
+  each_in_chunk([&](int k) { p[k] = store<T>(c.v[k]); });
+}
+
 /// p[0..count) in accumulator precision, zeros past it. `aligned`: p lies on the chunk's word size (device only).
 template <class T>
 TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] bool aligned) {
@@ -68,9 +122,16 @@ TT_HD inline Chunk<acc_t<T>> load_chunk(const T* p, int count, [[maybe_unused]] 
       return out;
     }
 #endif
-    each_in_chunk([&](int k) { out.v[k] = load(p[k]); });
-    return out;
+    return widened_chunk(p);
   }
+#ifndef __CUDA_ARCH__
+  if constexpr (sizeof(T) < 4) {
+    const auto* from = reinterpret_cast<const Narrow<T>*>(p);
+    Narrow<T> padded[kChunk];
+    each_in_chunk([&](int k) { padded[k] = k < count ? from[k] : Narrow<T>(0); });
+    return widened_chunk(reinterpret_cast<const T*>(padded));
+  }
+#endif
   each_in_chunk([&](int k) { out.v[k] = k < count ? load(p[k]) : acc_t<T>(0); });
   return out;
 }
@@ -91,9 +152,18 @@ TT_HD inline void store_chunk(T* p, const Chunk<acc_t<T>>& c, int count, [[maybe
       return;
     }
 #endif
-    each_in_chunk([&](int k) { p[k] = store<T>(c.v[k]); });
+    return round_chunk(p, c);
+  }
+#ifndef __CUDA_ARCH__
+  if constexpr (is_half<T>) {
+    uint16_t rounded[kChunk], *to = reinterpret_cast<uint16_t*>(p);
+    round_chunk(reinterpret_cast<T*>(rounded), c);
+    each_in_chunk([&](int k) {
+      if (k < count) to[k] = rounded[k];
+    });
     return;
   }
+#endif
   each_in_chunk([&](int k) {
     if (k < count) p[k] = store<T>(c.v[k]);
   });

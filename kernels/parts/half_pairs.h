@@ -9,9 +9,6 @@
 
 namespace telltale {
 
-template <class T>
-constexpr bool is_half = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
-
 #if defined(__CUDACC__) || TT_FAKE_GPU
 /// T's pair by CUDA's name.
 template <class T>

@@ -30,6 +30,21 @@ TT_HD constexpr int mask_bytes(int c) { return (c + kChunk - 1) / kChunk; }
 template <class T>
 void pack_mask(const T* y, int64_t offset, int64_t n, int c, uint8_t* passed) {
   uint8_t* to = passed + offset / c * mask_bytes(c);
+  if (c % kChunk == 0 && std::endian::native == std::endian::little) {  // rows then follow each other without a gap
+    constexpr int64_t kAtOnce = 512;
+    uint8_t set[kAtOnce];
+    for (int64_t first = 0; first < n; first += kAtOnce, y += kAtOnce) {
+      const int64_t count = std::min(kAtOnce, n - first);
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) set[i] = load(y[i]) > 0;
+      for (int64_t i = 0; i < count; i += kChunk, ++to) {
+        uint64_t eight;
+        memcpy(&eight, set + i, sizeof eight);
+        *to = uint8_t(eight * 0x0102040810204080u >> 56);  // byte k's bit comes to lie at k, every other one elsewhere
+      }
+    }
+    return;
+  }
   for (int64_t row = 0; row < n; row += c) {
     for (int first = 0; first < c; first += kChunk, ++to) {
       unsigned bits = 0;
