@@ -86,7 +86,16 @@ struct PreprocessBlocks {
   Preprocess<T, Resize> image;
   T* y;
   Divisor height, width;  // of y
-  bool aligned;
+  bool aligned, host;
+  acc_t<T> block_scale[kBlockChannels] = {}, block_shift[kBlockChannels] = {};  // by channel; 0 past the colours
+
+  PreprocessBlocks(const Preprocess<T, Resize>& image, T* y, const Shape& blocks, bool aligned, bool host)
+      : image(image), y(y), height(blocks.h), width(blocks.w), aligned(aligned), host(host) {
+    for (int i = 0; i < 4 * kColours; ++i) {
+      block_scale[i] = image.colours.scale[i % kColours];
+      block_shift[i] = image.colours.shift[i % kColours];
+    }
+  }
 
   TT_HD void operator()(int64_t index) const {
     using A = acc_t<T>;
@@ -97,6 +106,12 @@ struct PreprocessBlocks {
     if (row >= 0 && row < image.to.h && column >= 0 && column < image.to.w) {
       const int64_t source = image.source.image(n);
       const bool mirrored = image.source.mirrored(n);
+#ifndef __CUDA_ARCH__
+      if constexpr (!Resize) {
+        if (host && column + 1 < image.to.w && row + 1 < image.to.h)
+          return normalise(index, source, row, column, mirrored);
+      }
+#endif
 #ifdef __CUDA_ARCH__
 #pragma unroll
 #endif
@@ -110,6 +125,38 @@ struct PreprocessBlocks {
     for (int part = 0; part < kBlockChannels / kChunk; ++part)
       store_chunk(out + part * kChunk, parts[part], kChunk, aligned);
   }
+
+#ifndef __CUDA_ARCH__
+  /// A block of pixels as they are, on the host: bytes meet in words, numbers in registers.
+  TT_HD void normalise(int64_t index, int64_t source, int row, int column, bool mirrored) const {
+    using A = acc_t<T>;
+    constexpr int kLine = 2 * kColours;
+    const Shape& from = image.from;
+    const int first = mirrored ? from.w - 2 - column : column;
+    const uint8_t* bytes = image.source.x + ((source * from.h + row) * from.w + first) * kColours;
+    const auto line = [&](const uint8_t* p) {
+      uint32_t low;
+      uint16_t high;
+      memcpy(&low, p, sizeof low);
+      memcpy(&high, p + sizeof low, sizeof high);
+      const uint64_t two = uint64_t(low) | uint64_t(high) << 32;
+      return mirrored ? (two >> 24) | (two & 0xffffff) << 24 : two;
+    };
+    static_assert(kLine == 6 && kBlockChannels == 2 * kChunk);
+    const uint64_t upper = line(bytes), lower = line(bytes + from.w * kColours);
+    const uint64_t words[] = {upper | lower << 48, lower >> 16};
+    T* out = y + index * kBlockChannels;
+    for (int part = 0; part < 2; ++part) {
+      uint8_t eight[kChunk];
+      memcpy(eight, words + part, sizeof eight);
+      const auto v = load_chunk(eight, kChunk, false);
+      Chunk<A> numbers;
+      each_in_chunk(
+          [&](int k) { numbers[k] = A(v[k]) * block_scale[part * kChunk + k] + block_shift[part * kChunk + k]; });
+      store_chunk(out + part * kChunk, numbers, kChunk, aligned);
+    }
+  }
+#endif
 };
 
 /// Eight neighbouring pixels of images that keep their size: three chunks of bytes in, three of numbers out.
@@ -229,8 +276,8 @@ void run_preprocess(Stream& s, const PreprocessArgs& a) {
 
 template <class T, bool Resize>
 void run_blocks(Stream& s, const PreprocessArgs& a) {
-  const PreprocessBlocks<T, Resize> kernel{image_kernel<T, Resize>(a, nullptr, 1), a.y.as<T>(), Divisor(a.y.shape.h),
-                                           Divisor(a.y.shape.w), all_aligned({a.y.data})};
+  const PreprocessBlocks<T, Resize> kernel(image_kernel<T, Resize>(a, nullptr, 1), a.y.as<T>(), a.y.shape,
+                                           all_aligned({a.y.data}), !s.device_bodies());
   for_each(s, a.y.shape.rows(), kernel, kBlockChannels);
 }
 
