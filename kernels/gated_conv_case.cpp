@@ -192,7 +192,9 @@ const RegisterCases registered([](std::vector<OpCase>& to) {
        {Setting{{1, 1, 1, 1}, 1, 1, 1, {}, Act::elu}, Setting{{0, 4, 4, 8}, 8, 3, 3, {1, 1, 1}, Act::elu},
         Setting{{2, 9, 7, 5}, 24, 5, 5, {1, 2, 1}, Act::elu}, Setting{{1, 8, 6, 7}, 3, 3, 3, {1, 1, 1}, Act::none},
         Setting{{2, 12, 10, 16}, 16, 3, 3, {2, 0, 1, 1}, Act::relu},
-        Setting{{1, 13, 11, 24}, 40, 3, 3, {1, 4, 4}, Act::elu}, Setting{{1, 7, 9, 8}, 12, 3, 3, {1, 1, 1}, Act::tanh}})
+        Setting{{1, 13, 11, 24}, 40, 3, 3, {1, 4, 4}, Act::elu}, Setting{{1, 7, 9, 8}, 12, 3, 3, {1, 1, 1}, Act::tanh},
+        Setting{{1, 13, 11, 24}, 48, 3, 3, {1, 1, 1}, Act::elu}, Setting{{2, 9, 7, 5}, 16, 5, 5, {1, 2, 1}, Act::elu},
+        Setting{{1, 9, 8, 16}, 32, 3, 3, {2, 0, 1, 1}, Act::elu}})
     to.push_back({"gated_conv_forward", g.name(), kAllFloats, [=](CaseRun& run) { gated_conv(run, g); }});
   // Where exponentials leave the range of f32: nothing but 0, the value itself or −1 may come out.
   const Shape few{1, 2, 5, 9};

@@ -1,5 +1,6 @@
 #include "kernels/conv/gated.h"
 
+#include "kernels/conv/amx/convolution.h"
 #include "kernels/conv/cudnn/gated.h"
 #include "kernels/gated_conv.h"
 
@@ -13,6 +14,8 @@ ConvArgs conv_of(const GatedConvArgs& a) {
 }
 
 void two_ops(Stream& s, const GatedConvArgs& a) {
+  if (s.place() == Place::host && !s.device_bodies() && amx::fits_gated(conv_of(a), a.act))
+    return amx::gated_forward(s, conv_of(a), a.y);
   conv_forward(s, conv_of(a));
   gate_forward(s, {.z = a.z, .y = a.y, .dy = {}, .dz = {}, .act = a.act});
 }

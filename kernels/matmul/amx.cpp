@@ -47,8 +47,7 @@ void linear_forward(Stream& s, const LinearArgs& a) {
 #pragma omp for schedule(dynamic)
     for (int first = 0; first < out; first += kBlock) {
       for (int block = 0; block < sweep.blocks(); ++block) {
-        loops().multiply(w + int64_t(first) * in, in, &run, 1, x + size_t(block) * sweep.block_numbers(), 2,
-                         sweep.channel_tiles(block), sums);
+        loops().multiply(w + int64_t(first) * in, in, &run, 1, sweep.filter_of(x, block), 2, sums);
         const int images = std::min(kBlock, batch - block * kBlock);
         for (int n = 0; n < images; ++n) {
           bf16* to = y + int64_t(block * kBlock + n) * out + first;
@@ -82,8 +81,7 @@ void linear_input_gradient(Stream& s, const LinearGradArgs& a) {
       pack_filter(part, loops(), {a.w.as<Bits>() + first, {out, 1, 1, in}, true}, filter, 1);
       for (int block = 0; block < part.blocks(); ++block) {
         for (int n = 0; n < batch; n += kBlock) {
-          loops().multiply(dy + int64_t(n) * out, out, &run, 1, filter + size_t(block) * part.block_numbers(), 2, 2,
-                           sums);
+          loops().multiply(dy + int64_t(n) * out, out, &run, 1, part.filter_of(filter, block), 2, sums);
           Bits* to = dx + int64_t(n) * in + first + block * kBlock;
           const Finish f{nullptr, a.dx_mode == GradMode::accumulate ? to : nullptr, false};
           loops().finish(sums, std::min(kBlock, batch - n), kBlock, f, in, to);

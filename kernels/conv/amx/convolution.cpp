@@ -111,12 +111,31 @@ void pack(Stream& s, const ConvArgs& a, Tensor packed) {
   pack_filter(forward_sweep(a), loops(), {a.w.as<Bits>(), a.w.shape}, packed.as<Bits>(), s.threads());
 }
 
-void forward(Stream& s, const ConvArgs& a) {
-  const Sweep sweep = forward_sweep(a);
+namespace {
+void forward(Stream& s, const ConvArgs& a, const Sweep& sweep) {
   const size_t filter_bytes = a.packed ? 0 : sweep.filter_bytes();
   char* room = s.workspace(filter_bytes + scratch_bytes(sweep, s.threads())).as<char>();
-  if (!a.packed) pack_filter(sweep, loops(), {a.w.as<Bits>(), a.w.shape}, reinterpret_cast<Bits*>(room), s.threads());
-  run(sweep, loops(), a.packed ? a.packed.as<Bits>() : reinterpret_cast<Bits*>(room), room + filter_bytes, s.threads());
+  Bits* filter = a.packed ? a.packed.as<Bits>() : reinterpret_cast<Bits*>(room);
+  if (!a.packed) pack_filter(sweep, loops(), {a.w.as<Bits>(), a.w.shape}, filter, s.threads());
+  run(sweep, loops(), filter, room + filter_bytes, s.threads());
+}
+}  // namespace
+
+void forward(Stream& s, const ConvArgs& a) { forward(s, a, forward_sweep(a)); }
+
+bool fits_gated(const ConvArgs& a, Act act) {
+  return act == Act::elu && a.w.shape.n % kBlock == 0 && a.x.shape.numel() > 0 &&
+         fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry);
+}
+
+void gated_forward(Stream& s, const ConvArgs& a, Tensor y) {
+  Sweep sweep = forward_sweep(a);
+  sweep.gated = true;
+  sweep.result = y.as<Bits>();
+  sweep.pixel_step /= 2;
+  sweep.row_step /= 2;
+  sweep.image_step /= 2;
+  forward(s, a, sweep);
 }
 
 void input_gradient(Stream& s, const ConvGradArgs& a) {

@@ -21,6 +21,9 @@ bool has_hardware();
 void forward(Stream&, const ConvArgs& a);
 size_t packed_bytes(const ConvArgs& a);
 void pack(Stream&, const ConvArgs& a, Tensor packed);
+/// A convolution and its gates as one: `a` computes both, `act` aside; y has half its channels. Packed as a's filter.
+bool fits_gated(const ConvArgs& a, Act act);
+void gated_forward(Stream&, const ConvArgs& a, Tensor y);
 /// dx of cpu::conv_backward.
 void input_gradient(Stream&, const ConvGradArgs& a);
 /// dw of cpu::conv_backward.

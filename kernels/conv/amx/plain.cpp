@@ -3,6 +3,7 @@
 
 #include "kernels/conv/amx/tiles.h"
 #include "kernels/device/half.h"
+#include "kernels/parts/math.h"
 
 namespace telltale::amx {
 namespace {
@@ -22,17 +23,25 @@ void multiply_tile(const Bits* left, long left_step, const Bits* right, float* s
   }
 }
 
-void multiply(const Bits* x, long pixel_step, const Run* runs, int count, const Bits* w, int pixel_tiles,
-              int channel_tiles, float* sums) {
+void multiply(const Bits* x, long pixel_step, const Run* runs, int count, const Filter& w, int pixel_tiles,
+              float* sums) {
   memset(sums, 0, kBlockSums * sizeof(float));
+  long at = 0;
   for (const Run* run = runs; run != runs + count; ++run) {
-    for (int step = 0; step < run->steps; ++step) {
-      for (int c = 0; c < channel_tiles; ++c, w += kTile) {
-        for (int p = 0; p < pixel_tiles; ++p)
-          multiply_tile(x + run->offset + step * kDepth + p * kLanes * pixel_step, pixel_step, w,
-                        sums + p * kLanes * kBlock + c * kLanes, kBlock);
+    for (int step = 0; step < run->steps; ++step, at += w.step) {
+      for (int p = 0; p < pixel_tiles; ++p) {
+        const Bits* left = x + run->offset + step * kDepth + p * kLanes * pixel_step;
+        multiply_tile(left, pixel_step, w.first + at, sums + p * kLanes * kBlock, kBlock);
+        if (w.second) multiply_tile(left, pixel_step, w.second + at, sums + p * kLanes * kBlock + kLanes, kBlock);
       }
     }
+  }
+}
+
+void gate(float* sums, int pixels, const float* bias) {
+  for (int p = 0; p < pixels; ++p, sums += kBlock) {
+    for (int c = 0; c < kLanes; ++c)
+      sums[c] = activate(Act::elu, sums[c] + bias[c]) * activate(Act::sigmoid, sums[kLanes + c] + bias[kLanes + c]);
   }
 }
 
@@ -77,7 +86,7 @@ void pair_rows(const Bits* a, const Bits* b, int count, Bits* to, long to_step) 
 }  // namespace
 
 const Loops* in_plain_code() {
-  static constexpr Loops kLoops{nothing, nothing, multiply, finish, add_products, transpose_pairs, pair_rows};
+  static constexpr Loops kLoops{nothing, nothing, multiply, finish, gate, add_products, transpose_pairs, pair_rows};
   return &kLoops;
 }
 

@@ -188,13 +188,18 @@ class Worker {
     }
   }
   void load_bias(int block) {
-    if (!s_.bias) return;
     std::fill(bias_, bias_ + kBlock, 0.f);
-    std::copy_n(s_.bias + block * kBlock, std::min(kBlock, s_.channels - block * kBlock), bias_);
+    if (!s_.bias) return;
+    if (s_.gated) {
+      std::copy_n(s_.bias + block * kLanes, kLanes, bias_);
+      std::copy_n(s_.bias + s_.channels / 2 + block * kLanes, kLanes, bias_ + kLanes);
+    } else {
+      std::copy_n(s_.bias + block * kBlock, std::min(kBlock, s_.channels - block * kBlock), bias_);
+    }
   }
   void multiply(const Bits* x, int64_t pixel_step, const std::vector<Run>& runs, int block, int count) {
-    loops_.multiply(x, pixel_step, runs.data(), int(runs.size()), filter_ + size_t(block) * s_.block_numbers(),
-                    count > kLanes ? 2 : 1, s_.channel_tiles(block), sums_);
+    loops_.multiply(x, pixel_step, runs.data(), int(runs.size()), s_.filter_of(filter_, block), count > kLanes ? 2 : 1,
+                    sums_);
   }
   /// Stores results [q, end) of a band, those between its images' rows left out.
   void store_spans(const Band& b, const Layout& l, int in_row, int q, int end, int block) {
@@ -209,6 +214,10 @@ class Worker {
     }
   }
   void store(float* sums, int pixels, int block, int64_t at) const {
+    if (s_.gated) {
+      loops_.gate(sums, pixels, bias_);
+      return loops_.finish(sums, pixels, kLanes, {}, s_.pixel_step, s_.result + at + block * kLanes);
+    }
     at += block * kBlock;
     const int channels = std::min(kBlock, s_.channels - block * kBlock);
     const Finish f{s_.bias ? bias_ : nullptr, s_.residual ? s_.residual + at : nullptr, s_.act == Act::relu};

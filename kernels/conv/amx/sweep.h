@@ -27,6 +27,9 @@ struct Sweep {
   const Bits* residual = nullptr;  ///< laid out as the result
   const float* bias = nullptr;     ///< {channels}
   Act act = Act::none;
+  /// The filter's second half of channels are gates of the first, each a multiple of 16: of both comes a result of half
+  /// the channels, elu(value) · sigmoid(gate), without a residual.
+  bool gated = false;
 
   /// Numbers of the source that a filter multiplies without a gap, and how many such runs there are.
   bool joins_columns() const { return dilation == 1 || columns == 1; }
@@ -34,6 +37,12 @@ struct Sweep {
   int run_count() const { return joins_columns() ? rows : rows * columns; }
   int run_steps() const { return (run_length() + kDepth - 1) / kDepth; }
   int blocks() const { return (channels + kBlock - 1) / kBlock; }
+  /// Where a block's filter lies in what pack_filter made. A gated block has the values and the gates of 16 results.
+  Filter filter_of(const Bits* packed, int block) const {
+    const auto tile = [&](int t) { return packed + size_t(t / 2) * block_numbers() + size_t(t % 2) * kTile; };
+    if (gated) return {tile(block), tile(block + blocks()), 2 * kTile};
+    return {tile(2 * block), channel_tiles(block) == 2 ? tile(2 * block + 1) : nullptr, channel_tiles(block) * kTile};
+  }
   /// Tiles of a block's channels: two, but for a last one of at most 16.
   int channel_tiles(int block) const { return channels - block * kBlock > kLanes ? 2 : 1; }
   size_t block_numbers() const { return size_t(run_count()) * size_t(run_steps()) * 2 * kTile; }

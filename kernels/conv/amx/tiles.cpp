@@ -32,7 +32,8 @@ void end() { _tile_release(); }
 
 // Tiles 0 to 3 hold sums, 4 and 5 the left factors, 6 and 7 the right ones. (Tiles are named by literals.)
 template <int kLeft, int kRight>
-void multiply_tiles(const Bits* x, long pixel_step, const Run* runs, int count, const Bits* w, float* sums) {
+void multiply_tiles(const Bits* x, long pixel_step, const Run* runs, int count, const Filter& filter, float* sums) {
+  const Bits *first = filter.first, *second = filter.second;
   _tile_zero(0);
   if constexpr (kRight > 1) _tile_zero(1);
   if constexpr (kLeft > 1) _tile_zero(2);
@@ -40,12 +41,12 @@ void multiply_tiles(const Bits* x, long pixel_step, const Run* runs, int count, 
   const long row = pixel_step * kNumber, below = kLanes * pixel_step;
   for (const Run* run = runs; run != runs + count; ++run) {
     const Bits* left = x + run->offset;
-    for (int step = 0; step < run->steps; ++step, left += kDepth, w += kRight * kTile) {
+    for (int step = 0; step < run->steps; ++step, left += kDepth, first += filter.step, second += filter.step) {
       _tile_loadd(4, left, row);
-      _tile_loadd(6, w, 64);
+      _tile_loadd(6, first, 64);
       _tile_dpbf16ps(0, 4, 6);
       if constexpr (kRight > 1) {
-        _tile_loadd(7, w + kTile, 64);
+        _tile_loadd(7, second, 64);
         _tile_dpbf16ps(1, 4, 7);
       }
       if constexpr (kLeft > 1) {
@@ -62,11 +63,11 @@ void multiply_tiles(const Bits* x, long pixel_step, const Run* runs, int count, 
   if constexpr (kLeft > 1 && kRight > 1) _tile_stored(3, sums + kLanes * kBlock + kLanes, kRow);
 }
 
-void multiply(const Bits* x, long pixel_step, const Run* runs, int count, const Bits* w, int pixel_tiles,
-              int channel_tiles, float* sums) {
-  const auto call = pixel_tiles == 2     ? channel_tiles == 2 ? multiply_tiles<2, 2> : multiply_tiles<2, 1>
-                        : channel_tiles == 2 ? multiply_tiles<1, 2>
-                                         : multiply_tiles<1, 1>;
+void multiply(const Bits* x, long pixel_step, const Run* runs, int count, const Filter& w, int pixel_tiles,
+              float* sums) {
+  const auto call = pixel_tiles == 2 ? w.second ? multiply_tiles<2, 2> : multiply_tiles<2, 1>
+                    : w.second ? multiply_tiles<1, 2>
+                                     : multiply_tiles<1, 1>;
   call(x, pixel_step, runs, count, w, sums);
 }
 
@@ -111,6 +112,36 @@ void finish(const float* sums, int pixels, int channels, const Finish& f, long p
       if (f.relu) v = _mm512_max_ps(v, zero);
       _mm256_mask_storeu_epi16(y + p * pixel_step + half, lanes, (__m256i)_mm512_cvtneps_pbh(v));
     }
+  }
+}
+
+/// e^x − 1 = scale · expm1_r + scale − 1, by Cephes' polynomial (kernels/parts/fast_math.h has the exact form).
+struct Exp {
+  __m512 expm1_r, scale;
+  explicit Exp(__m512 x) {
+    x = _mm512_min_ps(_mm512_set1_ps(88), _mm512_max_ps(_mm512_set1_ps(-88), x));  // NaN, the second one, stays
+    const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), _MM_FROUND_TO_NEAREST_INT);
+    const __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(.693147181f), x);
+    __m512 p = _mm512_set1_ps(8.3334519073e-3f);
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
+    expm1_r = _mm512_fmadd_ps(p, _mm512_mul_ps(r, r), r);
+    scale = _mm512_scalef_ps(_mm512_set1_ps(1), n);
+  }
+};
+
+void gate(float* sums, int pixels, const float* bias) {
+  const __m512 one = _mm512_set1_ps(1), zero = _mm512_setzero_ps();
+  const __m512 value_bias = _mm512_load_ps(bias), gate_bias = _mm512_load_ps(bias + kLanes);
+  for (int p = 0; p < pixels; ++p, sums += kBlock) {
+    const __m512 v = _mm512_add_ps(_mm512_load_ps(sums), value_bias);
+    const __m512 g = _mm512_add_ps(_mm512_load_ps(sums + kLanes), gate_bias);
+    const Exp falling(_mm512_min_ps(v, zero)), closing(_mm512_sub_ps(zero, g));
+    const __m512 elu = _mm512_fmadd_ps(falling.scale, falling.expm1_r, _mm512_sub_ps(falling.scale, one));
+    const __m512 value = _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(v, zero, _CMP_LE_OQ), elu);
+    const __m512 closed = _mm512_fmadd_ps(closing.scale, closing.expm1_r, closing.scale);  // e^−g
+    _mm512_store_ps(sums, _mm512_mul_ps(value, _mm512_rcp14_ps(_mm512_add_ps(one, closed))));
   }
 }
 
@@ -195,7 +226,7 @@ bool ask_for_tiles() {
 }  // namespace
 
 const Loops* by_hardware() {
-  static constexpr Loops kLoops{begin, end, multiply, finish, add_products, transpose_pairs, pair_rows};
+  static constexpr Loops kLoops{begin, end, multiply, finish, gate, add_products, transpose_pairs, pair_rows};
   static const bool has_tiles = ask_for_tiles();
   return has_tiles ? &kLoops : nullptr;
 }

@@ -20,6 +20,12 @@ struct Run {
   int steps;
 };
 
+/// The tiles of a block's filter.
+struct Filter {
+  const Bits *first, *second;
+  long step;
+};
+
 /// What a block's sums become before they are stored; pointers name the first pixel and channel.
 struct Finish {
   const float* bias = nullptr;     ///< kBlock numbers, or null
@@ -33,13 +39,17 @@ struct Loops {
   void (*end)();
 
   /// sums[pixel][channel] {kBlock, kBlock} = Σ over runs and their steps of x · w, f32. Pixel p's numbers begin at
-  /// x + p·pixel_step. w: for each step, a tile for each 16 channels (tile_of_filter's). Of the block, only
-  /// `pixel_tiles` times 16 pixels and `channel_tiles` times 16 channels are computed, one or two each, and only theirs
-  /// are read.
-  void (*multiply)(const Bits* x, long pixel_step, const Run* runs, int count, const Bits* w, int pixel_tiles,
-                   int channel_tiles, float* sums);
+  /// x + p·pixel_step. w: a tile for the first 16 channels and one for the second, or null, each again w.step numbers
+  /// further for the next step. Of the block, only `pixel_tiles` times 16 pixels, one or two, and the channels that w
+  /// names are computed, and only theirs are read.
+  void (*multiply)(const Bits* x, long pixel_step, const Run* runs, int count, const Filter& w, int pixel_tiles,
+                   float* sums);
   /// y[pixel][channel] = act(sums + bias + residual), pixels `pixel_step` numbers apart; channels up to kBlock.
   void (*finish)(const float* sums, int pixels, int channels, const Finish& f, long pixel_step, Bits* y);
+
+  /// sums[pixel][0..16) = elu(sums[pixel][0..16) + bias) · sigmoid(sums[pixel][16..32) + bias), within an eighth of a
+  /// bf16's unit in the last place.
+  void (*gate)(float* sums, int pixels, const float* bias);
 
   /// sums {2, 2} tiles of 16 × 16 f32, channel of dy by channel of x, += (or =, if `first`) Σ over pixels of dy · x.
   /// dy: [channel][pixel], channels `channel_step` numbers apart; x: for every 16 channels, x_step numbers apart, pairs
