@@ -10,7 +10,9 @@
 namespace telltale::amx {
 namespace {
 
-constexpr size_t kBandBytes = 256 << 10;  // of a source that a thread works on: a part of its second cache
+/// Bytes of a source that a thread works on at once: a part of its second cache. Every band reads the whole filter, so
+/// that a large one wants few bands.
+size_t band_bytes(const Sweep& s) { return s.filter_bytes() > (512 << 10) ? 1 << 20 : 256 << 10; }
 
 /// Images [image, image + images) and result rows [row, row + rows), computed together. Of a source that needs no copy:
 /// its pixels [row, row + rows), whatever images they belong to.
@@ -62,16 +64,16 @@ std::vector<Band> bands_of(const Sweep& s, int threads) {
   std::vector<Band> bands;
   if (is_flat(s)) {
     const int pixels = s.from.n * s.from.h * s.from.w, blocks = (pixels + kBlock - 1) / kBlock;
-    const int most = std::max(1, int(kBandBytes / (size_t(s.from.c) * kBlock * sizeof(Bits))));
+    const int most = std::max(1, int(band_bytes(s) / (size_t(s.from.c) * kBlock * sizeof(Bits))));
     const int part = part_of(blocks, most, threads) * kBlock;
     for (int first = 0; first < pixels; first += part) bands.push_back({0, 1, first, std::min(part, pixels - first)});
     return bands;
   }
   const size_t image = Layout(s, 1, s.out_h).bytes();
-  const int at_once = std::max(1, int(kBandBytes / image)), images = part_of(s.from.n, at_once, threads);
+  const int at_once = std::max(1, int(band_bytes(s) / image)), images = part_of(s.from.n, at_once, threads);
   int rows = s.out_h;
   if (images == 1) {
-    const int parts = int(image / kBandBytes) + 1, helpers = (threads + s.from.n - 1) / s.from.n;
+    const int parts = int(image / band_bytes(s)) + 1, helpers = (threads + s.from.n - 1) / s.from.n;
     rows = part_of(s.out_h, (s.out_h + parts - 1) / parts, helpers);
   }
   for (int image = 0; image < s.from.n; image += images) {
