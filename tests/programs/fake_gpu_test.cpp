@@ -149,6 +149,15 @@ TEST_F(FakeGpu, VerdictsAreThoseOfTheHost) {
   EXPECT_EQ(seen, 40);
 }
 
+/// What is timed is what trains: bytes in, the stem in blocks, batch norms inside the convolutions.
+TEST_F(FakeGpu, BenchTimesTheNetThatTrains) {
+  const Outcome o = run_on_gpu(
+      "bench nets --net resnet18 --mode train --precision f16 --batch 2 --size 32 --seconds 0 --layers --device cuda");
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_NE(o.out.find("Stem"), std::string::npos) << o.out;
+  EXPECT_NE(o.out.find(" > "), std::string::npos) << o.out;
+}
+
 TEST_F(FakeGpu, AnEngineThatCannotBeRecordedIsNotChosen) {
   const Outcome o = run_on_gpu(training("unrecordable", "cuda"), "unrecordable=0,slow=1");
   ASSERT_EQ(o.code, 0) << o.err;
