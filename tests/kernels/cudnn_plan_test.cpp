@@ -257,9 +257,8 @@ TEST_P(Cliffs, NoMoreConvolutionsFallBackThanCudnnHasNoEngineFor) {
       std::printf("%s, %s: only fallback engines for %s\n", t.net.net, name, key.c_str());
     }
     EXPECT_LE(fallbacks, known) << name << ", with " << (limit >> 20) << " MiB of workspace";
-    std::printf(
-        "%s, batch %d, %s: %d convolutions fall back with %zu MiB of workspace; %d have engines to be compiled\n",
-        t.net.net, t.net.batch, name, fallbacks, limit >> 20, compiled);
+    std::printf("%s, %s: %d convolutions fall back with %zu MiB of workspace; %d have engines to be compiled\n",
+                t.net.net, name, fallbacks, limit >> 20, compiled);
   }
 }
 INSTANTIATE_TEST_SUITE_P(
@@ -269,7 +268,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Trained{{"deepfill_v2", 16, true}, 0, 0, 3, 3}, Trained{{"official", 16, true}, 0, 0, 0, 0}),
     [](const auto& info) { return std::string(info.param.net.net); });
 
-/// What says so beside the settings: a recipe whose own precision falls back names another for a GPU.
+/// A recipe whose own precision falls back names another for a GPU.
 TEST(Recipes, NameAPrecisionWithoutThem) {
   const std::string recipes = TT_SOURCE_DIR "/recipes/";
   for (const char* name : {"vgg11", "resnet18", "resnet50", "paper_best"})
