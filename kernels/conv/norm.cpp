@@ -26,8 +26,12 @@ BatchNormArgs norm_args(const Tensor& x, const ChannelNorm& n, const Tensor& y) 
           .act = Act::relu};
 }
 
+void normalise(Stream& s, const Tensor& x, const ChannelNorm& n, const Tensor& y) {
+  x.dtype == DType::f16 ? norm_in_halves(s, x, n, y) : batchnorm_apply(s, norm_args(x, n, y));
+}
+
 void plain_forward(Stream& s, const ConvNormArgs& a) {
-  if (a.norm) batchnorm_apply(s, norm_args(a.x, a.norm, a.normalised));
+  if (a.norm) normalise(s, a.x, a.norm, a.normalised);
   conv_forward(s, conv_args(a));
 }
 
@@ -36,7 +40,7 @@ ConvGradArgs conv_grad_args(const ConvNormGradArgs& a) {
 }
 
 void plain_filter_gradient(Stream& s, const ConvNormGradArgs& a) {
-  batchnorm_apply(s, norm_args(a.x, a.norm, a.dx));
+  normalise(s, a.x, a.norm, a.dx);
   ConvGradArgs g = conv_grad_args(a);
   g.dw = a.dw;
   g.dw_mode = a.dw_mode;

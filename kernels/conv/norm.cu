@@ -5,6 +5,7 @@
 #include "kernels/conv/norm.h"
 #include "kernels/device/launch.h"
 #include "kernels/parts/chunk.h"
+#include "kernels/parts/math.h"
 #include "kernels/parts/rows_ahead.h"
 
 namespace telltale {
@@ -54,10 +55,47 @@ struct ScaleAndShift {
     const A most = std::is_same_v<T, f16> ? A(65504) : A(3e38f);
     return v > most ? most : v < -most ? -most : v;
   }
-  TT_HD void operator()(int64_t i) const {
+  TT_HD void at(int64_t i, T& to_scale, T& to_shift) const {
     const A k = finite(gamma[i] * rstd[i]);
-    scale[i] = store<T>(acc_t<T>(k));
-    shift[i] = store<T>(acc_t<T>(finite(beta[i] - mean[i] * k)));
+    to_scale = store<T>(acc_t<T>(k));
+    to_shift = store<T>(acc_t<T>(finite(beta[i] - mean[i] * k)));
+  }
+  TT_HD void operator()(int64_t i) const { at(i, scale[i], shift[i]); }
+};
+
+/// y = relu(x·scale + shift), both rounded to halves, a chunk of channels of a few rows to an index.
+struct NormInHalves {
+  RowGroups groups;
+  const f16* x;
+  f16* y;
+  const float *mean, *rstd, *gamma, *beta;
+  bool aligned;
+
+  TT_HD void operator()(int64_t i) const {
+    const RowChunks::At at = groups.chunks.at(i);
+    aligned ? apply<true>(at, kChunk) : apply<false>(at, at.size);
+  }
+  template <bool kAligned>
+  TT_HD void apply(const RowChunks::At& at, int size) const {
+    const int c = groups.chunks.c;
+    const ScaleAndShift<f16, float> rounded{mean, rstd, gamma, beta, nullptr, nullptr};
+    Chunk<float> scale, shift;
+    each_in_chunk([&](int k) {
+      f16 of_scale, of_shift;
+      if (k < size) rounded.at(at.c + k, of_scale, of_shift);
+      scale[k] = float(of_scale);
+      shift[k] = float(of_shift);
+    });
+    constexpr int kAhead = kRowsAhead<f16, 32, kAligned>;
+    RawChunk<f16> of_x[kAhead];
+    walk_rows<kAhead>(
+        groups.first(at), groups.last(at), 1,
+        [&](int j, int64_t row) { of_x[j] = load_raw<kAligned>(x + row * c + at.c, size); },
+        [&](int j, int64_t row) {
+          Chunk<float> v = of_x[j].numbers();
+          each_in_chunk([&](int k) { v[k] = activate(Act::relu, v[k] * scale[k] + shift[k]); });
+          store_chunk(y + row * c + at.c, v, size, kAligned);
+        });
   }
 };
 
@@ -172,6 +210,21 @@ void norm_as_scale(Stream& s, const ChannelNorm& norm, Tensor scale, Tensor shif
                                    scale.as<T>(), shift.as<T>()});
     });
   });
+}
+
+void norm_in_halves(Stream& s, Tensor x, const ChannelNorm& norm, Tensor y) {
+  TT_CHECK(x.dtype == DType::f16 && y.dtype == x.dtype && y.shape == x.shape, ShapeError,
+           "conv_norm: a norm in halves is of f16, got ", name_of(x.dtype), " and ", name_of(y.dtype));
+  const int c = x.shape.c;
+  const NormInHalves f{RowGroups(x.shape.rows(), c),
+                       x.as<f16>(),
+                       y.as<f16>(),
+                       norm.mean.as<float>(),
+                       norm.rstd.as<float>(),
+                       norm.gamma.as<float>(),
+                       norm.beta.as<float>(),
+                       c % kChunk == 0 && all_aligned({x.data, y.data})};
+  for_each(s, f.groups.chunks.count(), f, kChunk * RowGroups::kSmallest);
 }
 
 void norm_input_gradient(Stream& s, const ConvNormGradArgs& a, Tensor sums) {

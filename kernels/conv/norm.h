@@ -61,6 +61,9 @@ void channel_sums(Stream&, Tensor x, Tensor sums);
 /// relu(norm(x)) as relu(x·scale + shift), {1,1,1,C} of any one type. What f16 cannot hold, of a tiny variance or a
 /// large mean, becomes its largest number: wrong, but finite.
 void norm_as_scale(Stream&, const ChannelNorm&, Tensor scale, Tensor shift);
+/// relu(x·scale + shift) of f16 with norm_as_scale's numbers in f16, as convolutions of a GPU that apply the norm
+/// themselves compute it: so the plain form gives their numbers, and no ReLU turns between the two.
+void norm_in_halves(Stream&, Tensor x, const ChannelNorm&, Tensor y);
 /// The second half of conv_norm_backward: a.dx holds g, the gradient behind the norm's ReLU, and becomes x's; a.dgamma
 /// and a.dbeta get sums {1,1,2,C} of f32 or f64: Σg·x̂, then Σg, with x̂ = (x − mean)·rstd.
 void norm_input_gradient(Stream&, const ConvNormGradArgs& a, Tensor sums);

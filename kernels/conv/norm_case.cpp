@@ -4,6 +4,7 @@
 
 #include "kernels/case/op_case.h"
 #include "kernels/conv/norm.h"
+#include "kernels/device/half.h"
 
 namespace telltale {
 namespace {
@@ -49,8 +50,7 @@ Vec rounded(CaseRun& run, Shape shape, const Vec& v) { return run.values(run.fro
 
 bool is_16_bit(const CaseRun& run) { return size_of(run.dtype) == 2; }
 
-/// On a GPU in f16 the norm may run inside the convolution, in halves: its scale, its shift and their use each round
-/// once, where the plain form rounds once in all.
+/// On a GPU in f16 the norm may run inside the convolution, where x·scale + shift may round in halves once more.
 bool may_be_fused(const CaseRun& run) { return run.stream.is_cuda() && run.dtype == DType::f16; }
 
 /// f32 ulps in two ulps of the run's 16-bit type.
@@ -79,13 +79,16 @@ BatchNormArgs norm_of(CaseRun& run, const Tensor& x) {
 
 ChannelNorm known(const BatchNormArgs& n) { return {n.mean, n.rstd, n.gamma, n.beta}; }
 
+/// relu(norm(x)), in f16 by scale and shift in halves, which are computed in f32.
 Vec normalised(CaseRun& run, const Setting& z, const Vec& x, const ChannelNorm& n) {
   const Vec mean = run.values(n.mean), rstd = run.values(n.rstd), gamma = run.values(n.gamma),
             beta = run.values(n.beta);
   Vec y(x.size());
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = i % gamma.size();
-    y[i] = std::max(0.0, (x[i] - mean[c]) * rstd[c] * gamma[c] + beta[c]);
+    const auto scale = float(gamma[c]) * float(rstd[c]), shift = float(beta[c]) - float(mean[c]) * scale;
+    y[i] = std::max(0.0, run.dtype == DType::f16 ? x[i] * double(float(f16(scale))) + double(float(f16(shift)))
+                                                 : (x[i] - mean[c]) * rstd[c] * gamma[c] + beta[c]);
   }
   return rounded(run, z.x, y);
 }
@@ -150,7 +153,8 @@ void backward(CaseRun& run, const Setting& z) {
   if (!run.is_test()) return;
 
   const Vec x = run.values(g.x), w = run.values(g.w), dy = run.values(g.dy), between = normalised(run, z, x, g.norm);
-  const Vec mean = run.values(n.mean), rstd = run.values(n.rstd), gamma = run.values(n.gamma);
+  const Vec mean = run.values(n.mean), rstd = run.values(n.rstd), gamma = run.values(n.gamma),
+            beta = run.values(n.beta);
   Vec dbetween(x.size(), 0), dw(w.size(), 0), dgamma(gamma.size(), 0), dbeta(gamma.size(), 0), dx(x.size());
   for_each_product(z, [&](size_t i, size_t j, size_t o) {
     dbetween[i] += dy[o] * w[j];
@@ -160,7 +164,8 @@ void backward(CaseRun& run, const Setting& z) {
   const double rows = double(z.x.rows());
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t c = i % gamma.size();
-    if (!(between[i] > 0)) dbetween[i] = 0;
+    // ReLU's gradient is that of the norm in f32 in every type.
+    if (!((x[i] - mean[c]) * rstd[c] * gamma[c] + beta[c] > 0)) dbetween[i] = 0;
     dbeta[c] += dbetween[i];
     dgamma[c] += dbetween[i] * (x[i] - mean[c]) * rstd[c];
   }

@@ -32,7 +32,8 @@ Stream Stream::emulated(bool reversed) {
 Stream Stream::cuda(int ordinal) {
   const std::string reason = cuda_unavailable_reason();
   TT_CHECK(reason.empty(), DeviceError, "no CUDA device: ", reason, "; use --device cpu");
-  Stream s = cpu(0);
+  Stream s;  // the process's threads stay as they are: another stream may have set them
+  s.threads_ = omp_get_max_threads();
   s.place_ = Place::cuda;
   s.ordinal_ = ordinal;
   s.native_ = cuda_api::create_stream(ordinal);

@@ -103,9 +103,14 @@ class Computation {
     }
     return at->second;
   }
-  /// A convolution's operand.
-  Values operand(int64_t uid) {
+  /// A convolution's operand; what an operation before it made is rounded to the type of the other one, since a tensor
+  /// core reads both in it.
+  Values operand(int64_t uid, int64_t other) {
     Values v = read(uid);
+    const Type type = shape(other).type;
+    if (shape(uid).is_virtual && type != Type::f32) {
+      for (float& x : v) x = type == Type::bf16 ? float(load(bf16(x))) : float(load(f16(x)));
+    }
     if (tf32_)
       for (float& x : v) x = as_tf32(x);
     return v;
@@ -153,7 +158,7 @@ class Computation {
 
   void forward(const GraphOperation& o) {
     const GraphTensor &x = shape(o.in[0]), &w = shape(o.in[1]), &y = shape(o.out[0]);
-    const Values vx = operand(o.in[0]), vw = operand(o.in[1]);
+    const Values vx = operand(o.in[0], o.in[1]), vw = operand(o.in[1], o.in[0]);
     Values vy(size_t(y.numel()), 0.f);
     const int64_t per_filter = filter_size(w);
 #pragma omp parallel for
@@ -173,7 +178,7 @@ class Computation {
 
   void input_gradient(const GraphOperation& o) {
     const GraphTensor &y = shape(o.in[0]), &w = shape(o.in[1]), &x = shape(o.out[0]);
-    const Values vy = operand(o.in[0]), vw = operand(o.in[1]);
+    const Values vy = operand(o.in[0], o.in[1]), vw = operand(o.in[1], o.in[0]);
     Values vx(size_t(x.numel()), 0.f);
     const int64_t per_filter = filter_size(w);
 #pragma omp parallel for
@@ -192,7 +197,7 @@ class Computation {
 
   void filter_gradient(const GraphOperation& o) {
     const GraphTensor &x = shape(o.in[0]), &y = shape(o.in[1]), &w = shape(o.out[0]);
-    const Values vx = operand(o.in[0]), vy = operand(o.in[1]);
+    const Values vx = operand(o.in[0], o.in[1]), vy = operand(o.in[1], o.in[0]);
     Values vw(size_t(w.numel()), 0.f);
     const int64_t per_filter = filter_size(w);
 #pragma omp parallel for

@@ -14,7 +14,8 @@
 //   fail=E          those of engine E return an error when they are run
 //   fault=E         those of engine E break the device for good
 //   unrecordable=E  those of engine E run, but break a recording
-//   wrong=E         those of engine E give 1.08 times the right result
+//   wrong=E         those of engine E give 1.08 times the right result; `fused`: those of any that also give a batch
+//                   norm's sums
 //   slow=E          those of engine E take 3 ms longer; E may be `all`
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
 #include <cuda_runtime_api.h>

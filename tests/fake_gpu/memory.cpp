@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -13,7 +14,7 @@
 namespace telltale::fake_gpu {
 namespace {
 
-constexpr size_t kPage = 4096, kAlignment = 256;
+constexpr size_t kPage = 4096, kAlignment = 256, kHugePage = size_t(2) << 20;
 constexpr size_t kArena = size_t(1) << 44;      // of addresses, not of memory
 constexpr size_t kPoisoned = size_t(64) << 20;  // bytes of a large allocation that are filled
 
@@ -48,7 +49,7 @@ Arena& arena() {
     action.sa_flags = SA_SIGINFO;
     sigaction(SIGSEGV, &action, nullptr);
     Arena fresh;
-    fresh.begin = fresh.next = static_cast<char*>(p);
+    fresh.begin = fresh.next = static_cast<char*>(p) + (kHugePage - reinterpret_cast<uintptr_t>(p) % kHugePage);
     return fresh;
   }();
   return a;
@@ -62,7 +63,7 @@ void on_fault(int, siginfo_t* info, void*) {
   const char* at = static_cast<const char*>(info->si_addr);
   char text[512];
   int length = 0;
-  if (at < a.begin || at >= a.begin + kArena) {
+  if (at < a.begin || at >= a.next) {
     length = std::snprintf(text, sizeof text, "segmentation fault at %p\n", info->si_addr);
   } else {
     const auto above = a.live.upper_bound(at);
@@ -90,9 +91,13 @@ void* allocate(size_t bytes, size_t capacity) {
   Arena& a = arena();
   const size_t size = rounded(std::max<size_t>(bytes, 1), kAlignment), pages = rounded(size, kPage) / kPage;
   if (a.used + size > capacity) return nullptr;
+  // Letting the host in and out costs by the number of pages.
+  const bool is_large = pages * kPage >= 2 * kHugePage;
+  if (is_large) a.next = a.begin + rounded(size_t(a.next - a.begin), kHugePage);
   const Block b{a.next, pages, size};
   char* p = a.next + pages * kPage - size;
   protect(b, PROT_READ | PROT_WRITE);
+  if (is_large) madvise(b.first, b.pages * kPage, MADV_HUGEPAGE);
   std::memset(p, 0xff, std::min(size, kPoisoned));
   if (!a.running && a.keeps_host_out) protect(b, PROT_NONE);
   a.next += (pages + 1) * kPage;

@@ -63,6 +63,8 @@ cudaError_t& last_error() {
 cudaError_t failed(cudaError_t error) { return last_error() = error; }
 
 void run_until(cudaStream_t stream, const std::function<bool()>& enough) {
+  if (enough() || stream->queue.empty()) return;
+  const Running all("a stream");  // the host is let in and kept out once, not for each work
   while (!enough() && !stream->queue.empty()) run_first(stream);
 }
 void run_all(cudaStream_t stream) {

@@ -13,6 +13,8 @@
 #include "base/shared_library.h"
 #include "engine/layers/all.h"
 #include "engine/layers/stem.h"
+#include "engine/program.h"
+#include "kernels/conv/cudnn/run.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
 
@@ -70,7 +72,7 @@ struct Case {
 std::string name_of(const Case& c) { return cat(c.net, "_", c.batch, c.training ? "_training" : "_inference"); }
 void PrintTo(const Case& c, std::ostream* out) { *out << name_of(c); }
 
-std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool tf32) {
+Graph graph_of(const Case& c) {
   Graph graph;
   constexpr int size = 256;
   if (std::string(c.net).starts_with("deepfill_v2")) {
@@ -84,12 +86,24 @@ std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool t
   } else {
     graph.output(detector_net(c.net).build(graph, graph.input({c.batch, size, size, 3}), {}));
   }
+  return graph;
+}
+
+std::map<std::string, ConvOp> operations_of(const Case& c, DType compute, bool tf32) {
   std::map<std::string, ConvOp> ops;
-  collect(graph.fused({.training = c.training}), compute, tf32, c.training, ops);
+  collect(graph_of(c).fused({.training = c.training}), compute, tf32, c.training, ops);
   return ops;
 }
 
-/// What plans need more than this is not run: conv_cudnn.cpp has the same limit.
+/// Bytes that an H200 has beside the net.
+size_t free_beside(const Case& c, DType compute) {
+  Stream s = Stream::emulated();  // plans as a device does
+  const size_t all = size_t(139) << 30;
+  const size_t taken = Program::footprint(graph_of(c), s, {.compute = compute, .training = c.training}).total();
+  return all - std::min(all, taken);
+}
+
+/// Less than what a GPU beside which a net leaves 8 GiB is asked for (workspace_limit).
 constexpr size_t kLimit = size_t(1) << 30;
 
 /// The operations of a ResNet's training step with batch norms inside the convolutions: each convolution that a batch
@@ -213,6 +227,54 @@ INSTANTIATE_TEST_SUITE_P(All, Nets,
                                          Case{"deepfill_v2", 32, false}, Case{"deepfill_v2_window", 16, false},
                                          Case{"deepfill_v2", 16, true}, Case{"official", 16, true}),
                          [](const auto& info) { return name_of(info.param); });
+
+/// A net as a recipe for a GPU trains it, and how many of its convolutions have nothing but cuDNN's fallback engines in
+/// each precision: any at all run, but slowly. In f32, where TF32's engines are left out, that is why recipes name tf32
+/// for a GPU; in 16 bits it is a dilation of 16, for which cuDNN has no others.
+struct Trained {
+  Case net;
+  int f32, tf32, bf16, f16;
+};
+void PrintTo(const Trained& t, std::ostream* out) { *out << t.net.net; }
+
+class Cliffs : public testing::TestWithParam<Trained> {};
+
+TEST_P(Cliffs, NoMoreConvolutionsFallBackThanCudnnHasNoEngineFor) {
+  if (const std::string reason = missing(); !reason.empty()) GTEST_SKIP() << reason;
+  const Trained& t = GetParam();
+  for (const auto& [name, compute, tf32, known] : {std::tuple{"f32", DType::f32, false, t.f32},
+                                                   {"tf32", DType::f32, true, t.tf32},
+                                                   {"bf16", DType::bf16, false, t.bf16},
+                                                   {"f16", DType::f16, false, t.f16}}) {
+    const size_t limit = workspace_limit(free_beside(t.net, compute));
+    int fallbacks = 0, compiled = 0;
+    for (const auto& [key, op] : operations_of(t.net, compute, tf32)) {
+      const ConvGraph graph(op, h200());
+      const std::vector<Plan> plans = graph.candidates(1, limit, 0);
+      compiled += graph.configurations(true) > 0;
+      if (plans.empty() || !plans[0].fallback) continue;
+      ++fallbacks;
+      std::printf("%s, %s: only fallback engines for %s\n", t.net.net, name, key.c_str());
+    }
+    EXPECT_LE(fallbacks, known) << name << ", with " << (limit >> 20) << " MiB of workspace";
+    std::printf("%s, %s: %d convolutions fall back with %zu MiB of workspace; %d have engines to be compiled\n",
+                t.net.net, name, fallbacks, limit >> 20, compiled);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, Cliffs,
+    testing::Values(Trained{{"alexnet", 512, true}, 0, 0, 0, 0}, Trained{{"vgg11", 512, true}, 11, 0, 0, 0},
+                    Trained{{"resnet18", 512, true}, 1, 0, 0, 0}, Trained{{"resnet50", 512, true}, 10, 0, 0, 0},
+                    Trained{{"deepfill_v2", 16, true}, 0, 0, 3, 3}, Trained{{"official", 16, true}, 0, 0, 0, 0}),
+    [](const auto& info) { return std::string(info.param.net.net); });
+
+/// A recipe whose own precision falls back names another for a GPU.
+TEST(Recipes, NameAPrecisionWithoutThem) {
+  const std::string recipes = TT_SOURCE_DIR "/recipes/";
+  for (const char* name : {"vgg11", "resnet18", "resnet50", "paper_best"})
+    EXPECT_NE(slurp(recipes + name + ".json").find("On a GPU give --precision tf32"), std::string::npos) << name;
+  EXPECT_EQ(nlohmann::json::parse(slurp(recipes + "inpaint_paper.json")).at("precision"), "tf32");
+}
 
 /// A stem's two operations over blocks, and how much workspace their first plans take beside those of the 7×7 filter.
 TEST(CudnnPlans, StemsHavePlansOnAnH200) {

@@ -1,6 +1,8 @@
 // Uploads and downloads beside enqueued work: what lands where and when, and what is refused.
 #include "kernels/device/transfer.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -39,6 +41,13 @@ class Transfer : public OnDevice {
     for (int i = 0; s.is_cuda() && i < 200; ++i) copy(s, a, b);
   }
 };
+
+TEST_P(Transfer, AStreamOfAGpuLeavesTheHostsThreadsAsTheyAre) {
+  if (GetParam() != "cuda") GTEST_SKIP() << "a host's stream sets them";
+  const Stream host = Stream::cpu(1);
+  const Stream gpu = stream();
+  EXPECT_EQ(omp_get_max_threads(), 1);
+}
 
 TEST_P(Transfer, SendsKeepTheirPlaceAmongTheWork) {
   Stream s = stream();

@@ -143,6 +143,28 @@ TEST_F(GpuCheck, AnOpThatBreaksTakesNoOtherWithIt) {
   EXPECT_NE(ledger.find("linear_forward"), std::string::npos);
 }
 
+/// Steps that round differently drift apart as another seed's do: how far that is, the second run says.
+TEST_F(GpuCheck, TheGapOfTwoPrecisionsIsJudgedByThatOfTwoSeeds) {
+  const auto metrics = [&](const std::string& name, double loss) {
+    std::ofstream file(dir_ + "/" + name);
+    for (int step = 0; step < 8; ++step) file << "{\"loss\": " << loss << "}\n";
+  };
+  metrics("f32", 1);
+  metrics("second", 0.97);
+  metrics("bf16", 1.05);
+  metrics("wrong", 1.08);
+  const auto gap = [&](const std::string& arguments) {
+    const std::string line =
+        "cd " + dir_ + " && /usr/bin/python3 " TT_SOURCE_DIR "/bench/loss_gap.py " + arguments + " >said";
+    return WEXITSTATUS(std::system(line.c_str()));
+  };
+  EXPECT_EQ(gap("f32 bf16"), 1) << "5 % are more than 2 %";
+  EXPECT_EQ(gap("f32 bf16 --spread second"), 0) << said();
+  EXPECT_EQ(gap("f32 wrong --spread second"), 1) << said();
+  EXPECT_NE(content(TT_SOURCE_DIR "/tools/scripts/gpu_parts.sh").find("--spread \"$out/loss/second"),
+            std::string::npos);
+}
+
 TEST_F(GpuCheck, SharesAddUpToTenMinutesACallAndThreeCalls) {
   ASSERT_EQ(run("--list"), 0);
   std::istringstream lines(said());

@@ -269,12 +269,14 @@ part_racecheck() { sanitize racecheck; }
 part_experiment() {
   [[ -n $photos ]] || skip "no photographs: give --photos, or pack some"
   local nets=(resnet18 resnet50 alexnet vgg11) epochs=7 extra=() weights=$root/weights/deepfill_v2.safetensors
+  local precision=tf32 # see the recipes
+  [[ $device == cuda ]] || precision=f32
   dry && nets=(resnet18) epochs=1 extra=(--width 0.125 --size 32 --batch 4)
   "$bin/synth" --photos "$photos" --out "$work/photos-data" --weights "$weights" --device "$device" --quiet $(dry && echo --size 32 --count 40)
   for net in "${nets[@]}"; do
     local from=$init/$net.safetensors
     [[ -f $from ]] && ! dry || from=none
-    "$bin/train" --data "$work/photos-data" --out "$work/paper-$net" --recipe "$root/recipes/$net.json" --init "$from" --epochs $epochs --batch 64 --device "$device" --quiet "${extra[@]}"
+    "$bin/train" --data "$work/photos-data" --out "$work/paper-$net" --recipe "$root/recipes/$net.json" --init "$from" --epochs $epochs --batch 64 --device "$device" --precision "$precision" --quiet "${extra[@]}"
     "$bin/eval" --data "$work/photos-data" --weights "$work/paper-$net/best.safetensors" --out "$work/report-$net" --device "$device" --quiet
   done
   "$python" - "$work"/report-*/report.json >"$figures/experiment.json" <<'PY'

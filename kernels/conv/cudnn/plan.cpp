@@ -283,6 +283,7 @@ std::vector<Plan> ConvGraph::candidates(int most, size_t workspace, int compiled
       std::optional<Plan> p = build(std::move(config));
       if (!p || p->workspace > workspace) continue;
       compiled -= compiles;
+      p->fallback = mode == CUDNN_HEUR_MODE_FALLBACK;
       ++of_engine[p->engine.id];
       plans.push_back(std::move(*p));
     }

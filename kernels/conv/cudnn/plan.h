@@ -12,6 +12,7 @@ struct Plan {
   Engine engine;
   size_t workspace = 0;   ///< bytes
   bool compiles = false;  ///< at run time: seconds for each plan, and a driver is needed
+  bool fallback = false;  ///< of the list for what the heuristics have nothing for: it always runs, and slowly
   Descriptor config, plan;
 };
 
