@@ -23,6 +23,8 @@ void watch_interrupts() {
   for (int signal : {SIGINT, SIGTERM}) watch_interrupts_by(signal);
 }
 
+void interrupt() { flag = 1; }
+
 bool interrupted() { return flag != 0; }
 
 }  // namespace telltale

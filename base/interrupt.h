@@ -7,6 +7,8 @@ namespace telltale {
 void watch_interrupts();
 /// The same for another signal, such as SIGUSR1, which launchers pass on.
 void watch_interrupts_by(int signal);
+/// As if one had come: to another process of the job.
+void interrupt();
 /// Whether one came. Loops stop after the current step, save, and throw an Error that says how to continue.
 bool interrupted();
 

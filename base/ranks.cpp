@@ -1,7 +1,9 @@
 #include "base/ranks.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -11,9 +13,10 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
 #include "base/log.h"
-#include "base/mpi/bridge.h"
-#include "base/shared_library.h"
+#include "base/outcome.h"
+#include "base/ranks_mpi.h"
 
 namespace telltale {
 namespace {
@@ -31,35 +34,6 @@ std::vector<int> places_of(const std::vector<int>& words) {
 }
 
 }  // namespace
-
-/// The bridge's functions, by their names there.
-struct Ranks::Mpi {
-  decltype(&telltale_mpi_start) start = nullptr;
-  decltype(&telltale_mpi_exchange) exchange = nullptr;
-  decltype(&telltale_mpi_gather) gather = nullptr;
-  decltype(&telltale_mpi_done) done = nullptr;
-  decltype(&telltale_mpi_call_out) call_out = nullptr;
-  decltype(&telltale_mpi_heard_from) heard_from = nullptr;
-  decltype(&telltale_mpi_finish) finish = nullptr;
-  decltype(&telltale_mpi_abort) abort = nullptr;
-
-  Mpi() {
-    const std::filesystem::path programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-    const std::string path = programs / "libtelltale_mpi.so";
-    TT_CHECK(std::filesystem::exists(path), UsageError,
-             "several processes were started together, and this build has no MPI to join them (no ", path,
-             "): install MPI (tools/setup --with-mpi) and configure and build again");
-    const SharedLibrary library(path.c_str());
-    library.bind(start, "telltale_mpi_start");
-    library.bind(exchange, "telltale_mpi_exchange");
-    library.bind(gather, "telltale_mpi_gather");
-    library.bind(done, "telltale_mpi_done");
-    library.bind(call_out, "telltale_mpi_call_out");
-    library.bind(heard_from, "telltale_mpi_heard_from");
-    library.bind(finish, "telltale_mpi_finish");
-    library.bind(abort, "telltale_mpi_abort");
-  }
-};
 
 Ranks::Ranks() = default;
 Ranks::~Ranks() = default;
@@ -81,10 +55,10 @@ Ranks::Ranks(const Launch& launch, double timeout_seconds) : timeout_(timeout_se
           ": start them with the launcher of the MPI that this was built with (mpirun, or srun --mpi=pmix)"));
 }
 
-bool Ranks::done_within(int channel, double seconds) {
+bool Ranks::done_within(const std::function<bool()>& done, double seconds) {
   constexpr int kEager = 100;  // tries before it leaves the core to others
   const Clock::time_point start = Clock::now();
-  for (int tries = 0; !mpi_->done(channel); ++tries) {
+  for (int tries = 0; !done(); ++tries) {
     if (tries < kEager) {
       std::this_thread::yield();
       continue;
@@ -96,8 +70,12 @@ bool Ranks::done_within(int channel, double seconds) {
 }
 
 void Ranks::wait(int channel) {
+  wait([&] { return mpi_->done(channel) != 0; });
+}
+
+void Ranks::wait(const std::function<bool()>& done) {
   const Clock::time_point start = Clock::now();
-  while (!done_within(channel, kLook)) {
+  while (!done_within(done, kLook)) {
     // Whoever gives up asks who else is waiting.
     bool asked = false;
     for (int r = 0; r < size_; ++r) asked |= r != rank_ && mpi_->heard_from(r);
@@ -225,28 +203,22 @@ std::vector<std::string> Ranks::gather(const std::string& mine) {
 
 std::string Ranks::tell(const std::function<std::string()>& work) {
   if (alone()) return work();
-  constexpr char kDone = 'd', kUsage = 'u', kData = 'f', kFailed = 'e';
   std::string said;
-  if (leads()) {
-    try {
-      said = kDone + work();
-    } catch (const UsageError& e) {
-      said = kUsage + std::string(e.what());
-    } catch (const DataError& e) {
-      said = kData + std::string(e.what());
-    } catch (const std::exception& e) {
-      said = kFailed + std::string(e.what());
-    }
-  }
+  if (leads()) said = outcome_of(work);
   const double timeout = timeout_;
   if (!leads()) timeout_ *= kLeaderWorks;
   said = gather(said)[0];
   timeout_ = timeout;
-  std::string text = said.substr(1);
-  if (said[0] == kUsage) throw UsageError(text);
-  if (said[0] == kData) throw DataError(text);
-  if (said[0] == kFailed) throw Error(text);
-  return text;
+  return text_of(said);
+}
+
+void Ranks::each(const std::function<void()>& work) {
+  if (alone()) return work();
+  const std::string mine = outcome_of([&] {
+    work();
+    return std::string();
+  });
+  for (const std::string& said : gather(mine)) text_of(said);
 }
 
 void Ranks::lead(const std::function<void()>& work) {
@@ -276,7 +248,7 @@ int Ranks::run(const std::function<int()>& work) {
   const std::vector<int> words(size_t(size_), 3), at = places_of(words);
   mpi_->gather(telltale_mpi_ending, mine, 3, all.data(), words.data(), at.data());
   const bool failed = !why.empty();
-  if (!done_within(telltale_mpi_ending, failed ? kOthersEnd : timeout_)) {
+  if (!done_within([&] { return mpi_->done(telltale_mpi_ending) != 0; }, failed ? kOthersEnd : timeout_)) {
     if (!failed) give_up();
     end_job(why, code);
   }
@@ -286,6 +258,27 @@ int Ranks::run(const std::function<int()>& work) {
   if (!leads()) why = cat("rank ", rank_, ": ", why);
   if (code == 2) throw UsageError(why);
   throw Error(why);
+}
+
+int in_ranks(double timeout_seconds, const std::function<int(Ranks&)>& work) {
+  const Launch launch = find_launch();
+  if (launch.size == 1) return work(Ranks::none());
+  Ranks ranks(launch, timeout_seconds);
+  watch_interrupts_by(SIGUSR1);  // mpirun passes it on at once, and kills two seconds after Ctrl-C
+  if (!ranks.leads()) spdlog::set_level(spdlog::level::err);
+  spdlog::info("rank 0 of {} processes, started by {}", ranks.size(), launch.by);
+  return ranks.run([&] { return work(ranks); });
+}
+
+void require_one_process(const Ranks& ranks, const std::string& what) {
+  TT_CHECK(ranks.alone(), UsageError, what, " runs in one process, and ", ranks.size(), " were started");
+}
+
+void add_rank_timeout(CLI::App& app, double& seconds) {
+  app.add_option("--rank-timeout", seconds, "seconds to wait for a process that does not answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->group("Several processes (mpirun, srun)");
 }
 
 }  // namespace telltale

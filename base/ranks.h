@@ -10,6 +10,10 @@
 
 #include "base/launch.h"
 
+namespace CLI {
+class App;
+}
+
 namespace telltale {
 
 /// All ranks must call the same functions in the same order; each returns when all have called it. A rank that waits
@@ -43,6 +47,9 @@ class Ranks {
   std::string tell(const std::function<std::string()>& work);
   void lead(const std::function<void()>& work);
 
+  /// Every rank does it; what any throws is thrown on every rank, the lowest rank's where several throw.
+  void each(const std::function<void()>& work);
+
   /// The frame of a whole program: runs `work` and takes leave of the others. When all fail alike, rank 0 throws and
   /// the others return 0, so that a user reads one line; a rank that fails alone throws, and when the others do not end
   /// within seconds, it says why and ends the job.
@@ -52,13 +59,15 @@ class Ranks {
   struct Mpi;
   template <class T>
   friend class RankSum;
+  friend class Dealer;
   /// Where a rank's slice of `count` numbers begins.
   int slice(size_t count, int rank) const { return int(count * size_t(rank) / size_t(size_)); }
   std::vector<int> slices(size_t count, int words) const;
   void gather_words(const void* from, const std::vector<int>& words, void* to);
-  /// Until what was begun on a channel is done.
+  /// Until what was begun on a channel is done, or `done` says so.
   void wait(int channel);
-  bool done_within(int channel, double seconds);
+  void wait(const std::function<bool()>& done);
+  static bool done_within(const std::function<bool()>& done, double seconds);
   [[noreturn]] void give_up();
   /// Says it in this rank's name and ends every process.
   [[noreturn]] void end_job(const std::string& why, int code);
@@ -87,5 +96,13 @@ class RankSum {
 };
 extern template class RankSum<float>;
 extern template class RankSum<double>;
+
+/// Runs a program's work in the ranks that a launcher started, or alone. Only rank 0 says anything that is no error.
+/// Returns the exit code.
+int in_ranks(double timeout_seconds, const std::function<int(Ranks&)>& work);
+/// Throws UsageError, naming what was asked, where a launcher started several processes.
+void require_one_process(const Ranks&, const std::string& what);
+/// Offers --rank-timeout, in seconds.
+void add_rank_timeout(CLI::App&, double& seconds);
 
 }  // namespace telltale

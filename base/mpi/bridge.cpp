@@ -3,11 +3,25 @@
 
 #include <mpi.h>
 
+#include <vector>
+
 namespace {
 
 constexpr int kSignOfLife = 1;
 MPI_Comm channels[2] = {MPI_COMM_NULL, MPI_COMM_NULL};
 MPI_Request pending[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+MPI_Comm letters = MPI_COMM_NULL;  // from one rank to another
+std::vector<MPI_Request> underway;
+
+int noted(MPI_Request request) {
+  for (size_t i = 0; i < underway.size(); ++i)
+    if (underway[i] == MPI_REQUEST_NULL) {
+      underway[i] = request;
+      return int(i);
+    }
+  underway.push_back(request);
+  return int(underway.size()) - 1;
+}
 
 }  // namespace
 
@@ -15,6 +29,7 @@ int telltale_mpi_start(int* rank, int* size) {
   int threads = 0;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &threads) != MPI_SUCCESS) return 1;
   for (MPI_Comm& channel : channels) MPI_Comm_dup(MPI_COMM_WORLD, &channel);
+  MPI_Comm_dup(MPI_COMM_WORLD, &letters);
   MPI_Comm_rank(MPI_COMM_WORLD, rank);
   MPI_Comm_size(MPI_COMM_WORLD, size);
   return 0;
@@ -34,6 +49,32 @@ int telltale_mpi_done(int channel) {
   int done = 0;
   MPI_Test(&pending[channel], &done, MPI_STATUS_IGNORE);
   return done;
+}
+
+int telltale_mpi_send(int to, int tag, const void* from, int bytes) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Isend(from, bytes, MPI_BYTE, to, tag, letters, &request);
+  return noted(request);
+}
+
+int telltale_mpi_receive(int from, int tag, void* to, int bytes) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  MPI_Irecv(to, bytes, MPI_BYTE, from, tag, letters, &request);
+  return noted(request);
+}
+
+int telltale_mpi_finished(int number) {
+  int done = 0;
+  MPI_Test(&underway[size_t(number)], &done, MPI_STATUS_IGNORE);
+  return done;
+}
+
+int telltale_mpi_came(int tag, int* from) {
+  int there = 0;
+  MPI_Status status;
+  MPI_Iprobe(MPI_ANY_SOURCE, tag, letters, &there, &status);
+  if (there) *from = status.MPI_SOURCE;
+  return there;
 }
 
 void telltale_mpi_call_out() {

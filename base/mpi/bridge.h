@@ -5,7 +5,7 @@
 
 extern "C" {
 
-/// Two separate conversations of all processes: what one leaves unfinished does not disturb the other.
+/// Separate conversations of all processes: what one leaves unfinished does not disturb another.
 enum TelltaleMpiChannel { telltale_mpi_work = 0, telltale_mpi_ending = 1 };
 
 /// Meets the other processes. Returns 0, or another number when MPI cannot start.
@@ -18,6 +18,14 @@ void telltale_mpi_exchange(const void* from, const int* from_words, const int* f
 void telltale_mpi_gather(int channel, const void* from, int words, void* to, const int* to_words, const int* to_at);
 /// Whether what was begun last on the channel is finished; does not wait.
 int telltale_mpi_done(int channel);
+/// Begins sending to one rank, or receiving what it sends under the same tag, in the order of sending. Returns a number
+/// to ask telltale_mpi_finished with; the bytes hold until that says so.
+int telltale_mpi_send(int to, int tag, const void* from, int bytes);
+int telltale_mpi_receive(int from, int tag, void* to, int bytes);
+/// Whether it is done; from then on the number is another's.
+int telltale_mpi_finished(int number);
+/// Whether something that was sent under the tag waits to be received: then from whom.
+int telltale_mpi_came(int tag, int* from);
 /// Sends every other rank a sign of life, and whether one came from `rank`.
 void telltale_mpi_call_out(void);
 int telltale_mpi_heard_from(int rank);

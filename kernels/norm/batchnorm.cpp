@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kernels/norm/batchnorm_together.h"
 #include "kernels/parts/math.h"
 #include "kernels/parts/relu_mask.h"
 #include "kernels/parts/row_blocks.h"
@@ -145,14 +146,15 @@ void statistics(Stream& s, const BatchNormArgs& a) {
   for (int64_t b = 0; b < g.count; ++b) BlockStatistics<A>(partial, width, b).gather(g, b, x);
 
   join_blocks(g, partial, total, squares);
-  const double rows = double(g.rows);
+  const auto channels = size_t(g.c);
+  const double rows = join_processes(double(g.rows), {total, channels}, {squares, channels});
   const double momentum = a.momentum;
   for (int c = 0; c < g.c; ++c) {
     a.mean.as<A>()[c] = A(total[c]);
     a.rstd.as<A>()[c] = A(1 / std::sqrt(squares[c] / rows + double(a.eps)));
     A &running_mean = a.running_mean.as<A>()[c], &running_var = a.running_var.as<A>()[c];
     running_mean = A((1 - momentum) * double(running_mean) + momentum * total[c]);
-    if (g.rows > 1) running_var = A((1 - momentum) * double(running_var) + momentum * squares[c] / (rows - 1));
+    if (rows > 1) running_var = A((1 - momentum) * double(running_var) + momentum * squares[c] / (rows - 1));
   }
   if (a.batches) *a.batches.as<A>() += A(1);
 }
@@ -288,11 +290,15 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
   }
   // dx = γ·rstd·(g − mean(g) − x̂·mean(g·x̂)), with x̂ = (x − mean)·rstd.
   for (int c = 0; c < g.c; ++c) {
-    const double rstd = rstd_of(c), k = double(a.gamma.as<A>()[c]) * rstd, rows = double(g.rows);
+    write_weight<A>(a.dgamma, a.dw_mode, c, sum_gx[c] * rstd_of(c));
+    write_weight<A>(a.dbeta, a.dw_mode, c, sum_g[c]);
+  }
+  double rows = double(g.rows);
+  if (wants_dx && trained) rows = sum_processes(rows, {sum_g, size_t(g.c)}, {sum_gx, size_t(g.c)});
+  for (int c = 0; c < g.c; ++c) {
+    const double rstd = rstd_of(c), k = double(a.gamma.as<A>()[c]) * rstd;
     constant[c] = A(k * sum_g[c] / rows);
     linear[c] = A(k * rstd * rstd * sum_gx[c] / rows);
-    write_weight<A>(a.dgamma, a.dw_mode, c, sum_gx[c] * rstd);
-    write_weight<A>(a.dbeta, a.dw_mode, c, sum_g[c]);
   }
   g.spread(constant);
   g.spread(linear);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/packed.h"
+#include "models/shared_batches.h"
+
 namespace telltale {
 
 Sample sample_of(const Dataset& dataset, int row, const Verdict& verdict) {
@@ -11,27 +14,40 @@ Sample sample_of(const Dataset& dataset, int row, const Verdict& verdict) {
 }
 
 std::vector<Sample> predict(Detector& detector, const Dataset& dataset, const std::vector<int>& rows, int workers,
-                            const std::function<void(const Batch&)>& after_batch, const OnSample& on_sample) {
+                            const std::function<void(int)>& after_batch, const Keep& keep, Ranks& ranks) {
+  struct Said {
+    std::vector<Sample> samples;
+    std::vector<std::string> kept;
+  };
   LoaderOptions options;
   options.batch = detector.batch();
   options.shuffle = options.flip = false;
   options.threads = workers;
-  Loader loader(dataset, rows, options);
-  loader.start(/*epoch=*/0, /*first_batch=*/0, /*end_epoch=*/1);
   std::vector<Sample> samples;
   samples.reserve(rows.size());
-  while (const Batch* batch = loader.next()) {
-    const size_t bytes = size_t(batch->count) * size_t(batch->size) * size_t(batch->size) * 3;
-    const std::vector<Verdict> verdicts = detector.run(std::span(batch->pixels).first(bytes), batch->count);
-    for (size_t i = 0; i < size_t(batch->count); ++i) {
-      samples.push_back(sample_of(dataset, batch->rows[i], verdicts[i]));
-      if (!on_sample) continue;
-      Image image(batch->size, batch->size);
-      std::copy_n(batch->pixels.begin() + long(i * image.rgb.size()), image.rgb.size(), image.rgb.begin());
-      on_sample(batch->rows[i], image, samples.back());
-    }
-    if (after_batch) after_batch(*batch);
-  }
+  share_batches<Said>(
+      ranks, dataset, rows, options,
+      [&](const Batch& batch) {
+        Said said;
+        const size_t bytes = size_t(batch.count) * size_t(batch.size) * size_t(batch.size) * 3;
+        const std::vector<Verdict> verdicts = detector.run(std::span(batch.pixels).first(bytes), batch.count);
+        for (size_t i = 0; i < size_t(batch.count); ++i) {
+          said.samples.push_back(sample_of(dataset, batch.rows[i], verdicts[i]));
+          if (keep.make) said.kept.push_back(keep.make(batch.rows[i], image_in(batch, i), said.samples.back()));
+        }
+        return said;
+      },
+      [&](const Said& said) {
+        samples.insert(samples.end(), said.samples.begin(), said.samples.end());
+        for (const std::string& kept : said.kept) keep.take(kept);
+        if (after_batch) after_batch(int(said.samples.size()));
+      },
+      [](const Said& said) {
+        return Packed{{"samples", packed(said.samples)}, {"kept", packed(said.kept)}};
+      },
+      [](const Packed& p) {
+        return Said{values_in<Sample>(p.at("samples")), texts_in(p.at("kept"))};
+      });
   return samples;
 }
 

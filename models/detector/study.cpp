@@ -53,7 +53,7 @@ TrialResult judge(const Trial& trial, Stream& stream, const Dataset& dataset, co
   const int batch = std::min(int(rows.size()), 32);
   Detector detector(out + "/best.safetensors", stream,
                     {batch, dataset.info().size, precision_of(trial.settings.recipe.precision, stream)});
-  r.samples = predict(detector, dataset, rows, trial.settings.workers, [](const Batch&) {
+  r.samples = predict(detector, dataset, rows, trial.settings.workers, [](int) {
     TT_CHECK(!interrupted(), Error, "stopped while judging; the runs are complete: continue with --resume");
   });
   r.evaluation = evaluate(r.samples);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include "engine/layers/all.h"
@@ -34,8 +35,8 @@ Tensor half(Tensor t, int which) {
 
 }  // namespace
 
-InpaintModel::InpaintModel(Stream& stream, const InpaintRecipe& recipe, uint64_t seed)
-    : stream_(&stream), recipe_(recipe) {
+InpaintModel::InpaintModel(Stream& stream, const InpaintRecipe& recipe, uint64_t seed, Ranks& ranks)
+    : stream_(&stream), recipe_(recipe), ranks_(&ranks), of_passes_(size_t(recipe.batch / recipe.micro_batch)) {
   build_generator(seed);
   if (recipe.adversarial_weight > 0) build_discriminator(seed);
   const Place place = stream.place();
@@ -52,7 +53,7 @@ InpaintModel::InpaintModel(Stream& stream, const InpaintRecipe& recipe, uint64_t
 }
 
 void InpaintModel::build_generator(uint64_t seed) {
-  const int n = recipe_.batch, s = recipe_.size;
+  const int n = recipe_.micro_batch, s = recipe_.size;
   Graph g;
   image_ = g.input({n, s, s, 3});
   mask_ = g.input({n, s, s, 1});
@@ -65,16 +66,16 @@ void InpaintModel::build_generator(uint64_t seed) {
   const DType compute = precision_of(recipe_.precision, *stream_);
   generator_ = std::make_unique<Program>(g, *stream_, Options{.compute = compute, .training = true, .seed = seed});
   scale_filters();
-  const double values = double(n) * s * s * 3 * (1 - family.black);
+  const double values = double(recipe_.batch) * s * s * 3 * (1 - family.black), share = double(n) / recipe_.batch;
   l1_ = make_loss("absolute_error", {{"weight", recipe_.l1_weight / values}});
   hole_l1_ = make_loss("absolute_error", {{"weight", recipe_.hole_weight / values}});
   if (recipe_.perceptual_weight > 0) {
     perceptual_ = std::make_unique<PerceptualLoss>(*stream_, recipe_.perceptual_net, Shape{n, s, s, 3}, family.black,
-                                                   compute, recipe_.perceptual_weight);
+                                                   compute, recipe_.perceptual_weight * share);
   }
   if (recipe_.texture_weight > 0) {
-    texture_ =
-        std::make_unique<TextureLoss>(*stream_, Shape{n, s, s, 3}, family.black, compute, recipe_.texture_weight);
+    texture_ = std::make_unique<TextureLoss>(*stream_, Shape{n, s, s, 3}, family.black, compute,
+                                             recipe_.texture_weight * share);
   }
   if (recipe_.trained == "refined") unused_ = OwnedTensor(stream_->place(), {n, s, s, 3}, compute);
 }
@@ -94,7 +95,7 @@ void InpaintModel::scale_filters() {
 }
 
 void InpaintModel::build_discriminator(uint64_t seed) {
-  const int n = recipe_.batch, s = recipe_.size;
+  const int n = recipe_.micro_batch, s = recipe_.size;
   const Options options{.compute = generator_->options().compute, .training = true, .seed = seed};
   const PatchGanSettings adversary{
       .width = recipe_.adversary_width, .layers = recipe_.adversary_layers, .grain = recipe_.adversary_grain};
@@ -117,8 +118,9 @@ void InpaintModel::build_discriminator(uint64_t seed) {
   }
 
   const int64_t patches = judge_->tensor(judge_scores_).shape.numel();
-  hinge_ = make_loss("hinge", {{"weight", 1.0 / double(patches)}});
-  critic_ = make_loss("critic", {{"weight", recipe_.adversarial_weight / double(patches)}});
+  const double all = double(patches) / n * recipe_.batch;
+  hinge_ = make_loss("hinge", {{"weight", 1.0 / all}});
+  critic_ = make_loss("critic", {{"weight", recipe_.adversarial_weight / all}});
   const DType wide = accumulator_of(options.compute);
   std::vector<double> signs(size_t(2 * patches), 1.0);
   ones_ = OwnedTensor(stream_->place(), {int(patches), 1, 1, 1}, wide);
@@ -142,18 +144,88 @@ Tensor InpaintModel::sum_of(Sum sum) const {
   return {static_cast<char*>(sums_.tensor.data) + at, {1, 1, 1, 1}, sums_.tensor.dtype};
 }
 
+void InpaintModel::paint(const PaintBatch& batch, int pass) {
+  Program& g = *generator_;
+  const auto n = size_t(recipe_.micro_batch), pixels = size_t(recipe_.size) * size_t(recipe_.size);
+  const float* mask = batch.masks.data() + size_t(pass) * n * pixels;
+  upload(*stream_, target_, batch.images.data() + size_t(pass) * n * pixels * 3);
+  cast(*stream_, target_, g.tensor(image_));
+  set_values(*stream_, g.tensor(mask_), {mask, mask + n * pixels});
+  g.forward();
+}
+
+void InpaintModel::passes(Program& program, const std::function<void(int, bool)>& run) {
+  // Statistics of spectral norms are moved by a step, however many passes it has.
+  RankedPasses rounds(*ranks_, program, /*synced=*/true);
+  const int all = int(of_passes_.size()), together = ranks_->size();
+  for (int first = 0; first < all; first += together) {
+    rounds.begin_round();
+    if (const int pass = first + ranks_->rank(); pass < all) run(pass, ranks_->alone() && pass > 0);
+    rounds.end_round(std::min(together, all - first));
+  }
+  rounds.finish();
+}
+
+void InpaintModel::keep_sums(int pass) {
+  std::vector<double>& kept = of_passes_[size_t(pass)];
+  const std::vector<double> more = values_of(*stream_, sums_);
+  if (kept.empty()) kept.assign(more.size(), 0.0);
+  for (size_t k = 0; k < more.size(); ++k) kept[k] += more[k];
+  fill_zero(*stream_, sums_);
+}
+
 InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t adversary_step, double lr_share,
                                  bool adversarial) {
   Stream& s = *stream_;
   Program& g = *generator_;
   fill_zero(s, sums_);
-  upload(s, target_, batch.images.data());
-  cast(s, target_, g.tensor(image_));
-  set_values(s, g.tensor(mask_), {batch.masks.begin(), batch.masks.end()});
+  for (std::vector<double>& kept : of_passes_) kept.clear();
+  const bool once = int(of_passes_.size()) <= ranks_->size();  // what is painted stays where it is
   g.set_state({.step = step, .lr = float(recipe_.lr * lr_share)});
-  g.forward();
-  if (adversarial) train_discriminator(adversary_step, lr_share);
+  if (adversarial) train_discriminator(batch, adversary_step, lr_share);
+  passes(g, [&](int pass, bool accumulate) {
+    if (!once || !adversarial) paint(batch, pass);
+    judge_generator(adversarial, accumulate);
+    keep_sums(pass);
+  });
+  g.update(kAdam);
+  if (!s.is_cuda()) require_finite(g, cat("at step ", step));
 
+  const std::vector<double> sums = sums_of_all();
+  const auto unweighted = [&](Sum sum, double weight) { return weight > 0 ? sums[sum] / weight : 0.0; };
+  return {.coarse_l1 = unweighted(kCoarse, recipe_.l1_weight),
+          .refined_l1 = unweighted(kRefined, recipe_.l1_weight),
+          .hole_l1 = unweighted(kHole, recipe_.hole_weight),
+          .real_hinge = sums[kReal],
+          .fake_hinge = sums[kFake],
+          .judgement = unweighted(kJudgement, recipe_.adversarial_weight),
+          .perceptual = unweighted(kPerceptual, recipe_.perceptual_weight),
+          .texture = unweighted(kTexture, recipe_.texture_weight)};
+}
+
+std::vector<double> InpaintModel::sums_of_all() const {
+  std::vector<std::vector<double>> all = of_passes_;
+  if (!ranks_->alone()) {
+    const auto together = size_t(ranks_->size());
+    std::string mine;
+    for (const std::vector<double>& one : all)
+      mine.append(reinterpret_cast<const char*>(one.data()), one.size() * sizeof(double));
+    const std::vector<std::string> told = ranks_->gather(mine);
+    for (size_t pass = 0; pass < all.size(); ++pass) {
+      all[pass].resize(kSums);
+      std::memcpy(all[pass].data(), told[pass % together].data() + pass / together * kSums * sizeof(double),
+                  kSums * sizeof(double));
+    }
+  }
+  std::vector<double> sums = all[0];
+  for (size_t pass = 1; pass < all.size(); ++pass)
+    for (size_t k = 0; k < sums.size(); ++k) sums[k] += all[pass][k];
+  return sums;
+}
+
+void InpaintModel::judge_generator(bool adversarial, bool accumulate) {
+  Stream& s = *stream_;
+  Program& g = *generator_;
   const auto* state = state_.tensor.as<const StepState>();
   const Tensor coarse_gradient = recipe_.trained == "refined" ? unused_.tensor : g.gradient(net_.coarse);
   loss(*l1_, g.tensor(net_.coarse), target_, coarse_gradient, kCoarse, state);
@@ -177,37 +249,34 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   } else {
     fill_zero(s, g.gradient(judged_));
   }
-  g.backward(/*accumulate=*/false);
-  g.update(kAdam);
-  if (!s.is_cuda()) require_finite(g, cat("at step ", step));
-
-  const std::vector<double> sums = values_of(s, sums_);
-  const auto unweighted = [&](Sum sum, double weight) { return weight > 0 ? sums[sum] / weight : 0.0; };
-  return {.coarse_l1 = unweighted(kCoarse, recipe_.l1_weight),
-          .refined_l1 = unweighted(kRefined, recipe_.l1_weight),
-          .hole_l1 = unweighted(kHole, recipe_.hole_weight),
-          .real_hinge = sums[kReal],
-          .fake_hinge = sums[kFake],
-          .judgement = unweighted(kJudgement, recipe_.adversarial_weight),
-          .perceptual = unweighted(kPerceptual, recipe_.perceptual_weight),
-          .texture = unweighted(kTexture, recipe_.texture_weight)};
+  g.backward(accumulate);
 }
 
-void InpaintModel::train_discriminator(int64_t step, double lr_share) {
+void InpaintModel::train_discriminator(const PaintBatch& batch, int64_t step, double lr_share) {
   Stream& s = *stream_;
   Program &g = *generator_, &d = *discriminator_;
   const Tensor input = d.tensor(trained_input_), scores = d.tensor(trained_scores_);
   const Tensor gradients = d.gradient(trained_scores_);
-  const std::array<Tensor, 2> real = {g.tensor(image_), g.tensor(mask_)};
-  concat_forward(s, real, half(input, 0));
-  copy(s, half(input, 1), g.tensor(judged_));
   d.set_state({.step = step, .lr = float((recipe_.adversary_lr > 0 ? recipe_.adversary_lr : recipe_.lr) * lr_share)});
-  d.forward();
   const auto* state = state_.tensor.as<const StepState>();
   const Tensor signs = signs_.tensor;
-  loss(*hinge_, half(scores, 0), half(signs, 0), half(gradients, 0), kReal, state);
-  loss(*hinge_, half(scores, 1), half(signs, 1), half(gradients, 1), kFake, state);
-  d.backward(/*accumulate=*/false);
+  // Every pass iterates the spectral norms from where the step began, so that the step iterates them once.
+  std::vector<std::pair<const Param*, std::vector<double>>> before;
+  if (of_passes_.size() > 1)
+    for (const Param& p : d.params().all())
+      if (!p.spec.trainable) before.emplace_back(&p, d.params().read(s, p));
+  passes(d, [&](int pass, bool accumulate) {
+    for (const auto& [param, values] : before) d.params().write(s, *param, values);
+    paint(batch, pass);
+    const std::array<Tensor, 2> real = {g.tensor(image_), g.tensor(mask_)};
+    concat_forward(s, real, half(input, 0));
+    copy(s, half(input, 1), g.tensor(judged_));
+    d.forward();
+    loss(*hinge_, half(scores, 0), half(signs, 0), half(gradients, 0), kReal, state);
+    loss(*hinge_, half(scores, 1), half(signs, 1), half(gradients, 1), kFake, state);
+    d.backward(accumulate);
+    if (int(of_passes_.size()) > ranks_->size()) keep_sums(pass);  // else they wait for the generator's
+  });
   d.update(kAdam);
   if (!s.is_cuda()) require_finite(d, cat("of the discriminator at step ", step));
   judge_->params().copy_from(s, d.params());

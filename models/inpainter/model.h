@@ -8,6 +8,7 @@
 #include "models/inpainter/photos.h"
 #include "models/inpainter/recipe.h"
 #include "models/inpainter/texture_loss.h"
+#include "models/training/ranks.h"
 #include "nets/nets.h"
 
 namespace telltale {
@@ -25,10 +26,12 @@ struct InpaintLosses {
 
 /// The nets of a run on one device. A step is: generator forward; discriminator step on real and painted images;
 /// generator step through the discriminator, whose parameters then are constants. The painted images the discriminator
-/// learns from are those the generator is then judged by.
+/// learns from are those the generator is then judged by. A batch is run in passes of recipe.micro_batch images, pass p
+/// by rank p % ranks'; each net makes one step for all of them.
 class InpaintModel {
  public:
-  InpaintModel(Stream&, const InpaintRecipe&, uint64_t seed);
+  /// The recipe's micro_batch is not 0, and there are passes for all ranks.
+  InpaintModel(Stream&, const InpaintRecipe&, uint64_t seed, Ranks&);
 
   /// One step of both. `adversarial` false leaves the discriminator out and trains on absolute errors alone.
   /// `adversary_step` counts the discriminator's own steps from 1. Waits until the losses are on the host.
@@ -45,7 +48,17 @@ class InpaintModel {
   void build_generator(uint64_t seed);
   void scale_filters();
   void build_discriminator(uint64_t seed);
-  void train_discriminator(int64_t step, double lr_share);
+  /// Of a batch, to where the generator reads them; and runs it.
+  void paint(const PaintBatch&, int pass);
+  /// One pass.
+  void judge_generator(bool adversarial, bool accumulate);
+  /// Runs every pass of this rank, and sums their gradients over passes and ranks.
+  void passes(Program&, const std::function<void(int pass, bool accumulate)>&);
+  void train_discriminator(const PaintBatch&, int64_t step, double lr_share);
+  /// What a pass left in sums_ is added to `of_passes_`.
+  void keep_sums(int pass);
+  /// Added up in the passes' order, whichever rank ran them.
+  std::vector<double> sums_of_all() const;
   /// Evaluates a registered loss of single numbers between two tensors, its gradient into `gradient`, its sum into a
   /// place of sums_.
   void loss(const Loss&, Tensor pred, Tensor target, Tensor gradient, Sum sum, const StepState* state);
@@ -54,6 +67,8 @@ class InpaintModel {
 
   Stream* stream_;
   InpaintRecipe recipe_;
+  Ranks* ranks_;
+  std::vector<std::vector<double>> of_passes_;  ///< sums of this step's passes
   Value image_, mask_, judged_, complete_;
   Inpainted net_;
   Value trained_input_, trained_scores_, judge_input_, judge_scores_;

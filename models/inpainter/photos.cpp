@@ -106,6 +106,7 @@ PaintBatch CropSource::make(int64_t k) {
   const size_t pixels = size_t(s_.size) * size_t(s_.size);
   PaintBatch batch{std::vector<float>(size_t(s_.batch) * pixels * 3), std::vector<float>(size_t(s_.batch) * pixels)};
   for (int i = 0; i < s_.batch; ++i) {
+    if (s_.mine && !s_.mine(i)) continue;
     cut(k * s_.batch + i, batch.images.data() + size_t(i) * pixels * 3, batch.masks.data() + size_t(i) * pixels);
   }
   return batch;

@@ -1,6 +1,7 @@
 #pragma once
 // Training crops with holes, cut ahead by threads. What comes out depends on the seed alone.
 #include <deque>
+#include <functional>
 #include <future>
 #include <set>
 #include <vector>
@@ -36,7 +37,8 @@ struct CropSettings {
   MaskLaw law = MaskLaw::mixed;
   AreaBounds area;
   uint64_t seed = 0;
-  float black = 0;  ///< in the images that come out; white is 1
+  float black = 0;                        ///< in the images that come out; white is 1
+  std::function<bool(int at)> mine = {};  ///< which samples of a batch are cut; the others stay black. None: all
 };
 
 /// N images {N,S,S,3} in [black,1] and their masks {N,S,S,1}, 1 = hole.

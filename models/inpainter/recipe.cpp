@@ -49,6 +49,11 @@ std::vector<Hyperparameter> hyperparameters(InpaintRecipe& r) {
        .low = 16,
        .high = 2048},
       {.name = "batch", .help = "images per step", .value = &r.batch, .low = 1, .high = 1024},
+      {.name = "micro_batch",
+       .help = "images per pass through the nets, must divide the batch; 0: all of it, or a process's share",
+       .value = &r.micro_batch,
+       .low = 0,
+       .high = 1024},
       {.name = "steps", .help = "optimiser steps in all", .value = &r.steps, .low = 1, .high = kMany},
       {.name = "epochs",
        .help = "passes over the training photographs, instead of --steps",
@@ -139,6 +144,8 @@ void check_recipe(const InpaintRecipe& r) {
   const GeneratorNet& net = generator_net(r.family);
   TT_CHECK(r.width % net.width_step == 0, UsageError, "width is ", r.width, ", ", net.name, " takes multiples of ",
            net.width_step);
+  TT_CHECK(r.micro_batch == 0 || r.batch % r.micro_batch == 0, UsageError, "the micro-batch ", r.micro_batch,
+           " does not divide the batch ", r.batch);
   TT_CHECK(r.size % 8 == 0, UsageError, "size is ", r.size, ", expected a multiple of 8");
   TT_CHECK(r.mask_area_min <= r.mask_area_max, UsageError, "mask_area_min ", r.mask_area_min,
            " is larger than mask_area_max ", r.mask_area_max);

@@ -21,6 +21,7 @@ struct InpaintRecipe {
   std::string trained = "both";       ///< "refined": the coarse stage stays as it began
   int size = 256;                     ///< it trains on size × size pixels
   int batch = 16;
+  int micro_batch = 0;                 ///< images a pass; 0: the batch, or a rank's share of it
   int steps = 100000;                  ///< optimiser steps of the generator
   double epochs = 0;                   ///< above 0: passes over the training photographs instead of steps
   double lr = 1e-4, adversary_lr = 0;  ///< of Adam, β .5 and .999; adversary_lr 0: the generator's

@@ -41,7 +41,7 @@ void InpaintTrainer::run() {
     // Also where the discriminator joins, so that no report's means mix both phases.
     const bool joins = recipe_.adversarial_weight > 0 && progress_.step == recipe_.warmup_l1_steps;
     const bool due = progress_.step % recipe_.report_steps == 0 || progress_.step == recipe_.steps || joins;
-    if (due) report();
+    if (due) ranks().lead([this] { report(); });
     due ? checkpoint() : checkpoint_if_due();
   }
   clear_progress_line();
@@ -63,6 +63,7 @@ void InpaintTrainer::step() {
   }
   ++progress_.step;
   progress_.adversary_step += judged;
+  if (progress_.step % settings_.rank_check == 0) require_same_nets(cat("after step ", progress_.step));
   validation_->follow(model_->generator(), progress_.step, recipe_.ema_decay);
   for (size_t k = 0; k < losses.size(); ++k) progress_.loss_sums[k] += losses[k];
   ++progress_.steps_in_sums;
@@ -82,6 +83,12 @@ void InpaintTrainer::step() {
   std::string note = fmt::format("l1 {:.4f} coarse, {:.4f} refined", l.coarse_l1, l.refined_l1);
   if (judged) note += fmt::format("  discriminator {:.3f}", l.discriminator());
   bar_->advance(1, note);
+}
+
+void InpaintTrainer::require_same_nets(const std::string& when) const {
+  require_same_parameters(ranks(), model_->generator(), when);
+  if (model_->discriminator())
+    require_same_parameters(ranks(), *model_->discriminator(), "of the discriminator " + when);
 }
 
 void InpaintTrainer::report() {

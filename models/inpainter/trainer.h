@@ -31,6 +31,7 @@ class InpaintTrainer final : public Run {
   void bind(const nlohmann::ordered_json& config, nlohmann::ordered_json& settings) const override;
   std::string take_initial_weights() override;
   std::vector<CheckpointPart> parts() override;
+  void check_config(const nlohmann::ordered_json&) const override;
   Metadata checkpoint_metadata() const override { return metadata("inpainter_checkpoint"); }
   nlohmann::json progress_json() const override;
   void take_progress(const nlohmann::json&) override;
@@ -38,7 +39,9 @@ class InpaintTrainer final : public Run {
   bool adversarial() const;
   double lr_share() const;
   void step();
+  /// What rank 0 does.
   void report();
+  void require_same_nets(const std::string& when) const;
   void keep_if_best(const PaintQuality&);
   void warn_of_collapse(const PaintQuality&, const std::vector<double>& losses) const;
   Metadata metadata(const char* kind) const;

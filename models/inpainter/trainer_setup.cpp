@@ -49,19 +49,32 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
     const double steps = recipe_.epochs * double(photos_.train.size()) / recipe_.batch;
     recipe_.steps = int(std::clamp(std::ceil(steps), 1.0, 1e9));
   }
-  const CropSettings crops{.size = recipe_.size,
-                           .batch = recipe_.batch,
-                           .min_crop = recipe_.min_crop,
-                           .max_crop = recipe_.max_crop,
-                           .flip = recipe_.augment == "flip",
-                           .law = mask_law(recipe_.mask_law),
-                           .area = {recipe_.mask_area_min, recipe_.mask_area_max},
-                           .seed = seed,
-                           .black = generator_net(recipe_.family).black};
-  model_ = std::make_unique<InpaintModel>(stream, recipe_, seed);
+  const int together = ranks().size(), images = recipe_.batch;
+  TT_CHECK(ranks().alone() || !stream.is_cuda(), UsageError,
+           "several processes train on CPUs only: give --device cpu, or start one process");
+  if (recipe_.micro_batch == 0) {
+    recipe_.micro_batch = images / std::min(images, together);
+    while (images % recipe_.micro_batch != 0) --recipe_.micro_batch;
+  }
+  TT_CHECK(images / recipe_.micro_batch >= together, UsageError, "a step of ", images, " images in passes of ",
+           recipe_.micro_batch, " is no work for ", together,
+           " processes: give a larger --batch, or a smaller --micro-batch");
+  CropSettings crops{.size = recipe_.size,
+                     .batch = recipe_.batch,
+                     .min_crop = recipe_.min_crop,
+                     .max_crop = recipe_.max_crop,
+                     .flip = recipe_.augment == "flip",
+                     .law = mask_law(recipe_.mask_law),
+                     .area = {recipe_.mask_area_min, recipe_.mask_area_max},
+                     .seed = seed,
+                     .black = generator_net(recipe_.family).black};
+  if (!ranks().alone())
+    crops.mine = [micro = recipe_.micro_batch, this](int at) { return at / micro % ranks().size() == ranks().rank(); };
+  model_ = std::make_unique<InpaintModel>(stream, recipe_, seed, ranks());
   validation_ = std::make_unique<InpaintValidation>(stream, recipe_, std::move(photos_.validation), seed);
   crops_ = std::make_unique<CropSource>(photos_.train, crops, pool_);
   start_or_continue(kResultsHeader);
+  require_same_nets("before the first step");
   spdlog::info("{} photographs to train on, {} held out; {:.0f} MB", photos_.train.size(), validation_->count(),
                double(model_->bytes()) / 1e6);
 }
@@ -82,6 +95,7 @@ ordered_json InpaintTrainer::describe() const {
                       {"sha256", photos_.digest},
                       {"train", photos_.train.size()},
                       {"validation", validation_->count()}};
+  j["micro_batch"] = recipe_.micro_batch;
   j["parameters"] = count_parameters(model_->generator().params()).all;
   return j;
 }
@@ -91,8 +105,16 @@ void InpaintTrainer::bind(const ordered_json& config, ordered_json& settings) co
   const ordered_json then = {{"family", "csqiangwen"}, {"perceptual_weight", 0.0}, {"perceptual_net", ""}};
   for (const auto& [name, value] : then.items())
     if (!settings.contains(name)) settings[name] = value;
+  settings.erase("micro_batch");     // as chosen: check_config
   settings.erase("keep_within_db");  // may change: no step depends on it
   settings["photographs"] = config.at("photographs").at("sha256");
+}
+
+void InpaintTrainer::check_config(const ordered_json& config) const {
+  const int before = config.value("micro_batch", recipe_.batch);
+  TT_CHECK(before == recipe_.micro_batch, UsageError, folder_.path("config.json"),
+           ": this run began with micro-batches of ", before, ", not ", recipe_.micro_batch, ": give --micro-batch ",
+           before);
 }
 
 Metadata InpaintTrainer::metadata(const char* kind) const {

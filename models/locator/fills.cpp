@@ -6,6 +6,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/deal.h"
+#include "base/packed.h"
 #include "data/codec.h"
 #include "data/mask.h"
 
@@ -127,16 +129,42 @@ std::vector<FillPicture> read_fills(const std::string& dir) {
 
 std::vector<FillFinding> look_at_fills(Locator& locator, const std::vector<FillPicture>& pictures, int quality,
                                        const std::function<void()>& after_each,
-                                       const std::function<void(const std::string&)>& refused) {
+                                       const std::function<void(const std::string&)>& refused, Ranks& ranks) {
+  struct Said {
+    FillFinding finding;
+    std::string why;  ///< it was refused
+  };
   std::vector<FillFinding> findings;
-  for (const FillPicture& p : pictures) {
-    try {
-      findings.push_back(look_at(locator, p, quality));
-    } catch (const DataError& e) {
-      refused(e.what());
-    }
-    after_each();
-  }
+  deal<Said>(
+      ranks, {.items = pictures.size()},
+      [&](size_t i, std::span<const size_t>) -> Said {
+        try {
+          return {look_at(locator, pictures[i], quality), {}};
+        } catch (const DataError& e) {
+          return {{}, e.what()};
+        }
+      },
+      [&](size_t i, Said said) {
+        said.finding.picture = pictures[i];
+        said.why.empty() ? findings.push_back(std::move(said.finding)) : refused(said.why);
+        after_each();
+      },
+      [](const Said& said) {
+        const FillFinding& f = said.finding;
+        return bytes_of(Packed{{"why", said.why},
+                               {"sample", packed(std::vector{f.sample})},
+                               {"pixels", packed(std::vector{f.both, f.called, f.painted})}});
+      },
+      [](const std::string& bytes) {
+        const Packed p = unpacked(bytes);
+        const auto pixels = values_in<int64_t>(p.at("pixels"));
+        return Said{{.picture = {},
+                     .sample = values_in<Sample>(p.at("sample"))[0],
+                     .both = pixels[0],
+                     .called = pixels[1],
+                     .painted = pixels[2]},
+                    p.at("why")};
+      });
   return findings;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ranks.h"
 #include "base/table.h"
 #include "models/locator/locator.h"
 #include "models/metrics.h"
@@ -31,10 +32,11 @@ struct FillFinding {
 };
 /// Every picture saved as a JPEG of that quality, 4:2:0, and looked at. `after_each` is called after each; what it
 /// throws ends the loop. A picture that cannot be read, or whose mask does not fit, costs itself alone: `refused` is
-/// told why, and it has no finding.
+/// told why, and it has no finding. Ranks share the pictures; what is called, and returned, is rank 0's.
 std::vector<FillFinding> look_at_fills(Locator&, const std::vector<FillPicture>&, int quality,
                                        const std::function<void()>& after_each,
-                                       const std::function<void(const std::string& why)>& refused);
+                                       const std::function<void(const std::string& why)>& refused,
+                                       Ranks& = Ranks::none());
 
 /// Of one generator's fakes, or of all.
 struct FillScore {

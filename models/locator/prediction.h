@@ -2,6 +2,7 @@
 // A locator over a split of a dataset.
 #include <functional>
 
+#include "base/ranks.h"
 #include "data/loader.h"
 #include "models/locator/locator.h"
 #include "models/pixel_metrics.h"
@@ -16,12 +17,17 @@ struct Located {
   PixelScores pixels;           ///< over all pixels of the map, at a probability of .5
 };
 
-/// What a locator said of a row of the dataset, whose image this is.
-using OnMap = std::function<void(int row, const Image&, const Sample&, const PictureMap&)>;
+/// What else is kept of each row of the dataset: made where its image was looked at, taken in the rows' order by rank
+/// 0.
+struct KeepMap {
+  std::function<std::string(int row, const Image&, const Sample&, const PictureMap&)> make = {};
+  std::function<void(const std::string&)> take = {};
+};
 
-/// `on_map` is called after each picture, `after_batch` after each batch; what they throw ends the loop. Throws
-/// DataError naming an unreadable image or mask, UsageError where images have an odd number of pixels a side.
+/// Ranks share the batches: rank 0 returns all of it, the others nothing. `after_batch` is called after each batch with
+/// its number of pictures; what it throws ends the loop. Throws DataError naming an unreadable image or mask,
+/// UsageError where images have an odd number of pixels a side.
 Located predict(Locator&, const Dataset&, const std::vector<int>& rows, int workers,
-                const std::function<void(const Batch&)>& after_batch = {}, const OnMap& on_map = {});
+                const std::function<void(int)>& after_batch = {}, const KeepMap& = {}, Ranks& = Ranks::none());
 
 }  // namespace telltale

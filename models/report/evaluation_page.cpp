@@ -68,7 +68,7 @@ PageMap page_map(const PictureMap& map) {
 EvaluationPage::EvaluationPage(const Dataset& dataset, int64_t pictures, double threshold, size_t bytes)
     : dataset_(dataset), threshold_(threshold), page_(pictures, bytes) {}
 
-void EvaluationPage::add(int row, const Image& image, const Sample& sample, const PictureMap* map) {
+PageItem EvaluationPage::item(int row, const Image& image, const Sample& sample, const PictureMap* map) const {
   const Label& label = dataset_.labels()[size_t(row)];
   PageEntry entry{.name = label.id, .split = name_of(label.split), .width = image.width, .height = image.height};
   entry.probability = sigmoid(sample.logit);
@@ -82,7 +82,7 @@ void EvaluationPage::add(int row, const Image& image, const Sample& sample, cons
     mask = read_grey(dataset_.mask_path(row));
   }
   const PageMap heat = map ? page_map(*map) : PageMap{};
-  page_.add(std::move(entry), image, map ? &heat : nullptr, label.fake ? &mask : nullptr);
+  return page_.item(std::move(entry), image, map ? &heat : nullptr, label.fake ? &mask : nullptr);
 }
 
 std::string EvaluationPage::html(const Report& r, const ordered_json& panels) const {

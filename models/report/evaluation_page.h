@@ -13,7 +13,8 @@ class EvaluationPage {
   EvaluationPage(const Dataset&, int64_t pictures, double threshold, size_t bytes);
   /// A row's image as it was looked at, what was said of it, and a locator's map (null: none). Reads the row's mask:
   /// DataError where that fails.
-  void add(int row, const Image&, const Sample&, const PictureMap* map);
+  PageItem item(int row, const Image&, const Sample&, const PictureMap* map) const;
+  void add(PageItem item) { page_.add(std::move(item)); }
   /// The page; `panels` as in PageHead.
   std::string html(const Report&, const nlohmann::ordered_json& panels) const;
 

@@ -143,16 +143,43 @@ ordered_json curves_json(std::span<const Sample> samples) {
   return j;
 }
 
+Packed packed(const PageItem& item) {
+  const PageEntry& e = item.entry;
+  const auto box = [](const std::optional<RealBox>& b) { return b ? packed(std::vector<RealBox>{*b}) : Packed(); };
+  Packed p{{"name", e.name},       {"split", e.split},     {"width", e.width}, {"height", e.height},
+           {"verdict", e.verdict}, {"remarks", e.remarks}, {"map", item.map},  {"mask", item.mask}};
+  p["probability"] = packed(std::vector<double>{e.probability});
+  p["fake"] = e.fake ? Packed(*e.fake) : Packed();
+  p["box"] = box(e.box);
+  p["truth"] = box(e.truth);
+  p["picture"] = packed(item.picture);
+  p["layers"] = packed(item.layers);
+  return p;
+}
+
+PageItem page_item_in(const Packed& p) {
+  const auto box = [](const Packed& b) { return b.is_null() ? std::optional<RealBox>() : values_in<RealBox>(b)[0]; };
+  PageEntry e{.name = p.at("name"), .split = p.at("split"), .width = p.at("width"), .height = p.at("height")};
+  e.probability = values_in<double>(p.at("probability"))[0];
+  e.verdict = p.at("verdict");
+  e.remarks = p.at("remarks").get<std::vector<std::string>>();
+  if (!p.at("fake").is_null()) e.fake = p.at("fake").get<bool>();
+  e.box = box(p.at("box"));
+  e.truth = box(p.at("truth"));
+  return {std::move(e), values_in<uint8_t>(p.at("picture")), values_in<uint8_t>(p.at("layers")), p.at("map"),
+          p.at("mask")};
+}
+
 ReportPage::ReportPage(int64_t pictures, size_t bytes) : bytes_(bytes), side_(thumbnail_side(pictures, bytes)) {}
 
-void ReportPage::add(PageEntry entry, const Image& picture, const PageMap* map, const Grey* mask) {
+PageItem ReportPage::item(PageEntry entry, const Image& picture, const PageMap* map, const Grey* mask) const {
   TT_CHECK(!map || map->values.size() == size_t(map->width) * size_t(map->height), ShapeError, "a map of ", map->width,
            "x", map->height, " has ", map->values.size(), " values");
   const Image small = shrunk(picture, side_);
-  Shown shown{std::move(entry), encode_jpeg(small, kQuality), {}, map != nullptr, mask != nullptr};
+  PageItem shown{std::move(entry), encode_jpeg(small, kQuality), {}, map != nullptr, mask != nullptr};
   // Half of the thumbnail's side: a map is smooth.
   if (map || mask) shown.layers = layers_png(map, mask, (std::max(small.width, small.height) + 1) / 2);
-  shown_.push_back(std::move(shown));
+  return shown;
 }
 
 void ReportPage::add_unread(PageEntry entry) {

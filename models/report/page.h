@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/packed.h"
 #include "data/image.h"
 #include "models/metrics.h"
 
@@ -59,15 +60,29 @@ struct PageHead {
 /// reliability, calibration_error, overlaps. An empty object when all are of one class. Curves keep at most 400 points.
 nlohmann::ordered_json curves_json(std::span<const Sample> samples);
 
+/// What a page keeps of a picture.
+struct PageItem {
+  PageEntry entry;
+  std::vector<uint8_t> picture, layers;  ///< a JPEG; a PNG: red is the map, green the mask
+  bool map = false, mask = false;        ///< what layers hold
+};
+/// For another process, and back.
+Packed packed(const PageItem&);
+PageItem page_item_in(const Packed&);
+
 /// Collects pictures as thumbnails and writes the file. Its size is bounded: thumbnails get smaller as there are more
 /// pictures, and those that do not fit are listed without one, rightly called ones first. The page says how many.
 class ReportPage {
  public:
   /// `pictures`: about how many will come; `bytes`: how large pictures may be in the file, all together.
   ReportPage(int64_t pictures, size_t bytes);
-  /// The picture may have any size; map and mask (both may be null) cover it. ShapeError where a map has not as many
-  /// values as pixels.
-  void add(PageEntry entry, const Image& picture, const PageMap* map = nullptr, const Grey* mask = nullptr);
+  /// What the page keeps of a picture, which may have any size; map and mask (both may be null) cover it. ShapeError
+  /// where a map has not as many values as pixels.
+  PageItem item(PageEntry entry, const Image& picture, const PageMap* map = nullptr, const Grey* mask = nullptr) const;
+  void add(PageItem item) { shown_.push_back(std::move(item)); }
+  void add(PageEntry entry, const Image& picture, const PageMap* map = nullptr, const Grey* mask = nullptr) {
+    add(item(std::move(entry), picture, map, mask));
+  }
   /// One that could not be read: its remarks say why.
   void add_unread(PageEntry entry);
   /// The whole page. `curves` as curves_json gives them; empty: none are drawn.
@@ -76,14 +91,9 @@ class ReportPage {
   int side() const { return side_; }
 
  private:
-  struct Shown {
-    PageEntry entry;
-    std::vector<uint8_t> picture, layers;  ///< a JPEG; a PNG: red is the map, green the mask
-    bool map = false, mask = false;        ///< what layers hold
-  };
   std::vector<bool> which_fit(double threshold) const;
 
-  std::vector<Shown> shown_;
+  std::vector<PageItem> shown_;
   size_t bytes_;
   int side_;
 };

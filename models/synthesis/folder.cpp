@@ -173,6 +173,11 @@ void DatasetFolder::skip(const Row& r, const std::string& reason) {
   skipped_.push_back({r.label.id, r.photo, reason});
 }
 
+void DatasetFolder::join_skipped(const std::vector<Skipped>& others) {
+  const std::lock_guard lock(mutex_);
+  skipped_.insert(skipped_.end(), others.begin(), others.end());
+}
+
 std::vector<Row> DatasetFolder::complete(const Plan& plan, const SynthSettings& s, const std::string& weights_sha256) {
   const std::lock_guard lock(mutex_);
   skipped_.insert(skipped_.end(), plan.skipped.begin(), plan.skipped.end());

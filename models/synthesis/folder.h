@@ -36,6 +36,8 @@ class DatasetFolder {
   void finished(const Row&, const std::string& psnr);
   /// Notes that a row's photograph cannot be used, and warns. From any thread.
   void skip(const Row&, const std::string& reason);
+  /// Those that other ranks skipped, too, and warned of here.
+  void join_skipped(const std::vector<Skipped>&);
   /// In row order once complete() has run.
   const std::vector<Skipped>& skipped() const { return skipped_; }
   /// Writes labels.csv, psnr.csv and, where images differ in it, treatment.csv in plan order, then dataset.json;

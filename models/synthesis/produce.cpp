@@ -6,10 +6,13 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/atomic_file.h"
+#include "base/deal.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/packed.h"
 #include "base/progress.h"
 #include "base/table.h"
 #include "data/codec.h"
@@ -40,6 +43,8 @@ std::string psnr_in_hole(const Image& before, const Image& after, const Grey& ma
   return fixed(10 * std::log10(255.0 * 255.0 * double(values) / sum), 4);
 }
 
+constexpr size_t kOthersAtOnce = 16;  // images that need no generator, dealt together
+
 class Producer {
  public:
   Producer(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Generators& generators, TaskPool& pool)
@@ -48,27 +53,39 @@ class Producer {
   }
   /// Tasks look at this object: none may outlive it.
   ~Producer() {
-    for (auto& f : ahead_) f.wait();
+    for (auto& [item, f] : ahead_) f.wait();
     for (auto& f : writing_) f.wait();
   }
 
   ProduceReport run() {
+    s_.ranks->any(false);  // each has seen what is missing, before any makes it
     Progress progress("made", report_.rows, "images", report_.rows - missing_);
-    progress_ = &progress;
     const auto start = Clock::now();
-    size_t next = 0;
-    const size_t others_per_group = groups_.empty() ? 0 : others_.size() / groups_.size();
-    for (size_t g = 0; g < groups_.size() && !interrupted(); ++g) {
-      for (; next < groups_.size() && ahead_.size() <= size_t(pool_.threads()); ++next)
-        ahead_.push_back(pool_.submit([this, next] { return decode(groups_[next]); }));
-      paint(take(ahead_));
-      submit_others(others_per_group);
-    }
-    while (!others_.empty() && !interrupted()) submit_others(1);
-    while (!writing_.empty()) settle();
-    report_.stopped = interrupted();
+    const size_t groups = groups_.size(), share = groups == 0 ? kOthersAtOnce : others_.size() / groups;
+    const size_t rest = others_.size() - (groups == 0 ? 0 : share * groups);
+    deal<int64_t>(
+        *s_.ranks, {.items = groups + (rest + kOthersAtOnce - 1) / kOthersAtOnce, .ahead = size_t(pool_.threads()) + 1},
+        [&](size_t item, std::span<const size_t> upcoming) {
+          if (interrupted()) return int64_t(0);
+          if (item >= groups) {
+            submit_others(share * groups + (item - groups) * kOthersAtOnce, kOthersAtOnce);
+          } else {
+            decode(item);
+            for (const size_t next : upcoming)
+              if (next < groups && ahead_.size() <= size_t(pool_.threads())) decode(next);
+            paint(ahead_.extract(item).mapped().get());
+            submit_others(item * share, share);
+          }
+          return std::exchange(settled_, 0);
+        },
+        [&](size_t, int64_t made) { progress.advance(made); }, [](const int64_t& made) { return cat(made); },
+        [](const std::string& made) { return std::stoll(made); });
+    s_.ranks->each([&] {
+      while (!writing_.empty()) settle();
+    });
+    report_.stopped = s_.ranks->any(interrupted());
+    join();
     report_.seconds = since(start);
-    progress_ = nullptr;
     return report_;
   }
 
@@ -86,8 +103,33 @@ class Producer {
     return oldest.get();
   }
 
+  /// Rank 0 learns what the others did, and says what they could not.
+  void join() {
+    if (s_.ranks->alone()) return;
+    Packed skipped = Packed::array();
+    for (const Skipped& x : folder_.skipped()) skipped.push_back({x.id, x.path, x.reason});
+    const Packed mine{{"painted", report_.painted},
+                      {"seconds", packed(std::vector{report_.generator_seconds})},
+                      {"skipped", skipped}};
+    const std::vector<std::string> all = s_.ranks->gather(bytes_of(mine));
+    if (!s_.ranks->leads()) return;
+    for (size_t r = 1; r < all.size(); ++r) {
+      const Packed other = unpacked(all[r]);
+      report_.painted += other.at("painted").get<int64_t>();
+      report_.generator_seconds += values_in<double>(other.at("seconds"))[0];
+      std::vector<Skipped> theirs;
+      for (const Packed& x : other.at("skipped")) {
+        theirs.push_back({x[0], x[1], x[2]});
+        clear_progress_line();
+        spdlog::warn("skipped {}", theirs.back().reason);
+      }
+      folder_.join_skipped(theirs);
+    }
+    report_.generator_seconds /= double(all.size());
+  }
+
   void arrange() {
-    const Shard shard = s_.part().value_or(Shard{});
+    const Shard shard = s_.ranks->alone() ? s_.part().value_or(Shard{}) : Shard{};
     const auto missing = [&](const Row* r) { return !folder_.done(*r); };
     size_t groups = 0, others = 0;
     std::map<int, int64_t> painted;  // by window's side
@@ -127,10 +169,13 @@ class Producer {
     }
   }
 
-  Decoded decode(const Group& group) {
-    Decoded d{group, {}};
-    for (const Row* r : group.rows) d.photos.push_back(photograph(*r));
-    return d;
+  void decode(size_t item) {
+    if (ahead_.contains(item)) return;
+    ahead_[item] = pool_.submit([this, &group = groups_[item]] {
+      Decoded d{group, {}};
+      for (const Row* r : group.rows) d.photos.push_back(photograph(*r));
+      return d;
+    });
   }
 
   void paint(Decoded decoded) {
@@ -148,7 +193,7 @@ class Producer {
       const Row* row = group.rows[i];
       if (folder_.done(*row)) continue;
       if (!decoded.photos[i]) {
-        progress_->advance();
+        ++settled_;
         continue;
       }
       ++report_.painted;
@@ -165,10 +210,9 @@ class Producer {
   }
 
   /// Real images, and fakes that need no generator.
-  void submit_others(size_t count) {
-    for (; count > 0 && !others_.empty(); --count) {
-      const Row* row = others_.front();
-      others_.pop_front();
+  void submit_others(size_t first, size_t count) {
+    for (size_t i = first; i < std::min(others_.size(), first + count); ++i) {
+      const Row* row = others_[i];
       report_.painted += row->label.fake;
       write([this, row] { row->label.fake ? make_fake(*row) : make_real(*row); });
     }
@@ -236,7 +280,7 @@ class Producer {
 
   void settle() {
     take(writing_);
-    progress_->advance();
+    ++settled_;
   }
 
   const Plan& plan_;
@@ -245,11 +289,10 @@ class Producer {
   Generators& generators_;
   TaskPool& pool_;
   std::vector<Group> groups_;
-  std::deque<const Row*> others_;  ///< what needs no generator
-  std::deque<std::future<Decoded>> ahead_;
+  std::vector<const Row*> others_;  ///< what needs no generator
+  std::map<size_t, std::future<Decoded>> ahead_;
   std::deque<std::future<void>> writing_;
-  Progress* progress_ = nullptr;
-  int64_t missing_ = 0;
+  int64_t missing_ = 0, settled_ = 0;  ///< settled_: since it was last told
   ProduceReport report_;
 };
 

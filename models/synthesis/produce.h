@@ -15,7 +15,8 @@ struct ProduceReport {
   bool stopped = false;          ///< by an interrupt, before the end
 };
 
-/// Makes every row, or every one of the shard, that the folder lacks. Which fakes are painted together is the plan's
+/// Makes every row, or every one of the shard, that the folder lacks. Several ranks deal what all lack among them; the
+/// report, and what was skipped, are then rank 0's to tell of all. Which fakes are painted together is the plan's
 /// (groups_of), and a group is painted whole if one of it is missing: what stands beside an image never depends on
 /// where an earlier run stopped. Photographs that cannot be used are skipped; a write that fails ends it with a
 /// DataError.

@@ -62,6 +62,7 @@ uint64_t SynthSettings::weights_seed(const std::string& weights) {
 }
 
 std::optional<Shard> SynthSettings::part() const {
+  if (!ranks->alone()) return Shard{ranks->rank() + 1, ranks->size()};
   if (shard.empty()) return std::nullopt;
   Shard part{0, 0};
   const char *slash = shard.data() + shard.find('/'), *end = shard.data() + shard.size();

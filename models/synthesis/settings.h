@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/args.h"
+#include "base/ranks.h"
 #include "data/mask.h"
 #include "data/split.h"
 #include "models/synthesis/treatment.h"
@@ -48,6 +49,8 @@ struct SynthSettings {
   std::string sheet;  ///< picture of the first fakes to write at the end; empty: none
   std::string shard;  ///< "i/n"; empty: the whole dataset
   uint64_t seed = 0;
+  Ranks* ranks = &Ranks::none();  ///< who make it together
+  double rank_timeout = 600;
 
   /// Whether images are cut out of the photographs instead of scaled.
   bool is_native() const { return shape.starts_with("native"); }
@@ -62,7 +65,7 @@ struct SynthSettings {
   /// treatment.csv say what was done.
   bool is_varied() const;
   TreatmentPlan treatments() const;
-  /// None for the whole dataset. UsageError when it is not i/n with 1 ≤ i ≤ n.
+  /// None for the whole dataset. UsageError when it is not i/n with 1 ≤ i ≤ n. Of several ranks each has its own.
   std::optional<Shard> part() const;
   SplitPlan split_plan() const { return parse_split(split.empty() ? ".7,.15,.15" : split); }
 };

@@ -1,12 +1,10 @@
 #include "models/training/ranks.h"
 
-#include <csignal>
 #include <cstring>
 
 #include "base/hash.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "engine/layers/norm.h"
+#include "kernels/norm/batchnorm_together.h"
 
 namespace telltale {
 namespace {
@@ -23,18 +21,10 @@ uint64_t hash_of(Stream& s, const Param& p) {
 }  // namespace
 
 int run_in_ranks(RunSettings& settings, const std::function<int()>& train) {
-  const Launch launch = find_launch();
-  if (launch.size == 1) return train();
-  Ranks ranks(launch, settings.rank_timeout);
-  settings.ranks = &ranks;
-  watch_interrupts_by(SIGUSR1);  // mpirun passes it on at once, and kills two seconds after Ctrl-C
-  if (!ranks.leads()) spdlog::set_level(spdlog::level::err);
-  spdlog::info("rank 0 of {} processes, started by {}", ranks.size(), launch.by);
-  return ranks.run(train);
-}
-
-void require_one_process(const Ranks& ranks, const std::string& what) {
-  TT_CHECK(ranks.alone(), UsageError, what, " runs in one process, and ", ranks.size(), " were started");
+  return in_ranks(settings.rank_timeout, [&](Ranks& ranks) {
+    settings.ranks = &ranks;
+    return train();
+  });
 }
 
 void require_same_parameters(Ranks& ranks, const Program& program, const std::string& when) {
@@ -55,8 +45,22 @@ void require_same_parameters(Ranks& ranks, const Program& program, const std::st
   }
 }
 
-RankedPasses::RankedPasses(Ranks& ranks, Program& program)
-    : ranks_(&ranks), program_(&program), sum_(ranks), sum_f64_(ranks) {}
+SyncedBatchNorm::SyncedBatchNorm(Ranks& ranks) {
+  if (ranks.alone()) return;
+  batchnorm_together() = [&ranks](std::span<const double> mine) {
+    std::vector<std::vector<double>> all;
+    for (const std::string& bytes : ranks.gather({reinterpret_cast<const char*>(mine.data()), mine.size_bytes()})) {
+      all.emplace_back(bytes.size() / sizeof(double));
+      std::memcpy(all.back().data(), bytes.data(), bytes.size());
+    }
+    return all;
+  };
+}
+
+SyncedBatchNorm::~SyncedBatchNorm() { batchnorm_together() = {}; }
+
+RankedPasses::RankedPasses(Ranks& ranks, Program& program, bool synced)
+    : ranks_(&ranks), program_(&program), synced_(synced), sum_(ranks), sum_f64_(ranks) {}
 
 std::vector<double> RankedPasses::statistics() const {
   std::vector<double> values;
@@ -95,7 +99,7 @@ void RankedPasses::finish() {
 }
 
 void RankedPasses::combine_statistics(int active) {
-  if (before_.empty()) return;
+  if (synced_ || before_.empty()) return;
   const std::vector<double> mine = statistics();
   std::string bytes(mine.size() * sizeof(double), '\0');
   std::memcpy(bytes.data(), mine.data(), bytes.size());

@@ -7,22 +7,30 @@
 
 namespace telltale {
 
-/// Runs `train` in the ranks that a launcher started, with settings.ranks set, or alone. Only rank 0 says anything that
-/// is no error. Returns the exit code.
+/// in_ranks, with settings.ranks set.
 int run_in_ranks(RunSettings& settings, const std::function<int()>& train);
-/// Throws UsageError, naming what was asked, where a launcher started several processes.
-void require_one_process(const Ranks&, const std::string& what);
 
 /// Throws Error on every rank, naming the first rank and the first parameter or statistic that is not bit for bit that
 /// of rank 0, and `when` ("after step 100"). Waits for the stream.
 void require_same_parameters(Ranks&, const Program&, const std::string& when);
 
+/// As long as it lives, batch norms of this process normalise over all ranks' rows. Every rank must run the same
+/// layers, on the host.
+class SyncedBatchNorm {
+ public:
+  explicit SyncedBatchNorm(Ranks&);
+  ~SyncedBatchNorm();
+  SyncedBatchNorm(const SyncedBatchNorm&) = delete;
+  SyncedBatchNorm& operator=(const SyncedBatchNorm&) = delete;
+};
+
 /// The passes of a step in several processes. They go round: pass p is rank p % ranks', so that adding up rank by rank
 /// and round by round is the order in which one process adds them.
 class RankedPasses {
  public:
-  /// The program must lie in the host's memory, unless the process is alone.
-  RankedPasses(Ranks&, Program&);
+  /// The program must lie in the host's memory, unless the process is alone. `synced`: statistics are of all passes
+  /// already.
+  RankedPasses(Ranks&, Program&, bool synced);
   /// Before a round.
   void begin_round();
   /// After a round in which the first `active` ranks ran a pass. Adds their gradients up. Makes running statistics and
@@ -39,6 +47,7 @@ class RankedPasses {
   void visit_gradients(F&& f);
   Ranks* ranks_;
   Program* program_;
+  bool synced_;
   std::vector<double> before_;
   RankSum<float> sum_;
   RankSum<double> sum_f64_;

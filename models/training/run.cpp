@@ -122,13 +122,6 @@ void Run::stop_if_interrupted() {
   say_stopped();
 }
 
-void Run::stop_alone_if_interrupted() {
-  if (!interrupted()) return;
-  settle();
-  save();
-  say_stopped();
-}
-
 void Run::say_stopped() const {
   throw Error(cat("stopped after step ", progress_.step, "; all is saved. Continue with: ",
                   run_settings_.common.command, run_settings_.resume ? "" : " --resume"));

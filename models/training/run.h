@@ -39,8 +39,6 @@ class Run {
   void checkpoint_if_due();
   /// Saves and throws Error, saying how to continue, when an interrupt came to any rank: all stop at the same step.
   void stop_if_interrupted();
-  /// The same for work that rank 0 does alone.
-  void stop_alone_if_interrupted();
   Ranks& ranks() const { return *run_settings_.ranks; }
 
   // What runs differ in.

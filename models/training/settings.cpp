@@ -31,15 +31,11 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--workers", s.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
-  const auto* ranks = "Several processes (mpirun, srun)";
-  app.add_option("--rank-timeout", s.rank_timeout, "seconds to wait for a process that does not answer")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str()
-      ->group(ranks);
+  add_rank_timeout(app, s.rank_timeout);
   app.add_option("--rank-check", s.rank_check, "steps between comparisons of the processes' parameters")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
-      ->group(ranks);
+      ->group("Several processes (mpirun, srun)");
 }
 
 Dataset TrainSettings::open_data() const {
@@ -59,6 +55,9 @@ void add_train_flags(CLI::App& app, TrainSettings& s) {
                "train nothing: run one step on this device and on another, and name the first node that differs");
   app.add_option("--cache-mb", s.cache_mb, "memory for decoded images")->check(CLI::Range(0, 1 << 24));
   app.add_flag("!--no-chains", s.chains, "in f16 on a GPU: keep batch norms out of the convolutions around them");
+  app.add_flag("--sync-batchnorm", s.sync_batchnorm,
+               "batch norm over a step's whole batch, one pass of it in each process")
+      ->group("Several processes (mpirun, srun)");
   app.add_option("--resident", s.resident,
                  "keep the decoded training images on the device: auto (on a GPU, where they fit), on or off; the "
                  "results are the same")

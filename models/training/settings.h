@@ -31,9 +31,10 @@ struct TrainSettings : RunSettings {
   bool check = false;
   int cache_mb = 0;
   std::string resident = "auto";  ///< auto, on, off: whether decoded images stay where the net runs
+  bool sync_batchnorm = false;    ///< batch norm over all ranks' passes of a step
   bool chains = true;             ///< in f16 on a GPU: batch norms inside convolutions
 };
-/// Those and --data, --leave-out, --check, --cache-mb, --resident and --no-chains.
+/// Those and --data, --leave-out, --check, --cache-mb, --resident, --sync-batchnorm and --no-chains.
 void add_train_flags(CLI::App&, TrainSettings&);
 /// Lets --batch, which must be offered already, be "auto".
 void offer_auto_batch(CLI::App&);

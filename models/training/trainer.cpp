@@ -3,8 +3,10 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/interrupt.h"
 #include "base/json_text.h"
 #include "base/log.h"
+#include "models/shared_batches.h"
 #include "models/training/finite.h"
 
 namespace telltale {
@@ -235,34 +237,77 @@ Trainer::Validation Trainer::validate() {
   upload(*stream_, state.view({1, 1, 1, int(sizeof(StepState))}, DType::u8), &whole);
   LoaderOptions options = validation_batches(task_, settings_.workers, stored_size());
   options.batch = validation_->batch();
-  Loader loader(dataset_, validation_rows_, options);
-  loader.start(/*epoch=*/0, /*first_batch=*/0, /*end_epoch=*/1);
+  struct Said {
+    Batch batch;                                     ///< without pixels
+    std::vector<std::vector<float>> terms, outputs;  ///< of each head
+  };
   const std::unique_ptr<Judge> judge = task_.judge(dataset_);
   std::vector<double> sums(figures_.size());
-  while (const Batch* batch = loader.next()) {
-    stop_alone_if_interrupted();
-    const size_t bytes = size_t(batch->count) * size_t(batch->size) * size_t(batch->size) * 3;
-    validation_->run(std::span(batch->pixels).first(bytes), batch->count);
-    std::vector<std::vector<float>> outputs;
+  const auto look = [&](const Batch& batch) {
+    TT_CHECK(!interrupted(), Error, "stopped while validating");
+    Said said;
+    const size_t bytes = size_t(batch.count) * size_t(batch.size) * size_t(batch.size) * 3;
+    validation_->run(std::span(batch.pixels).first(bytes), batch.count);
     for (size_t k = 0; k < validation_heads_.size(); ++k) {
-      const auto first = [&](Tensor t) { return first_samples(t, batch->count, options.batch); };
+      const auto first = [&](Tensor t) { return first_samples(t, batch.count, options.batch); };
       const Tensor target = first(validation_places_.targets[k]), terms = first(validation_places_.terms[k]);
-      upload(*stream_, target, batch->targets[k].data());
+      upload(*stream_, target, batch.targets[k].data());
       validation_heads_[k].loss->eval(*stream_, first(net.tensor(validation_->head(k))), target, terms,
                                       first(gradients_[k]), static_cast<const StepState*>(state.data()));
-      add(validation_heads_, k, download_f32(*stream_, terms).data(), terms.shape.n, sums);
-      outputs.push_back(validation_->said(k));
+      said.terms.push_back(download_f32(*stream_, terms));
+      said.outputs.push_back(validation_->said(k));
     }
-    judge->see(*batch, outputs);
+    said.batch.count = batch.count;
+    said.batch.size = batch.size;
+    said.batch.targets = batch.targets;
+    said.batch.rows = batch.rows;
+    return said;
+  };
+  const auto take = [&](const Said& said) {
+    for (size_t k = 0; k < validation_heads_.size(); ++k) {
+      const int columns = validation_heads_[k].loss->terms();
+      add(validation_heads_, k, said.terms[k].data(), int64_t(said.terms[k].size()) / columns, sums);
+    }
+    judge->see(said.batch, said.outputs);
+  };
+  const auto all_packed = [](const std::vector<std::vector<float>>& lists) {
+    Packed all = Packed::array();
+    for (const std::vector<float>& list : lists) all.push_back(packed(list));
+    return all;
+  };
+  const auto lists_in = [](const Packed& all) {
+    std::vector<std::vector<float>> lists;
+    for (const Packed& list : all) lists.push_back(values_in<float>(list));
+    return lists;
+  };
+  try {
+    share_batches<Said>(
+        ranks(), dataset_, validation_rows_, options, look, take,
+        [&](const Said& said) {
+          return Packed{{"count", said.batch.count},       {"size", said.batch.size},
+                        {"rows", packed(said.batch.rows)}, {"targets", all_packed(said.batch.targets)},
+                        {"terms", all_packed(said.terms)}, {"outputs", all_packed(said.outputs)}};
+        },
+        [&](const Packed& p) {
+          Said said{{}, lists_in(p.at("terms")), lists_in(p.at("outputs"))};
+          said.batch.count = p.at("count");
+          said.batch.size = p.at("size");
+          said.batch.rows = values_in<int>(p.at("rows"));
+          said.batch.targets = lists_in(p.at("targets"));
+          return said;
+        });
+  } catch (const Error&) {
+    stop_if_interrupted();
+    throw;
   }
+  if (!ranks().leads()) return {};
   Validation v{.losses = {}, .loss = loss_of(sums), .findings = judge->findings()};
   for (size_t f = 0; f < sums.size(); ++f)
     if (is_loss(figures_[f])) v.losses.push_back(sums[f]);
   return v;
 }
 
-void Trainer::judge_epoch() {
-  const Validation v = validate();
+void Trainer::judge_epoch(const Validation& v) {
   const std::vector<double> trained = means(progress_.sums, progress_.samples, progress_.positives, /*divided=*/false);
   ++progress_.epoch;
   std::string row = cat(progress_.epoch, ",", exact(schedule_.at(progress_.step)), ",", exact(loss_of(trained)));
@@ -276,7 +321,8 @@ void Trainer::judge_epoch() {
 }
 
 void Trainer::finish_epoch() {
-  ranks().lead([this] { judge_epoch(); });
+  const Validation v = validate();
+  ranks().lead([&] { judge_epoch(v); });
   if (!ranks().leads()) ++progress_.epoch;
   progress_.batch = 0;
   progress_.samples = progress_.positives = 0;

@@ -81,21 +81,26 @@ class Trainer final : public Run {
   std::vector<std::vector<float>> terms_of(const Enqueued& step);
   void log_step(const Enqueued& step, const std::vector<double>& sums, double seconds);
   void finish_epoch();
-  /// Validates, adds the epoch's row to the results, keeps the best: what rank 0 does at an epoch's end.
-  void judge_epoch();
-  /// Means of the figures, from sums over so many.
-  std::vector<double> means(const std::vector<double>& sums, int64_t samples, int64_t positives, bool divided) const;
-  /// Of the figures that are losses.
-  double loss_of(const std::vector<double>& figures) const;
   struct Validation {
     std::vector<double> losses;  ///< figures that are losses, in order
     double loss = 0;             ///< their sum
     Findings findings;
   };
+  /// Adds the epoch's row to the results, keeps the best: what rank 0 does at an epoch's end.
+  void judge_epoch(const Validation&);
+  /// Means of the figures, from sums over so many.
+  std::vector<double> means(const std::vector<double>& sums, int64_t samples, int64_t positives, bool divided) const;
+  /// Of the figures that are losses.
+  double loss_of(const std::vector<double>& figures) const;
+  /// By all ranks; what it comes to is rank 0's.
   Validation validate();
   void tell(const std::vector<double>& trained, const Validation&);
   void save_best(const Validation&);
-  int used_of(int samples) const { return samples / micro_batch_ * micro_batch_; }
+  /// Of a batch, what a step takes.
+  int used_of(int samples) const {
+    if (settings_.sync_batchnorm) return samples == recipe_.batch ? samples : 0;
+    return samples / micro_batch_ * micro_batch_;
+  }
   int stored_size() const { return dataset_.info().size; }
 
   const Task& task_;
@@ -116,6 +121,7 @@ class Trainer final : public Run {
   Capture first_pass_, later_pass_, update_;
   Adam optimizer_;
   std::optional<RankedPasses> rounds_;
+  std::optional<SyncedBatchNorm> synced_;
   std::optional<Uploader> pixels_upload_, flip_upload_;
   std::vector<Uploader> target_uploads_;
   std::array<std::vector<std::vector<Downloader>>, 2> readback_;  ///< of odd and even steps: terms of a pass's heads

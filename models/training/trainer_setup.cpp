@@ -52,7 +52,7 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
     spdlog::warn("all {} training images are {}: there is nothing to tell apart", images, fakes ? "fake" : "real");
   for (const Head& h : heads_) figures_.insert(figures_.end(), h.figures.begin(), h.figures.end());
   progress_.sums.assign(figures_.size(), 0);
-  check_readable(dataset, validation_rows_, task.masks(), settings.workers);  // not after a whole epoch
+  check_readable(dataset, validation_rows_, task.masks(), settings.workers, ranks());  // not after a whole epoch
   build_programs();
   open_loader();
   std::string header = "epoch,lr,train_loss";
@@ -62,7 +62,8 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
     if (f.kind == Figure::Kind::loss) header += cat(",val_", f.name);
   for (const std::string& name : task.validation_columns()) header += ",val_" + name;
   start_or_continue(header + "\n");
-  rounds_.emplace(ranks(), *program_);
+  rounds_.emplace(ranks(), *program_, settings.sync_batchnorm);
+  if (settings.sync_batchnorm) synced_.emplace(ranks());
   require_same_parameters(ranks(), *program_, "before the first step");
 }
 
@@ -77,6 +78,14 @@ void Trainer::build_programs() {
   TT_CHECK(recipe_.batch / micro_batch_ >= ranks().size(), UsageError, "a step of ", recipe_.batch,
            " images in passes of ", micro_batch_, " is no work for ", ranks().size(),
            " processes: give a larger --batch, or a smaller --micro-batch");
+  if (settings_.sync_batchnorm) {
+    const int each = recipe_.batch / ranks().size();
+    TT_CHECK(recipe_.batch % ranks().size() == 0 && (!fixed || recipe_.micro_batch == each) && recipe_.batch <= rows,
+             UsageError, "--sync-batchnorm: each of ", ranks().size(),
+             " processes runs one pass of a step, and a step has ", recipe_.batch, " of ", rows,
+             " images: give a --batch that this divides, and no other --micro-batch");
+    micro_batch_ = each;
+  }
   keep_images_resident();
   const Tensor resident = resident_ ? resident_->images() : Tensor();
   while (!program_) {
@@ -85,7 +94,7 @@ void Trainer::build_programs() {
     } catch (const DeviceError& e) {
       if (!stream_->is_cuda()) throw;
       program_.reset();
-      if (fixed || micro_batch_ == 1) {
+      if (fixed || settings_.sync_batchnorm || micro_batch_ == 1) {
         throw DeviceError(
             cat(e.what(), "; ", fitting_batch(task_, settings_, *stream_, dataset_), " images a pass would fit"));
       }
@@ -193,6 +202,7 @@ ordered_json Trainer::describe() const {
                   {"train_fakes", count_fakes(dataset_, train_rows_)},
                   {"validation", validation_rows_.size()}};
   j["micro_batch"] = micro_batch_;
+  if (settings_.sync_batchnorm) j["sync_batchnorm"] = true;
   const ParameterCount parameters = count_parameters(program_->params());
   j["parameters"] = parameters.all;
   j["trained_parameters"] = parameters.trained;
@@ -205,12 +215,14 @@ void Trainer::bind(const ordered_json& config, ordered_json& settings) const {
   for (const auto& [name, value] : bound.items()) {
     if (config.contains(name)) settings[name] = config.at(name);
   }
+  settings["sync_batchnorm"] = config.value("sync_batchnorm", false);
   settings["task"] = config.value("task", "detect");  // the only one there was before configs named it
   settings["dataset"] = config.at("dataset").at("labels_sha256");
   settings["dataset's inpainter"] = config.at("dataset").at("weights_sha256");
 }
 
 void Trainer::check_config(const ordered_json& config) const {
+  if (settings_.sync_batchnorm) return;  // passes are the ranks'
   TT_CHECK(config.at("micro_batch") == micro_batch_, UsageError, folder_.path("config.json"),
            ": this run began with micro-batches of ", config.at("micro_batch").dump(), ", not ", micro_batch_,
            ": give --micro-batch ", config.at("micro_batch").dump());

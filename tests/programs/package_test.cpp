@@ -60,6 +60,13 @@ TEST_F(Package, AnInstallationRunsAndFindsItsWeights) {
   EXPECT_EQ(shell(complete + "--prec); COMP_CWORD=1; _telltale; echo ${COMPREPLY[@]}'").out, "--precision\n");
   EXPECT_EQ(shell(complete + "--precision b); COMP_CWORD=2; _telltale; echo ${COMPREPLY[@]}'").out, "bf16\n");
 
+  // Programs that were started together find what joins them, or say that this build has none.
+  const bool joins = fs::exists(std::string(TT_BIN_DIR) + "/libtelltale_mpi.so");
+  EXPECT_EQ(fs::exists(prefix + "/lib/telltale/libtelltale_mpi.so"), joins);
+  const Outcome together = shell(cat("RANK=0 WORLD_SIZE=2 ", prefix, "/bin/telltale-infer ", photos(), " --quiet"));
+  EXPECT_EQ(together.code, 2);
+  EXPECT_NE(together.err.find(joins ? "but MPI joins 1" : "this build has no MPI"), std::string::npos) << together.err;
+
   fs::create_symlink(prefix + "/bin/telltale-synth", dir_ / "link");
   EXPECT_EQ(synth(dir_ / "link").code, 0);
   fs::remove_all(prefix + "/share/telltale");

@@ -1,83 +1,11 @@
 // mpirun -n N train: the bytes of one process, whoever is interrupted, killed or stands still meanwhile.
 #include <cmath>
 
-#include "base/check.h"
-#include "tests/data/data_fixture.h"
-#include "tests/engine/program_run.h"
+#include "tests/programs/together.h"
 #include "weights/safetensors.h"
 
 namespace telltale {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// Why several processes cannot be tested here; empty where they can.
-std::string ranks_missing() {
-  if (std::system("mpirun --version >/dev/null 2>&1") != 0) return "there is no mpirun (tools/setup --with-mpi)";
-  if (!fs::exists(programs() + "/libtelltale_mpi.so")) return "this build has no MPI (tools/setup --with-mpi)";
-  return "";
-}
-
-class Together : public testing::Test {
- protected:
-  static void SetUpTestSuite() {
-    if (!ranks_missing().empty()) return;
-    dir_ = std::make_unique<Folder>();
-    const Outcome o =
-        Running("synth --scenes 60 --size 32 --width 2 --weights random:1 --split .8,.1,.1 --quiet --out " + in("data"),
-                in("synth"))
-            .wait();
-    ASSERT_EQ(o.code, 0) << o.err;
-  }
-  static void TearDownTestSuite() { dir_.reset(); }
-  void SetUp() override {
-    if (const std::string reason = ranks_missing(); !reason.empty()) GTEST_SKIP() << reason;
-  }
-  static std::string in(const std::string& name) { return *dir_ / name; }
-
-  /// A command that ranks run: "train …", or with `shell` a line for sh in which TRAIN stands for the program.
-  static std::unique_ptr<Running> start(int ranks, const std::string& line) {
-    const std::string root = getuid() == 0 ? " --allow-run-as-root" : "";
-    return std::make_unique<Running>(
-        "", in("run"),
-        cat("export OMP_NUM_THREADS=1 OMPI_MCA_odls_base_sigkill_timeout=0; exec mpirun --oversubscribe --bind-to "
-            "none",
-            root, " -n ", ranks, " sh -c 'echo $$ >", in("pid"), "$OMPI_COMM_WORLD_RANK; ", line, "';"));
-  }
-  static Outcome run(int ranks, const std::string& line) {
-    fs::remove(in("run.err"));
-    return ranks == 1 ? Running("", in("run"), "export OMP_NUM_THREADS=1; " + line + ";").wait()
-                      : start(ranks, line)->wait();
-  }
-  /// Steps of 8 images in passes of 2, and a tail.
-  static std::string train(const std::string& out, const std::string& more = "") {
-    return cat("exec ", programs(), "/train --data ", in("data"), " --out ", in(out),
-               " --net alexnet --width 0.125 --size 64 --batch 8 --micro-batch 2 --lr 0.001 --alpha 1 --beta 1 "
-               "--box-unit normalised --device cpu --threads 1 --workers 1 --seed 3 --epochs 2 ",
-               more);
-  }
-  static size_t steps(const std::string& out) {
-    const std::string log = content(in(out) + "/metrics.jsonl");
-    return size_t(std::count(log.begin(), log.end(), '\n'));
-  }
-  static pid_t pid_of(int rank) { return pid_t(std::stol(content(in("pid") + std::to_string(rank)))); }
-  static void expect_same_run(const std::string& a, const std::string& b) {
-    for (const char* file : {"/last.safetensors", "/best.safetensors", "/results.csv"}) {
-      EXPECT_FALSE(content(in(a) + file).empty()) << file;
-      EXPECT_TRUE(content(in(a) + file) == content(in(b) + file)) << b << file << " differs";
-    }
-    EXPECT_EQ(steps(a), steps(b));
-  }
-  /// What `train` said, without mpirun's own words.
-  static std::vector<std::string> said(const std::string& text) {
-    std::vector<std::string> lines;
-    std::istringstream stream(text);
-    for (std::string line; std::getline(stream, line);)
-      if (line.starts_with("train: ")) lines.push_back(line);
-    return lines;
-  }
-  inline static std::unique_ptr<Folder> dir_;
-};
 
 /// ‖a − b‖ / ‖a‖.
 double distance(const std::vector<double>& a, const std::vector<double>& b) {
@@ -124,6 +52,48 @@ TEST_F(Together, RunningStatisticsAreThoseOfOneProcessButForRounding) {
   }
 }
 
+/// Over all parameters that train, or all running statistics, of two runs.
+double parameters_apart(const std::string& one, const std::string& other, bool statistics) {
+  const Safetensors a = Safetensors::open(one), b = Safetensors::open(other);
+  std::vector<double> of_one, of_other;
+  for (const TensorInfo& t : a.tensors()) {
+    if (!t.name.starts_with("model.") || (t.name.find(".running_") != std::string::npos) != statistics) continue;
+    for (const auto& [file, values] : {std::pair(&a, &of_one), {&b, &of_other}}) {
+      const std::vector<double> v = file->read_f64(t.name);
+      values->insert(values->end(), v.begin(), v.end());
+    }
+  }
+  EXPECT_FALSE(of_one.empty());
+  return distance(of_one, of_other);
+}
+
+TEST_F(Together, SyncedBatchNormIsThatOfOnePassOverTheBatch) {
+  // Few and small steps: batch norm over few rows multiplies what rounding does. Dropout is keyed by pass, and passes
+  // differ.
+  const auto command = [&](const std::string& out, int ranks, const std::string& more) {
+    return train(out, cat("--net resnet18 --lr 0.00001 --dropout 0 --epochs 1 --micro-batch ", 8 / ranks, " ", more));
+  };
+  ASSERT_EQ(run(1, command("whole", 1, "--sync-batchnorm")).code, 0) << content(in("run.err"));
+  ASSERT_GE(steps("whole"), 5u);
+  for (const int ranks : {2, 4}) {
+    const std::string several = cat("synced", ranks);
+    ASSERT_EQ(run(ranks, command(several, ranks, "--sync-batchnorm")).code, 0) << content(in("run.err"));
+    for (const bool statistics : {false, true}) {
+      const double apart =
+          parameters_apart(in("whole/last.safetensors"), in(several + "/last.safetensors"), statistics);
+      std::printf("%d ranks, %s: %g apart\n", ranks, statistics ? "statistics" : "parameters", apart);
+      EXPECT_LE(apart, 1e-6) << ranks << " ranks, statistics: " << statistics;
+    }
+  }
+  ASSERT_EQ(run(2, command("apart", 2, "")).code, 0) << content(in("run.err"));
+  EXPECT_GT(parameters_apart(in("whole/last.safetensors"), in("apart/last.safetensors"), false), 1e-5)
+      << "batch norm of each pass is another training";
+  const Outcome uneven = run(3, train("uneven", "--net resnet18 --quiet --sync-batchnorm"));
+  EXPECT_EQ(uneven.code, 2);
+  EXPECT_NE(uneven.err.find("--sync-batchnorm: each of 3 processes runs one pass of a step"), std::string::npos)
+      << uneven.err;
+}
+
 TEST_F(Together, InterruptedKilledOrStandingStillItLosesNothing) {
   const std::string more = "--epochs 12 --rank-timeout 2";
   ASSERT_EQ(run(1, train("calm", more)).code, 0) << content(in("run.err"));
@@ -147,6 +117,23 @@ TEST_F(Together, InterruptedKilledOrStandingStillItLosesNothing) {
   const Outcome ended = run(1, train("disturbed", more + " --resume"));
   ASSERT_EQ(ended.code, 0) << ended.err;
   expect_same_run("calm", "disturbed");
+}
+
+TEST_F(Together, BothNetsOfTheInpainterAreThoseOfOneProcess) {
+  const auto command = [&](const std::string& out, const std::string& more = "") {
+    return cat(
+        "exec ", programs(), "/train --task inpaint --photos ", in("data/photos"), " --out ", in(out),
+        " --size 32 --width 8 --adversary-width 8 --adversary-layers 3 --batch 4 --micro-batch 1 --steps 12 "
+        "--warmup-l1-steps 4 --report-steps 6 --validation-photos 4 --seed 3 --device cpu --threads 1 --workers 1 "
+        "--rank-check 5 ",
+        more);
+  };
+  ASSERT_EQ(run(1, command("paint")).code, 0) << content(in("run.err"));
+  for (const int ranks : {2, 3, 4}) {
+    const Outcome o = run(ranks, command(cat("paints", ranks)));
+    ASSERT_EQ(o.code, 0) << o.err;
+    expect_same_run("paint", cat("paints", ranks));
+  }
 }
 
 TEST_F(Together, WhatDiffersBetweenRanksIsNamed) {
@@ -174,12 +161,9 @@ TEST_F(Together, MistakesEndInOneLine) {
   put(in("occupied/notes.txt"), "mine");
   const struct {
     std::string line, says;
-  } mistakes[] = {
-      {train("occupied"), "the run folder is not empty"},
-      {train("none", "--micro-batch 8"), "is no work for 2 processes"},
-      {train("none", "--batch auto"), "--batch auto runs in one process, and 2 were started"},
-      {cat("exec ", programs(), "/train --task inpaint --photos ", in("data"), " --out ", in("none"), " --device cpu"),
-       "--task inpaint runs in one process"}};
+  } mistakes[] = {{train("occupied"), "the run folder is not empty"},
+                  {train("none", "--micro-batch 8"), "is no work for 2 processes"},
+                  {train("none", "--batch auto"), "--batch auto runs in one process, and 2 were started"}};
   for (const auto& mistake : mistakes) {
     const Outcome o = run(2, mistake.line + " --quiet");
     EXPECT_EQ(o.code, 2) << o.err;

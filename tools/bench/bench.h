@@ -46,6 +46,18 @@ struct PipelineBenchOptions {
 };
 int bench_pipeline(const CommonOptions&, const PipelineBenchOptions&);
 
+struct ScaleBenchOptions {
+  std::string net = "resnet50", json;
+  int size = 224, measured_batch = 4;
+  double images_per_second = 2500;  ///< of one GPU
+  int batch = 64;                   ///< images a GPU and step
+  int gpus_per_node = 8;
+  double in_node = 300, in_node_latency = 3, between = 50, between_latency = 10;  ///< GB/s, us
+  double bucket_mb = 25;
+  int transport_bits = 32;
+};
+int bench_scale(const CommonOptions&, const ScaleBenchOptions&);
+
 struct LoadBenchOptions {
   std::vector<std::string> files;
   std::string json;

@@ -38,6 +38,30 @@ void write_report(const std::string& path, const nlohmann::json& report) {
   if (!path.empty()) write_atomically(path, json_text(report, 1) + "\n");
 }
 
+namespace {
+
+void offer_scale(CLI::App& app, ScaleBenchOptions& o) {
+  const auto add = [&](const char* name, auto& value, const char* what) {
+    app.add_option(name, value, what)->check(CLI::PositiveNumber)->capture_default_str();
+  };
+  app.add_option("--net", o.net, "a detector's net")->capture_default_str();
+  add("--size", o.size, "height and width of the images");
+  add("--measured-batch", o.measured_batch, "images of the step that is measured here");
+  add("--images-per-second", o.images_per_second, "what one GPU trains by itself");
+  add("--batch", o.batch, "images a GPU and step");
+  add("--gpus-per-node", o.gpus_per_node, "GPUs that share a node's network");
+  add("--in-node", o.in_node, "GB/s of a GPU to those of its node (NVLink)");
+  add("--in-node-latency", o.in_node_latency, "microseconds a message");
+  add("--between", o.between, "GB/s of a node's network");
+  add("--between-latency", o.between_latency, "microseconds a message");
+  add("--bucket-mb", o.bucket_mb, "MB of gradients that are sent together");
+  app.add_option("--transport-bits", o.transport_bits, "of a number that is sent")
+      ->check(CLI::IsMember({16, 32}))
+      ->capture_default_str();
+  app.add_option("--json", o.json, "also write the figures here");
+}
+
+}  // namespace
 }  // namespace telltale
 
 int main(int argc, char** argv) {
@@ -47,7 +71,9 @@ int main(int argc, char** argv) {
   PipelineBenchOptions pipeline;
   LossBenchOptions losses;
   LoadBenchOptions load;
-  CLI::App *kernels_command = nullptr, *nets_command = nullptr, *losses_command = nullptr, *load_command = nullptr;
+  ScaleBenchOptions scale;
+  CLI::App *kernels_command = nullptr, *nets_command = nullptr, *losses_command = nullptr, *load_command = nullptr,
+           *scale_command = nullptr;
   return run_tool(
       {"bench", "Time kernels, nets, loading and the data path; look into losses."}, argc, argv,
       [&](CLI::App& app) {
@@ -96,6 +122,9 @@ int main(int argc, char** argv) {
             ->check(CLI::Range(1, 1000))
             ->capture_default_str();
         load_command->add_option("--json", load.json, "also write the figures here");
+        scale_command = app.add_subcommand(
+            "scale", "what a training step sends, and a model of how it scales to many GPUs, with what that assumes");
+        offer_scale(*scale_command, scale);
         losses_command = app.add_subcommand(
             "losses", "gradients checked, classic mistakes looked for, fields drawn, boxes regressed, speed measured");
         losses_command
@@ -114,12 +143,13 @@ int main(int argc, char** argv) {
       [&](const CommonOptions& common) {
         std::vector<std::string> inputs = load.files;
         if (!pipeline.data.empty()) inputs.push_back(pipeline.data + "/labels.csv");
-        for (const std::string& json : {kernels.json, nets.json, pipeline.json, load.json})
+        for (const std::string& json : {kernels.json, nets.json, pipeline.json, load.json, scale.json})
           if (!json.empty()) check_text_output("--json", json, inputs);
         if (kernels_command->parsed()) return bench_kernels(common, kernels);
         if (nets_command->parsed()) return bench_nets(common, nets);
         if (losses_command->parsed()) return bench_losses(common, losses);
         if (load_command->parsed()) return bench_load(common, load);
+        if (scale_command->parsed()) return bench_scale(common, scale);
         return bench_pipeline(common, pipeline);
       });
 }

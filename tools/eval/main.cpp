@@ -11,7 +11,9 @@
 #include "base/json_text.h"
 #include "base/log.h"
 #include "base/outputs.h"
+#include "base/packed.h"
 #include "base/progress.h"
+#include "base/ranks.h"
 #include "data/dataset_pictures.h"
 #include "models/detector/prediction.h"
 #include "models/detector/report.h"
@@ -31,7 +33,9 @@ struct Settings {
   int page_mb = 48, robustness_pictures = 200;
   bool robustness = false;
   int batch = 8, workers = 0, fills_quality = 90;
-  std::vector<std::string> besides;   ///< datasets that --calibrate takes, too
+  std::vector<std::string> besides;  ///< datasets that --calibrate takes, too
+  Ranks* ranks = &Ranks::none();     ///< who measure together
+  double rank_timeout = 600;
   std::vector<std::string> painters;  ///< whose fakes are judged by; empty: everyone's
 };
 
@@ -59,10 +63,10 @@ Dataset open_data(const Settings& o, const std::string& folder) {
 }
 
 /// Without those that cannot be read: a warning each, and their number is added to `skipped`.
-std::vector<int> readable(const Dataset& dataset, const std::vector<int>& rows, bool masks, int workers,
+std::vector<int> readable(const Settings& o, const Dataset& dataset, const std::vector<int>& rows, bool masks,
                           size_t& skipped) {
   Remarks refused;
-  std::vector<int> good = readable_rows(dataset, rows, masks, workers, refused);
+  std::vector<int> good = readable_rows(dataset, rows, masks, o.workers, refused, *o.ranks);
   for (const std::string& line : refused) spdlog::warn("skipped {}", line);
   TT_CHECK(!good.empty(), DataError, dataset.dir(), ": none of ", rows.size(), " pictures can be read");
   skipped += refused.size();
@@ -70,8 +74,8 @@ std::vector<int> readable(const Dataset& dataset, const std::vector<int>& rows, 
 }
 
 /// The exit code at the end.
-int tell_skipped(size_t skipped, size_t of) {
-  if (skipped == 0) return 0;
+int tell_skipped(const Settings& o, size_t skipped, size_t of) {
+  if (skipped == 0 || !o.ranks->leads()) return 0;
   spdlog::error("{} of {} pictures were skipped; all figures are of the others", skipped, of);
   return 1;
 }
@@ -89,7 +93,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
     check_text_output("--report", o.page, {o.weights, o.data + "/labels.csv", o.data + "/dataset.json"});
   }
   size_t skipped = 0;
-  const std::vector<int> rows = readable(dataset, all, locates, o.workers, skipped);
+  const std::vector<int> rows = readable(o, dataset, all, locates, skipped);
   Stream stream = open_device(common);
   Report report;
   report.precision = resolved_precision(o.precision, stream);
@@ -102,56 +106,67 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   } else {
     detector.emplace(o.weights, stream, Detector::Settings{o.batch, dataset.info().size, compute});
   }
-  make_folder(o.out);
+  o.ranks->lead([&] { make_folder(o.out); });
 
   std::optional<EvaluationPage> page;
   if (!o.page.empty()) page.emplace(dataset, int64_t(rows.size()), threshold, size_t(o.page_mb) << 20);
   Progress bar("eval", int64_t(rows.size()));
-  const auto after_batch = [&](const Batch& batch) {
-    bar.advance(batch.count);
+  const auto after_batch = [&](int count) {
+    bar.advance(count);
     TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.out);
   };
+  const auto keep = [&](const std::string& item) { page->add(page_item_in(unpacked(item))); };
   if (locator) {
-    Located located = predict(*locator, dataset, rows, o.workers, after_batch,
-                              [&](int row, const Image& image, const Sample& sample, const PictureMap& map) {
-                                if (page) page->add(row, image, sample, &map);
-                              });
+    KeepMap kept;
+    if (page)
+      kept = {[&](int row, const Image& image, const Sample& sample, const PictureMap& map) {
+                return bytes_of(packed(page->item(row, image, sample, &map)));
+              },
+              keep};
+    Located located = predict(*locator, dataset, rows, o.workers, after_batch, kept, *o.ranks);
     report.samples = std::move(located.samples);
     report.pixels = located.pixels;
     report.calibrated = locator->calibration().has_value();
     report.info = {.net = locator->info().net, .width = double(locator->info().width), .size = dataset.info().size};
     report.weights_sha256 = locator->weights_sha256();
   } else {
-    report.samples = predict(*detector, dataset, rows, o.workers, after_batch,
-                             [&](int row, const Image& image, const Sample& sample) {
-                               if (page) page->add(row, image, sample, nullptr);
-                             });
+    Keep kept;
+    if (page)
+      kept = {[&](int row, const Image& image, const Sample& sample) {
+                return bytes_of(packed(page->item(row, image, sample, nullptr)));
+              },
+              keep};
+    report.samples = predict(*detector, dataset, rows, o.workers, after_batch, kept, *o.ranks);
     report.info = detector->info();
     report.weights_sha256 = detector->weights_sha256();
   }
   report.seconds = bar.seconds();
-  report.evaluation = evaluate(report.samples, threshold);
-  std::vector<std::string> painters;
-  painters.reserve(rows.size());
-  for (const int row : rows) painters.push_back(dataset.labels()[size_t(row)].painter);
-  report.painters = scores_by_painter(report.samples, painters, threshold);
   report.split = o.split;
   report.weights = o.weights;
   report.command = common.command;
   report.device = stream.description();
   clear_progress_line();
-  print_table(report);
-  write_report(o.out, report, dataset, rows);
+  o.ranks->lead([&] {
+    report.evaluation = evaluate(report.samples, threshold);
+    std::vector<std::string> painters;
+    painters.reserve(rows.size());
+    for (const int row : rows) painters.push_back(dataset.labels()[size_t(row)].painter);
+    report.painters = scores_by_painter(report.samples, painters, threshold);
+    print_table(report);
+    write_report(o.out, report, dataset, rows);
+  });
   nlohmann::ordered_json panels;
   if (o.robustness) {
     const auto points = measure_robustness(locator ? &*locator : nullptr, detector ? &*detector : nullptr, dataset,
-                                           rows, o.robustness_pictures, threshold);
+                                           rows, o.robustness_pictures, threshold, *o.ranks);
     clear_progress_line();
-    tell_robustness(o.out, points);
-    panels = robustness_json(points);
+    o.ranks->lead([&] {
+      tell_robustness(o.out, points);
+      panels = robustness_json(points);
+    });
   }
-  if (page) write_atomically(o.page, page->html(report, panels));
-  return tell_skipped(skipped, all.size());
+  if (page) o.ranks->lead([&] { write_atomically(o.page, page->html(report, panels)); });
+  return tell_skipped(o, skipped, all.size());
 }
 
 /// Of fills.json: it must be new, or what an earlier evaluation wrote.
@@ -168,10 +183,11 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
   Stream stream = open_device(common);
   const std::string precision = resolved_precision(o.precision, stream);
   Locator locator(o.weights, stream, {.compute = precision_of(precision, stream)});
-  if (!o.out.empty()) {
-    make_folder(o.out);
-    check_fills_file(o.out + "/fills.json");
-  }
+  if (!o.out.empty())
+    o.ranks->lead([&] {
+      make_folder(o.out);
+      check_fills_file(o.out + "/fills.json");
+    });
   const double threshold = o.threshold.value_or(locator.threshold());
   Progress bar("eval", int64_t(pictures.size()));
   const auto advance = [&] {
@@ -184,7 +200,9 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
     clear_progress_line();
     spdlog::warn("skipped {}", why);
   };
-  const FillScores scores = score_fills(look_at_fills(locator, pictures, o.fills_quality, advance, skip), threshold);
+  const std::vector<FillFinding> findings = look_at_fills(locator, pictures, o.fills_quality, advance, skip, *o.ranks);
+  if (!o.ranks->leads()) return 0;
+  const FillScores scores = score_fills(findings, threshold);
   clear_progress_line();
   std::printf(
       "%s\nJPEG quality %d; %lld originals and %lld cameras; at probability %g %.1f %% of the cameras and "
@@ -192,7 +210,7 @@ int evaluate_fills(const Settings& o, const CommonOptions& common) {
       to_markdown(fill_table(scores)).c_str(), o.fills_quality, static_cast<long long>(scores.originals),
       static_cast<long long>(scores.cameras), threshold, 100 * scores.camera_alarms, 100 * scores.original_alarms);
   std::fflush(stdout);
-  const int code = tell_skipped(refused, pictures.size());
+  const int code = tell_skipped(o, refused, pictures.size());
   if (o.out.empty()) return code;
   nlohmann::ordered_json j = to_json(scores);
   j["jpeg_quality"] = o.fills_quality;
@@ -232,7 +250,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   std::vector<std::vector<int>> rows;
   for (const Dataset& dataset : datasets) {
     pictures += dataset.rows(split).size();
-    rows.push_back(readable(dataset, dataset.rows(split), /*masks=*/true, o.workers, skipped));
+    rows.push_back(readable(o, dataset, dataset.rows(split), /*masks=*/true, skipped));
   }
   Stream stream = open_device(common);
   const DType compute = precision_of(resolved_precision(o.precision, stream), stream);
@@ -241,13 +259,15 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   std::vector<ScoredMap> maps;
   LogitCounts counts;
   for (size_t i = 0; i < datasets.size(); ++i) {
-    const Located located = predict(locator, datasets[i], rows[i], o.workers, [&](const Batch& batch) {
-      bar.advance(batch.count);
+    const auto after_batch = [&](int count) {
+      bar.advance(count);
       TT_CHECK(!interrupted(), Error, "stopped; nothing was written to ", o.calibrate);
-    });
+    };
+    const Located located = predict(locator, datasets[i], rows[i], o.workers, after_batch, {}, *o.ranks);
     maps.insert(maps.end(), located.maps.begin(), located.maps.end());
     counts.add(located.counts);
   }
+  if (!o.ranks->leads()) return 0;
   Calibration c = calibrate(maps, o.false_alarms, o.misses);
   c.pixels = counts.fitted();
   write_calibrated(o.calibrate, file, c);
@@ -261,7 +281,7 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
       static_cast<long long>(c.fakes), static_cast<long long>(c.reals), o.split.c_str(), c.error_after, c.error_before,
       c.threshold, 100 * c.false_alarms, c.real_below, 100 * o.misses, c.pixels.scale, c.pixels.bias);
   std::fflush(stdout);
-  return tell_skipped(skipped, pictures);
+  return tell_skipped(o, skipped, pictures);
 }
 
 int evaluate_any(const Settings& o, const CommonOptions& common) {
@@ -322,6 +342,7 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"auto", "f32", "tf32", "bf16", "f16"}))
         ->capture_default_str();
     app.add_option("--workers", o.workers, "decoding threads; 0: one per core")->check(CLI::Range(0, 1024));
+    add_rank_timeout(app, o.rank_timeout);
   };
   return run_tool({"eval", "Measures a detector or a locator on a split of a dataset, or a locator on fills."}, argc,
                   argv, setup, [&](const CommonOptions& common) {
@@ -330,6 +351,9 @@ int main(int argc, char** argv) {
                              ": expected a probability between 0 and 1");
                     TT_CHECK(o.false_alarms > 0 && o.false_alarms < 1, UsageError, "--false-alarms ", o.false_alarms,
                              ": expected a share between 0 and 1");
-                    return evaluate_any(o, common);
+                    return in_ranks(o.rank_timeout, [&](Ranks& ranks) {
+                      o.ranks = &ranks;
+                      return evaluate_any(o, common);
+                    });
                   });
 }

@@ -4,8 +4,10 @@
 #include <cstdio>
 
 #include "base/atomic_file.h"
+#include "base/deal.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "base/packed.h"
 #include "base/progress.h"
 #include "data/codec.h"
 
@@ -61,13 +63,25 @@ std::vector<Sample> look_with(Detector& detector, std::span<const Labelled> pict
 }  // namespace
 
 std::vector<RobustnessPoint> measure_robustness(Locator* locator, Detector* detector, const Dataset& dataset,
-                                                const std::vector<int>& rows, int pictures, double threshold) {
+                                                const std::vector<int>& rows, int pictures, double threshold,
+                                                Ranks& ranks) {
   const std::vector<Labelled> read = read_pictures(dataset, rows, pictures);
   Progress bar("robustness", int64_t(robustness_changes().size()), "changes");
   return sweep_robustness(
       read,
       [&](std::span<const Labelled> changed) {
-        return locator ? look_with(*locator, changed) : look_with(*detector, changed);
+        const size_t group = locator ? 1 : size_t(detector->batch());
+        std::vector<Sample> samples;
+        deal<std::vector<Sample>>(
+            ranks, {.items = (changed.size() + group - 1) / group},
+            [&](size_t item, std::span<const size_t>) {
+              const auto some = changed.subspan(item * group, std::min(group, changed.size() - item * group));
+              return locator ? look_with(*locator, some) : look_with(*detector, some);
+            },
+            [&](size_t, const std::vector<Sample>& said) { samples.insert(samples.end(), said.begin(), said.end()); },
+            [](const std::vector<Sample>& said) { return bytes_of(packed(said)); },
+            [](const std::string& bytes) { return values_in<Sample>(unpacked(bytes)); });
+        return samples;
       },
       threshold, [&] { bar.advance(); });
 }

@@ -1,23 +1,20 @@
 // infer with a detector: batches of shrunk pictures.
 #include <algorithm>
 #include <chrono>
-#include <deque>
+#include <map>
 #include <new>
 #include <thread>
 
 #include "base/clock.h"
-#include "base/interrupt.h"
-#include "base/progress.h"
 #include "base/task_pool.h"
 #include "data/codec.h"
 #include "data/no_memory.h"
+#include "data/png.h"
 #include "models/detector/annotate.h"
 #include "models/detector/explanation.h"
 #include "models/device.h"
 #include "models/device_check.h"
-#include "tools/infer/output.h"
-#include "tools/infer/picture_folder.h"
-#include "tools/infer/report.h"
+#include "tools/infer/looked.h"
 #include "tools/infer/tasks.h"
 
 namespace telltale {
@@ -52,122 +49,93 @@ Input read_input(const std::string& path, int size) {
 
 class Inference {
  public:
-  Inference(const InferSettings& s, const std::vector<std::string>& paths, Detector& detector, TaskPool& pool,
-            Stream& stream)
-      : s_(s), detector_(detector), pool_(pool), output_(s.json) {
-    if (!s.annotations.empty()) annotations_.emplace("--annotate", s.annotations, ".jpg", s.paths, paths);
-    if (!s.masks.empty()) masks_.emplace("--masks", s.masks, ".png", s.paths, paths);
-    if (!s.report.empty()) page_.emplace(s, paths.size());
+  Inference(const InferSettings& s, const std::vector<std::string>& paths, Detector& detector, Stream& stream,
+            const InferReport* page)
+      : s_(s), paths_(paths), detector_(detector), page_(page) {
     if (s.explain) explainer_.emplace(detector, stream);
   }
 
-  /// Returns how many files could not be read or annotated.
-  int run(const std::vector<std::string>& paths) {
-    Progress progress("looked at", int64_t(paths.size()));
-    std::deque<std::future<Input>> ahead;
-    const size_t enough = 2 * size_t(detector_.batch()) + size_t(pool_.threads());
-    size_t next = 0;
-    while (next < paths.size() || !ahead.empty()) {
-      TT_CHECK(!interrupted(), Error, "stopped before the end");
-      for (; next < paths.size() && ahead.size() < enough; ++next)
-        ahead.push_back(
-            pool_.submit([path = paths[next], size = detector_.image_size()] { return read_input(path, size); }));
-      batch_.push_back(ahead.front().get());
-      ahead.pop_front();
-      readable_ += batch_.back().error.empty();
-      if (readable_ == size_t(detector_.batch()) || ahead.empty()) {
-        const auto count = int64_t(batch_.size());
-        flush();
-        progress.advance(count);
-      }
-    }
-    output_.commit();
-    return failed_;
-  }
-  void write_report(const Stream& stream) const {
-    if (page_) page_->write(s_.threshold.value_or(0.5), detector_.weights_sha256(), stream);
+  /// Groups of a batch that are decoded before their turn.
+  size_t groups_ahead() const { return 2 + size_t(pool_.threads()) / group(); }
+
+  std::vector<Looked> look(size_t item, std::span<const size_t> upcoming) {
+    read(item);
+    for (const size_t next : upcoming.first(std::min(upcoming.size(), groups_ahead()))) read(next);
+    std::vector<Input> inputs;
+    for (std::future<Input>& input : ahead_.at(item)) inputs.push_back(input.get());
+    ahead_.erase(item);
+    return looked(inputs);
   }
 
  private:
-  void flush() {
+  size_t group() const { return size_t(detector_.batch()); }
+  void read(size_t item) {
+    if (ahead_.contains(item)) return;
+    std::vector<std::future<Input>>& inputs = ahead_[item];
+    for (size_t i = item * group(); i < std::min(paths_.size(), (item + 1) * group()); ++i)
+      inputs.push_back(
+          pool_.submit([path = paths_[i], size = detector_.image_size()] { return read_input(path, size); }));
+  }
+
+  std::vector<Looked> looked(std::vector<Input>& inputs) {
     std::vector<uint8_t> pixels;
-    for (const Input& in : batch_) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
+    for (const Input& in : inputs) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
+    const auto readable = std::count_if(inputs.begin(), inputs.end(), [](const Input& in) { return in.error.empty(); });
     const auto start = std::chrono::steady_clock::now();
-    const auto verdicts = readable_ ? detector_.run(pixels, int(readable_)) : std::vector<Verdict>{};
-    const auto maps = explainer_ && readable_ ? explainer_->look(pixels, int(readable_)) : std::vector<HeatMap>{};
-    const double share = readable_ ? 1e3 * seconds_since(start) / double(readable_) : 0;
+    const auto verdicts = readable ? detector_.run(pixels, int(readable)) : std::vector<Verdict>{};
+    const auto maps = explainer_ && readable ? explainer_->look(pixels, int(readable)) : std::vector<HeatMap>{};
+    const double share = readable ? 1e3 * seconds_since(start) / double(readable) : 0;
+    std::vector<Looked> all;
     size_t next = 0;
-    for (Input& in : batch_) {
+    for (Input& in : inputs) {
       in.ms += share;
       if (in.error.empty()) {
-        report(in, verdicts[next], explainer_ ? &maps[next] : nullptr);
+        all.push_back(looked(in, verdicts[next], explainer_ ? &maps[next] : nullptr));
         ++next;
       } else {
-        report_error(in);
+        all.push_back({.path = in.path, .error = in.error, .remarks = {}, .line = {}});
       }
     }
-    batch_.clear();
-    readable_ = 0;
+    return all;
   }
 
   /// `heat`: where the net looked; null: not asked.
-  void report(const Input& in, const Verdict& v, const HeatMap* heat) {
+  Looked looked(const Input& in, const Verdict& v, const HeatMap* heat) const {
     const double probability = v.fake_probability();
     const bool fake = probability >= s_.threshold.value_or(0.5);
     const Box b = v.pixel_box(in.width, in.height);
-    nlohmann::ordered_json line{
-        {"path", in.path}, {"width", in.width}, {"height", in.height}, {"fake_probability", probability}};
-    line["box"] = fake ? nlohmann::ordered_json{b.x_min, b.y_min, b.x_max, b.y_max} : nlohmann::ordered_json(nullptr);
-    line["raw"] = v.raw;
-    if (masks_)
-      draw(in.path, "mask", [&] {
-        const std::string file = masks_->place(in.path);
-        write_png(file, mask_of(*heat, in.width, in.height));
-        line["mask"] = file;
+    Looked l{.path = in.path, .error = {}, .remarks = in.remarks, .line = {}};
+    l.line = {{"path", in.path}, {"width", in.width}, {"height", in.height}, {"fake_probability", probability}};
+    l.line["box"] = fake ? nlohmann::ordered_json{b.x_min, b.y_min, b.x_max, b.y_max} : nlohmann::ordered_json(nullptr);
+    l.line["raw"] = v.raw;
+    l.ms = in.ms;
+    if (!s_.masks.empty())
+      l.mask = Drawn::from([&] {
+        const Grey mask = mask_of(*heat, in.width, in.height);
+        return encode_png(mask.pixels.data(), mask.width, mask.height, 1);
       });
-    line["weights_sha256"] = detector_.weights_sha256();
-    line["ms"] = rounded_ms(in.ms);
-    output_.line(line);
-    warn(in.remarks);
-    if (annotations_ || page_) draw(in.path, "annotated picture", [&] { show(in.path, {fake, probability, b, heat}); });
+    if (page_ || !s_.annotations.empty())
+      l.annotated = Drawn::from([&] { return shown(in.path, {fake, probability, b, heat}, l); });
+    return l;
   }
 
-  void show(const std::string& path, const Said& said) {
+  /// The annotated picture, where one is asked for; and what the page shows, into `l`.
+  std::vector<uint8_t> shown(const std::string& path, const Said& said, Looked& l) const {
     Image image = read_image(path);  // again, rather than keeping every large picture of a batch
-    if (page_) page_->add(path, image, said);
-    if (!annotations_) return;
+    if (page_) l.shown = page_->item(path, image, said);
+    if (s_.annotations.empty()) return {};
     if (said.heat) draw_heat(image, *said.heat);
     annotate(image, said.fake, said.probability, said.box);
-    write_jpeg(annotations_->place(path), image, kAnnotatedQuality);
-  }
-
-  /// What goes wrong here costs this picture alone.
-  template <class F>
-  void draw(const std::string& path, const char* what, F body) {
-    try {
-      body();
-    } catch (const DataError& e) {
-      ++failed_;
-      warn(cat(path, ": no ", what, ": ", e.what()));
-    }
-  }
-
-  void report_error(const Input& in) {
-    ++failed_;
-    output_.error(in.path, in.error);
-    if (page_) page_->add_unread(in.path, in.error);
+    return encode_jpeg(image, kAnnotatedQuality);
   }
 
   const InferSettings& s_;
+  const std::vector<std::string>& paths_;
   Detector& detector_;
-  TaskPool& pool_;
-  Output output_;
-  std::optional<PictureFolder> annotations_, masks_;
-  std::optional<InferReport> page_;
+  const InferReport* page_;
   std::optional<Explainer> explainer_;
-  std::vector<Input> batch_;
-  size_t readable_ = 0;
-  int failed_ = 0;
+  std::map<size_t, std::vector<std::future<Input>>> ahead_;  ///< by group
+  TaskPool pool_{int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u))};
 };
 
 }  // namespace
@@ -178,10 +146,13 @@ int detect(const InferSettings& s, const NamedImages& named, Stream& stream) {
   const int batch = int(std::min(named.paths.size(), size_t(s.batch)));
   Detector detector(s.weights, stream,
                     {.batch = batch, .compute = precision_of(resolved_precision(s.precision, stream), stream)});
-  TaskPool pool(int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)));
-  Inference inference(s, named.paths, detector, pool, stream);
-  const int failed = inference.run(named.paths);
-  inference.write_report(stream);
+  Results results(s, named.paths);
+  Inference inference(s, named.paths, detector, stream, results.page());
+  const int failed = results.collect(
+      named.paths.size(), size_t(detector.batch()), inference.groups_ahead(),
+      [&](size_t item, std::span<const size_t> upcoming) { return inference.look(item, upcoming); },
+      detector.weights_sha256());
+  results.write_report(s.threshold.value_or(0.5), detector.weights_sha256(), stream);
   return failed;
 }
 

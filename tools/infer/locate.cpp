@@ -5,17 +5,15 @@
 #include <optional>
 
 #include "base/clock.h"
-#include "base/interrupt.h"
-#include "base/progress.h"
 #include "base/task_pool.h"
+#include "data/codec.h"
 #include "data/no_memory.h"
+#include "data/png.h"
 #include "models/device.h"
 #include "models/device_check.h"
 #include "models/locator/inspection.h"
 #include "models/locator/overlay.h"
-#include "tools/infer/output.h"
-#include "tools/infer/picture_folder.h"
-#include "tools/infer/report.h"
+#include "tools/infer/looked.h"
 #include "tools/infer/tasks.h"
 
 namespace telltale {
@@ -44,102 +42,72 @@ Input read_input(const std::string& path) {
 
 class Location {
  public:
-  Location(const InferSettings& s, const std::vector<std::string>& paths, Locator& locator)
-      : locator_(locator), output_(s.json) {
-    if (!s.report.empty()) page_.emplace(s, paths.size());
+  Location(const InferSettings& s, Locator& locator, const InferReport* page) : s_(s), locator_(locator), page_(page) {
     settings_.threshold = s.threshold;
-    if (!s.annotations.empty()) annotations_.emplace("--annotate", s.annotations, ".jpg", s.paths, paths);
-    if (!s.masks.empty()) masks_.emplace("--masks", s.masks, ".png", s.paths, paths);
   }
 
-  /// Returns how many files could not be read or drawn. A picture is decoded while the one before is looked at; no more
-  /// of them are in memory.
-  int run(const std::vector<std::string>& paths) {
-    Progress progress("looked at", int64_t(paths.size()));
-    TaskPool reader(1);
-    const auto read = [&](size_t i) { return reader.submit([path = paths[i]] { return read_input(path); }); };
-    std::future<Input> ahead = read(0);
-    for (size_t i = 0; i < paths.size(); ++i) {
-      Input in = ahead.get();
-      if (i + 1 < paths.size()) ahead = read(i + 1);
-      TT_CHECK(!interrupted(), Error, "stopped before the end");
-      if (in.error.empty()) {
-        report(in);
-      } else {
-        report_error(in.photo.name, in.error);
-      }
-      progress.advance();
-    }
-    output_.commit();
-    return failed_;
+  /// A picture is decoded while the one before is looked at; no more of them are in memory.
+  Looked look(const std::vector<std::string>& paths, size_t item, std::span<const size_t> upcoming) {
+    const auto read = [&](size_t i) { return reader_.submit([path = paths[i]] { return read_input(path); }); };
+    if (!ahead_ || ahead_->first != item) ahead_.emplace(item, read(item));
+    Input in = ahead_->second.get();
+    ahead_.reset();
+    if (!upcoming.empty()) ahead_.emplace(upcoming[0], read(upcoming[0]));
+    if (!in.error.empty()) return {.path = in.photo.name, .error = in.error, .remarks = {}, .line = {}};
+    return looked(in);
   }
-  void write_report(const Stream& stream) const {
-    if (page_) page_->write(settings_.threshold.value_or(locator_.threshold()), locator_.weights_sha256(), stream);
-  }
+  double threshold() const { return settings_.threshold.value_or(locator_.threshold()); }
 
  private:
-  void report_error(const std::string& path, const std::string& why) {
-    ++failed_;
-    output_.error(path, why);
-    if (page_) page_->add_unread(path, why);
-  }
-
-  void report(Input& in) {
-    const std::string& path = in.photo.name;
+  Looked looked(Input& in) {
+    Looked l{.path = in.photo.name, .error = {}, .remarks = in.photo.remarks, .line = {{"path", in.photo.name}}};
     const auto start = std::chrono::steady_clock::now();
     Inspection said;
     try {
       said = inspect(locator_, in.photo, settings_);
     } catch (const std::bad_alloc&) {
-      return report_error(path, no_memory_for(path));
+      l.error = no_memory_for(l.path);
+      return l;
     }
-    const double ms = in.ms + 1e3 * seconds_since(start);
-    nlohmann::ordered_json line{{"path", path}};
-    line.update(to_json(said));
-    if (masks_)
-      draw(path, "mask", [&] {
-        const std::string file = masks_->place(path);
-        write_png(file, mask_of(said.map));
-        line["mask"] = file;
+    l.ms = in.ms + 1e3 * seconds_since(start);
+    l.line.update(to_json(said));
+    if (!s_.masks.empty())
+      l.mask = Drawn::from([&] {
+        const Grey mask = mask_of(said.map);
+        return encode_png(mask.pixels.data(), mask.width, mask.height, 1);
       });
-    line["weights_sha256"] = locator_.weights_sha256();
-    line["ms"] = rounded_ms(ms);
-    output_.line(line);
-    warn(in.photo.remarks);
-    if (page_) page_->add(in.photo, said);
-    if (annotations_)
-      draw(path, "annotated picture", [&] {
+    if (page_) l.shown = page_->item(in.photo, said);
+    if (!s_.annotations.empty())
+      l.annotated = Drawn::from([&] {
         annotate(in.photo.image, said);
-        write_jpeg(annotations_->place(path), in.photo.image, kAnnotatedQuality);
+        return encode_jpeg(in.photo.image, kAnnotatedQuality);
       });
+    return l;
   }
 
-  /// What goes wrong here costs this picture alone.
-  template <class F>
-  void draw(const std::string& path, const char* what, F body) {
-    try {
-      body();
-    } catch (const DataError& e) {
-      ++failed_;
-      warn(cat(path, ": no ", what, ": ", e.what()));
-    }
-  }
-
+  const InferSettings& s_;
   Locator& locator_;
+  const InferReport* page_;
   InspectionSettings settings_;
-  Output output_;
-  std::optional<PictureFolder> annotations_, masks_;
-  std::optional<InferReport> page_;
-  int failed_ = 0;
+  std::optional<std::pair<size_t, std::future<Input>>> ahead_;
+  TaskPool reader_{1};  ///< last: its tasks end before what they fill
 };
 
 }  // namespace
 
 int locate(const InferSettings& s, const NamedImages& named, Stream& stream) {
   Locator locator(s.weights, stream, {.compute = precision_of(resolved_precision(s.precision, stream), stream)});
-  Location location(s, named.paths, locator);
-  const int failed = location.run(named.paths);
-  location.write_report(stream);
+  Results results(s, named.paths);
+  Location location(s, locator, results.page());
+  const int failed = results.collect(
+      named.paths.size(), 1, 1,
+      [&](size_t item, std::span<const size_t> upcoming) {
+        std::vector<Looked> one;
+        one.push_back(location.look(named.paths, item, upcoming));
+        return one;
+      },
+      locator.weights_sha256());
+  results.write_report(location.threshold(), locator.weights_sha256(), stream);
   return failed;
 }
 

@@ -38,6 +38,7 @@ void add_options(CLI::App& app, InferSettings& s) {
   app.add_option("--batch", s.batch, "images at once through a detector")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  add_rank_timeout(app, s.rank_timeout);
 }
 
 int infer(InferSettings s, const CommonOptions& common) {
@@ -56,6 +57,7 @@ int infer(InferSettings s, const CommonOptions& common) {
   TT_CHECK(!s.explain || !s.check, UsageError, "--explain draws, and --check says no verdicts: give one of them");
   TT_CHECK(!s.explain || !(s.annotations.empty() && s.masks.empty() && s.report.empty()), UsageError,
            "--explain draws where the net looked: say where to, by --annotate, --masks or --report");
+  if (s.check) require_one_process(*s.ranks, "--check");
   s.command = common.command;
   Stream stream = open_device(common);
   const bool locates = is_locator(WeightsFile::open(s.weights).metadata());
@@ -63,7 +65,7 @@ int infer(InferSettings s, const CommonOptions& common) {
            " is a locator, whose map is the explanation: --annotate, --masks and --report show it as they are");
   if (s.check) return locates ? check_locator(s, paths, stream) : check_detector(s, paths, stream);
   const int failed = (locates ? locate : detect)(s, named, stream) + int(named.unreadable.size());
-  if (failed == 0) return 0;
+  if (failed == 0 || !s.ranks->leads()) return 0;
   spdlog::error("{} of {} files could not be read or {}", failed, paths.size() + named.unreadable.size(),
                 s.masks.empty() ? "annotated" : "drawn");
   return 1;
@@ -78,5 +80,10 @@ int main(int argc, char** argv) {
   return run_tool(
       {"infer", "Say of each image whether a region of it was painted, and which."}, argc, argv,
       [&](CLI::App& app) { add_options(app, settings); },
-      [&](const CommonOptions& common) { return infer(settings, common); });
+      [&](const CommonOptions& common) {
+        return in_ranks(settings.rank_timeout, [&](Ranks& ranks) {
+          settings.ranks = &ranks;
+          return infer(settings, common);
+        });
+      });
 }

@@ -10,19 +10,19 @@ namespace telltale {
 InferReport::InferReport(const InferSettings& s, size_t pictures)
     : settings_(s), page_(int64_t(pictures), size_t(s.report_mb) << 20) {}
 
-void InferReport::add(const Photograph& photo, const Inspection& said) {
+PageItem InferReport::item(const Photograph& photo, const Inspection& said) const {
   PageEntry entry = page_entry(said);
   for (const std::string& remark : photo.remarks) entry.remarks.push_back(remark);
   const PageMap map = page_map(said.map);
-  page_.add(std::move(entry), photo.image, &map);
+  return page_.item(std::move(entry), photo.image, &map);
 }
 
-void InferReport::add(const std::string& path, const Image& image, const Said& said) {
+PageItem InferReport::item(const std::string& path, const Image& image, const Said& said) const {
   PageEntry entry{.name = path, .width = image.width, .height = image.height, .probability = said.probability};
   entry.verdict = said.fake ? "fake" : "real";
   entry.box = real(said.box);
   const PageMap map = said.heat ? page_map(*said.heat, image.width, image.height) : PageMap{};
-  page_.add(std::move(entry), image, said.heat ? &map : nullptr);
+  return page_.item(std::move(entry), image, said.heat ? &map : nullptr);
 }
 
 void InferReport::add_unread(const std::string& path, const std::string& why) {

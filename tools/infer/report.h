@@ -20,9 +20,10 @@ class InferReport {
  public:
   /// DataError when the settings' report cannot be written there.
   InferReport(const InferSettings&, size_t pictures);
-  /// What a locator said.
-  void add(const Photograph&, const Inspection&);
-  void add(const std::string& path, const Image&, const Said&);
+  /// What a locator said; what a detector did.
+  PageItem item(const Photograph&, const Inspection&) const;
+  PageItem item(const std::string& path, const Image&, const Said&) const;
+  void add(PageItem item) { page_.add(std::move(item)); }
   void add_unread(const std::string& path, const std::string& why);
   /// `threshold`: from which a picture was called fake.
   void write(double threshold, const std::string& weights_sha256, const Stream&) const;

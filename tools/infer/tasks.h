@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/args.h"
+#include "base/ranks.h"
 #include "kernels/device/stream.h"
 #include "tools/infer/images.h"
 
@@ -19,10 +20,12 @@ struct InferSettings {
   int batch = 8;
   bool explain = false;  ///< with a detector: draw where it looked
   bool check = false;
+  Ranks* ranks = &Ranks::none();  ///< who look at pictures together
+  double rank_timeout = 600;
 };
 
-/// Each looks at every picture, in order, and returns how many could not be read or drawn: by a detector's word on the
-/// whole picture, or by a locator's map of it.
+/// Each looks at every picture, in order, and returns how many could not be read or drawn, as rank 0 knows: by a
+/// detector's word on the whole picture, or by a locator's map of it.
 int detect(const InferSettings&, const NamedImages&, Stream&);
 int locate(const InferSettings&, const NamedImages&, Stream&);
 /// --check: the first readable pictures through the net on this device and another. They return the exit code.

@@ -47,7 +47,20 @@ int end_of_shard(const SynthSettings& s, const ProduceReport& report, const Plan
   return 1;
 }
 
+int finish(const SynthSettings& s, const ProduceReport& report, const Plan& plan, DatasetFolder& folder,
+           const std::string& generator) {
+  const std::vector<Row> rows = folder.complete(plan, s, generator);
+  say_result(report, rows, s.out);
+  if (!s.sheet.empty()) write_sheet(s.sheet, rows, s, folder);
+  if (folder.skipped().empty()) return 0;
+  spdlog::error("{} of {} photographs were skipped; {}/dataset.json lists them", folder.skipped().size(),
+                rows.size() + folder.skipped().size(), s.out);
+  return 1;
+}
+
 int synth(SynthSettings s, const CommonOptions& common) {
+  TT_CHECK(s.ranks->alone() || s.shard.empty(), UsageError, "--shard: ", s.ranks->size(),
+           " processes were started, which shard by themselves");
   s.seed = common.seed;
   s.read_size();
   if (s.weights.empty() && !s.generators().empty())
@@ -70,29 +83,39 @@ int synth(SynthSettings s, const CommonOptions& common) {
   std::optional<Plan> plan;
   if (s.scenes == 0) plan = make_plan(s, s.photos, pool);
 
-  DatasetFolder folder(s.out, settings, s.part());
+  std::optional<DatasetFolder> folder;
+  s.ranks->lead([&] { folder.emplace(s.out, settings, s.part()); });
+  s.ranks->each([&] {
+    if (!folder) folder.emplace(s.out, settings, s.part());
+  });
   if (!plan) {
-    draw_scenes(s.out + "/photos", s, pool);
-    stop_if_interrupted();
+    s.ranks->lead([&] {
+      draw_scenes(s.out + "/photos", s, pool);
+      stop_if_interrupted();
+    });
     plan = make_plan(s, s.out + "/photos", pool);
   }
   // All of them again: two shards begun in the same moment with different settings both took the folder for empty.
   nlohmann::json all = settings;
   all["photographs"] = plan->sha256();
-  folder.claim(all);
+  s.ranks->each([&] { folder->claim(all); });
   const bool paints = std::any_of(plan->rows.begin(), plan->rows.end(), [](const Row& r) { return r.label.fake; });
   TT_CHECK(paints || s.sheet.empty(), UsageError, "--sheet ", s.sheet,
            ": nothing is to be painted, so there is nothing to show");
-  const ProduceReport report = produce(*plan, s, folder, generators, pool);
-  stop_if_interrupted();
-  if (s.part()) return end_of_shard(s, report, *plan, folder);
-  const std::vector<Row> rows = folder.complete(*plan, s, generator);
-  say_result(report, rows, s.out);
-  if (!s.sheet.empty()) write_sheet(s.sheet, rows, s, folder);
-  if (folder.skipped().empty()) return 0;
-  spdlog::error("{} of {} photographs were skipped; {}/dataset.json lists them", folder.skipped().size(),
-                rows.size() + folder.skipped().size(), s.out);
-  return 1;
+  const ProduceReport report = produce(*plan, s, *folder, generators, pool);
+  TT_CHECK(!report.stopped, Error, "stopped; run the same command again to continue");
+  if (s.ranks->alone())
+    return s.part() ? end_of_shard(s, report, *plan, *folder) : finish(s, report, *plan, *folder, generator);
+  const std::vector<Skipped> skipped = folder->skipped();
+  folder.reset();
+  s.ranks->any(false);
+  int code = 0;
+  s.ranks->lead([&] {
+    folder.emplace(s.out, all);
+    folder->join_skipped(skipped);
+    code = finish(s, report, *plan, *folder, generator);
+  });
+  return code;
 }
 
 }  // namespace
@@ -103,6 +126,14 @@ int main(int argc, char** argv) {
   SynthSettings settings;
   return run_tool(
       {"synth", "Make a dataset: paint a region of every other photograph."}, argc, argv,
-      [&](CLI::App& app) { add_options(app, settings); },
-      [&](const CommonOptions& common) { return synth(settings, common); });
+      [&](CLI::App& app) {
+        add_options(app, settings);
+        add_rank_timeout(app, settings.rank_timeout);
+      },
+      [&](const CommonOptions& common) {
+        return in_ranks(settings.rank_timeout, [&](Ranks& ranks) {
+          settings.ranks = &ranks;
+          return synth(settings, common);
+        });
+      });
 }

@@ -13,7 +13,6 @@ namespace {
 
 int train(InpaintSettings& settings, const std::string& recipe_file, const nlohmann::json& overrides,
           const std::string& report) {
-  require_one_process(*settings.ranks, "--task inpaint");
   const auto table = hyperparameters(settings.recipe);
   if (!recipe_file.empty()) apply(table, read_recipe(recipe_file), recipe_file);
   apply(table, overrides, "command line");
@@ -25,7 +24,7 @@ int train(InpaintSettings& settings, const std::string& recipe_file, const nlohm
            ": lies among the photographs of ", settings.photos, "; name another place");
   Stream stream = open_device(settings.common);
   InpaintTrainer(settings, stream).run();
-  write_training_page(report, settings.out);
+  settings.ranks->lead([&] { write_training_page(report, settings.out); });
   return 0;
 }
 
