@@ -48,7 +48,7 @@ const Engine* engine_by(int64_t id) {
 /// Whether TT_FAKE_GPU's setting names the engine.
 bool is_set(const char* name, int64_t engine) {
   const std::string value = setting(name);
-  return value == "all" || value == std::to_string(engine);
+  return value == "all" || ("+" + value + "+").find("+" + std::to_string(engine) + "+") != std::string::npos;
 }
 
 Node& node_of(cudnnBackendDescriptor_t d) { return *static_cast<Handle*>(d)->node; }
