@@ -99,8 +99,8 @@ TEST_F(FakeGpu, TrainingInHalvesSkipsStepsThatOverflow) {
 }
 
 /// Work runs as soon as it is given: the host looks at every tensor, and keeping it out in between costs time. TF32 is
-/// left out: with some choices of engines, which hang on the time they take, one number of a filter's gradient is beyond
-/// the tolerance (docs/gpu.md).
+/// left out: with some choices of engines, which hang on the time they take, one number of a filter's gradient is
+/// beyond the tolerance (docs/gpu.md).
 TEST_F(FakeGpu, NodeByNodeBothDevicesAgree) {
   for (const std::string precision : {"f32", "bf16", "f16"}) {
     const Outcome o = run_on_gpu(training("check", "cuda", "--check --precision " + precision), "order=early");
