@@ -47,8 +47,8 @@ struct Loops {
   /// y[pixel][channel] = act(sums + bias + residual), pixels `pixel_step` numbers apart; channels up to kBlock.
   void (*finish)(const float* sums, int pixels, int channels, const Finish& f, long pixel_step, Bits* y);
 
-  /// sums[pixel][0..16) = elu(sums[pixel][0..16) + bias) · sigmoid(sums[pixel][16..32) + bias), within an eighth of a
-  /// bf16's unit in the last place.
+  /// sums[pixel][0..16) = elu(sums[pixel][0..16) + bias) · sigmoid(sums[pixel][16..32) + bias). By hardware the
+  /// sigmoid's reciprocal has 14 bits, to be rounded to bf16's eight.
   void (*gate)(float* sums, int pixels, const float* bias);
 
   /// sums {2, 2} tiles of 16 × 16 f32, channel of dy by channel of x, += (or =, if `first`) Σ over pixels of dy · x.
