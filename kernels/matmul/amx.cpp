@@ -15,7 +15,7 @@ constexpr int kColumns = 128;  // of w, that a thread lays out at once: a row's 
 
 bool fits(const Tensor& x, const Tensor& w, int out) {
   const int64_t in = w.shape.numel() / out;
-  return amx::fits(x.shape, w.shape, x.dtype, {}) && in % kColumns == 0 && out % kBlock == 0;
+  return amx::fits(x.dtype) && in % kColumns == 0 && out % kBlock == 0;
 }
 
 /// A matrix of rows {rows, numbers} as the filter of a sweep over rows as long.

@@ -14,11 +14,6 @@ Choice& choice() {
   return chosen;
 }
 
-bool is_ours(DType t) {
-  if (t != DType::bf16) return false;
-  return choice() == Choice::plain_code || (has_fast_bf16() && has_hardware());
-}
-
 Sweep forward_sweep(const ConvArgs& a) {
   const Shape y = conv_output(a.x.shape, a.w.shape, a.geometry);
   Sweep s;
@@ -99,10 +94,11 @@ std::vector<GradientPart> gradient_parts(const ConvGradArgs& a) {
 
 const Loops& loops() { return choice() == Choice::plain_code ? *in_plain_code() : *by_hardware(); }
 
-bool fits(const Shape&, const Shape&, DType t, const ConvGeometry&) { return is_ours(t); }
-bool fits_input_gradient(const Shape&, const Shape&, DType t, const ConvGeometry& g) {
-  return is_ours(t) && (g.stride == 1 || g.dilation == 1);
+bool fits(DType t) {
+  if (t != DType::bf16) return false;
+  return choice() == Choice::plain_code || (has_fast_bf16() && has_hardware());
 }
+bool fits_input_gradient(DType t, const ConvGeometry& g) { return fits(t) && (g.stride == 1 || g.dilation == 1); }
 void choose_loops(Choice wanted) { choice() = wanted; }
 bool has_hardware() { return by_hardware() != nullptr; }
 
@@ -124,8 +120,7 @@ void forward(Stream& s, const ConvArgs& a, const Sweep& sweep) {
 void forward(Stream& s, const ConvArgs& a) { forward(s, a, forward_sweep(a)); }
 
 bool fits_gated(const ConvArgs& a, Act act) {
-  return act == Act::elu && a.w.shape.n % kBlock == 0 && a.x.shape.numel() > 0 &&
-         fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry);
+  return act == Act::elu && a.w.shape.n % kBlock == 0 && a.x.shape.numel() > 0 && fits(a.x.dtype);
 }
 
 void gated_forward(Stream& s, const ConvArgs& a, Tensor y) {

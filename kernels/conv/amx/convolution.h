@@ -6,11 +6,11 @@
 
 namespace telltale::amx {
 
-/// Whether these kernels run the convolution of such tensors here: bf16, where has_fast_bf16() and the processor has
+/// Whether these kernels run convolutions of such tensors here: bf16, where has_fast_bf16() and the processor has
 /// AMX; choose_loops() may say otherwise.
-bool fits(const Shape& x, const Shape& w, DType, const ConvGeometry&);
+bool fits(DType);
 /// The same of the gradient for x.
-bool fits_input_gradient(const Shape& x, const Shape& w, DType, const ConvGeometry&);
+bool fits_input_gradient(DType, const ConvGeometry&);
 
 /// For tests: who multiplies. `hardware`, where the processor has it, is the default; `plain_code` runs anywhere.
 enum class Choice : uint8_t { hardware, plain_code };

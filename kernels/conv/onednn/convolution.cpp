@@ -75,7 +75,7 @@ bool runs_narrow_to_input(const ConvGradArgs& a) {
 }
 
 void input_grad(Stream& s, const ConvGradArgs& a) {
-  if (amx::fits_input_gradient(a.x.shape, a.w.shape, a.x.dtype, a.geometry)) return amx::input_gradient(s, a);
+  if (amx::fits_input_gradient(a.x.dtype, a.geometry)) return amx::input_gradient(s, a);
   if (runs_narrow_to_input(a)) return narrow::input_gradient(s, a);
   ConvProblem p = problem_of(Kind::input_grad, a.x.shape, a.w.shape, a.geometry);
   p.add = a.dx_mode == GradMode::accumulate;
@@ -87,7 +87,7 @@ void input_grad(Stream& s, const ConvGradArgs& a) {
 }
 
 void filter_grad(Stream& s, const ConvGradArgs& a) {
-  if (amx::fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry)) return amx::filter_gradient(s, a);
+  if (amx::fits(a.x.dtype)) return amx::filter_gradient(s, a);
   if (widens_rows(a.x.shape, a.w.shape, a.x.dtype)) return narrow::filter_gradient(s, a);
   ConvProblem p = problem_of(Kind::filter_grad, a.x.shape, a.w.shape, a.geometry);
   p.add = a.dw_mode == GradMode::accumulate;
@@ -101,7 +101,7 @@ void filter_grad(Stream& s, const ConvGradArgs& a) {
 void conv_forward(Stream& s, const ConvArgs& a) {
   check(a);
   if (a.x.dtype == DType::f64 || a.y.shape.numel() == 0) return ref::conv_forward(s, a);
-  if (amx::fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry)) return amx::forward(s, a);
+  if (amx::fits(a.x.dtype)) return amx::forward(s, a);
   if (runs_narrow(a)) return narrow::forward(s, a);
   ConvPlan& plan = plan_of(s, forward_problem(a, bool(a.packed)), a.x.dtype);
   const bool packed = a.packed && plan.second.differs;
@@ -126,7 +126,7 @@ void conv_backward(Stream& s, const ConvGradArgs& a) {
 
 size_t conv_packed_bytes(Stream& s, const ConvArgs& a) {
   if (a.x.dtype == DType::f64 || a.x.shape.numel() == 0) return 0;
-  if (amx::fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry)) return amx::packed_bytes(a);
+  if (amx::fits(a.x.dtype)) return amx::packed_bytes(a);
   if (runs_narrow(a)) return 0;
   const ConvPlan& plan = plan_of(s, forward_problem(a, true), a.x.dtype);
   return plan.second.differs ? plan.second.inner.get_desc().get_size() : 0;
@@ -134,7 +134,7 @@ size_t conv_packed_bytes(Stream& s, const ConvArgs& a) {
 
 void conv_pack(Stream& s, const ConvArgs& a, Tensor packed) {
   if (cpu::conv_packed_bytes(s, a) == 0) return;
-  if (amx::fits(a.x.shape, a.w.shape, a.x.dtype, a.geometry)) return amx::pack(s, a, packed);
+  if (amx::fits(a.x.dtype)) return amx::pack(s, a, packed);
   ConvPlan& plan = plan_of(s, forward_problem(a, true), a.x.dtype);
   TypedCopies as(s, plan.type, {a.w});
   plan.second.plain.set_data_handle(as.values(a.w).data);
