@@ -84,7 +84,7 @@ std::vector<double> histories(const Shape& shape, const std::vector<double>& c) 
   std::vector<double> y(c.size());
   for (int n = 0; n < shape.n; ++n)
     for (int f = 0; f < kFrequencies; ++f) {
-      const auto at = [&](int b) { return size_t((n * blocks + b) * kFrequencies + f); };
+      const auto at = [&](int b) { return size_t((int64_t(n) * blocks + b) * kFrequencies + f); };
       double histogram[2 * most + 1] = {};
       for (int b = 0; b < blocks; ++b) {
         const double v = std::nearbyint(std::abs(c[at(b)]));

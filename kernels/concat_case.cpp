@@ -27,6 +27,7 @@ void check_forward(CaseRun& r, const Sizes& s) {
   r.op(2.0 * double(y.bytes()), 0, [&] { concat_forward(r.stream, x, y); });
   if (!r.is_test()) return;
   std::vector<std::vector<double>> values;
+  values.reserve(x.size());
   for (const Tensor& t : x) values.push_back(r.values(t));
   std::vector<double> expected;
   for (int64_t p = 0; p < s.whole().rows(); ++p) {

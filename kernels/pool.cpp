@@ -28,7 +28,7 @@ struct Order {
     const Key sign = Key(k >> (8 * sizeof(T) - 1));
     return k == kNaN ? kQuietNaN : Bits(Bits((k ^ sign) - sign) | (Bits(sign) & kSign));
   }
-  static Bits relu(Key k) { return (k > 0) & (k != kNaN) ? Bits(k) : Bits(0); }
+  static Bits relu(Key k) { return ((k > 0) & (k != kNaN)) ? Bits(k) : Bits(0); }
 };
 
 /// The pixels of a window in row order, and their positions in it.

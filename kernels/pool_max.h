@@ -97,7 +97,8 @@ struct MaxPool {
       const int position = row * rows.size() + column;
       each_in_chunk([&](int k) {
         // A NaN is not ≤ anything and, once held, gives way to nothing.
-        const bool take = !(v[k] <= best[k]) & (best[k] == best[k]);
+        const bool more = !(v[k] <= best[k]), number = best[k] == best[k];
+        const bool take = more & number;
         best[k] = take ? v[k] : best[k];
         at[k] = take ? position : at[k];
       });
@@ -257,7 +258,7 @@ struct MaxPoolBlockGradient {
         Chunk<A>& sum = sums[pixel];
         each_in_chunk([&](int k) {
           const A more = first ? g[k] : sum[k] + g[k], same = first ? A(0) : sum[k];
-          sum[k] = real & (at[k] == position) ? more : same;
+          sum[k] = (real & (at[k] == position)) ? more : same;
         });
       });
     });

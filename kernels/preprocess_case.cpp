@@ -61,7 +61,7 @@ void check(CaseRun& r, const Sizes& s) {
             for (int j = 0; j < s.x.w; ++j) {
               const int source = flips[size_t(n)] != 0 ? s.x.w - 1 - j : j;
               v += rows[size_t(i)] * columns[size_t(j)] *
-                   x[size_t(((int(index[size_t(n)]) * s.x.h + i) * s.x.w + source) * 3 + c)];
+                   x[size_t(((int64_t(index[size_t(n)]) * s.x.h + i) * s.x.w + source) * 3 + c)];
             }
           }
           expected.push_back((v / 255 - double(a.mean[c])) / double(a.std[c]));

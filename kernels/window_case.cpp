@@ -29,7 +29,7 @@ std::vector<double> corners_of(CaseRun& r, const Sizes& s) {
 /// Row and column of a sample's window, in places.
 std::pair<int, int> place_of(const std::vector<double>& corners, const Sizes& s, int n) {
   const auto along = [&](double at, int most) { return std::clamp(int(at) / s.stride, 0, most); };
-  return {along(corners[size_t(2 * n)], s.whole.h - s.h), along(corners[size_t(2 * n) + 1], s.whole.w - s.w)};
+  return {along(corners[2 * size_t(n)], s.whole.h - s.h), along(corners[2 * size_t(n) + 1], s.whole.w - s.w)};
 }
 
 size_t index_of(const Shape& s, int n, int h, int w) {

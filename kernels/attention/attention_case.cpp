@@ -19,7 +19,7 @@ AttentionArgs args_of(CaseRun& r, const AttentionSizes& s, double amplitude) {
 
 void check(CaseRun& r, const AttentionSizes& s) {
   AttentionArgs a = args_of(r, s, 0.5);
-  const double places = s.x.h / 2 * (s.x.w / 2);
+  const int places = s.x.h / 2 * (s.x.w / 2);
   const double flops = 2.0 * s.x.n * places * places * s.x.c * (9 + 16);  // as defined, not as computed
   r.op(2.0 * double(a.x.bytes()), flops, [&] { attention_forward(r.stream, a); });
   if (!r.is_test()) return;

@@ -15,7 +15,7 @@ void check(CaseRun& r, const AttentionSizes& s) {
   a.dy = r.input(s.x);
   a.dx = r.output(s.x);
   a.scratch = scratch_of(r, attention_backward_scratch_bytes(r.stream, s.x, r.dtype));
-  const double places = s.x.h / 2 * (s.x.w / 2);
+  const int places = s.x.h / 2 * (s.x.w / 2);
   const double flops = 2.0 * s.x.n * places * places * s.x.c * 11;  // products of L×L×C, as computed
   r.op(3.0 * double(a.x.bytes()), flops, [&] { attention_backward(r.stream, a); });
   if (!r.is_test()) return;

@@ -161,7 +161,7 @@ class AttentionDefinition {
       for (int q = 0; q < places_; ++q)
         for (int d = -1; d <= 1; ++d) {
           if (l + d >= 0 && l + d < places_ && q + d >= 0 && q + d < places_)
-            out[size_t(l)][size_t(q)] += in[size_t(l + d)][size_t(q + d)];
+            out[size_t(l)][size_t(q)] += in[size_t(int64_t(l) + d)][size_t(int64_t(q) + d)];
         }
     return out;
   }
@@ -172,7 +172,7 @@ class AttentionDefinition {
       for (int q = 0; q < places_; ++q)
         for (int d = -1; d <= 1; ++d) {
           if (l + d >= 0 && l + d < places_ && q + d >= 0 && q + d < places_)
-            out[size_t(l + d)][size_t(q + d)] += gradient[size_t(l)][size_t(q)];
+            out[size_t(int64_t(l) + d)][size_t(int64_t(q) + d)] += gradient[size_t(l)][size_t(q)];
         }
     return out;
   }
@@ -180,7 +180,7 @@ class AttentionDefinition {
   /// Rows and columns, both in row-major order of rows × columns, reordered column-major.
   Matrix by_columns(const Matrix& in, int rows, int columns) const {
     Matrix out = matrix();
-    const auto moved = [&](int p) { return size_t(p % columns * rows + p / columns); };
+    const auto moved = [&](int p) { return size_t(int64_t(p % columns) * rows + p / columns); };
     for (int l = 0; l < places_; ++l)
       for (int q = 0; q < places_; ++q) out[moved(l)][moved(q)] = in[size_t(l)][size_t(q)];
     return out;

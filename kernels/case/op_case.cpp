@@ -257,8 +257,8 @@ void CaseRun::check_guards() {
   }
 }
 
-RegisterCases::RegisterCases(void (*add)(std::vector<OpCase>&), std::source_location where) {
-  const std::string file = where.file_name();
+RegisterCases::RegisterCases(void (*add)(std::vector<OpCase>&), const char* path) {
+  const std::string file = path;
   const size_t below = file.rfind("kernels/");
   const size_t first = below == std::string::npos ? 0 : below + std::string_view("kernels/").size();
   registrars().push_back({add, file.substr(first, file.rfind("_case.cpp") - first)});

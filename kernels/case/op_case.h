@@ -4,7 +4,6 @@
 // run, never typed in a case.
 #include <functional>
 #include <memory>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -101,8 +100,8 @@ struct OpCase {
 std::vector<OpCase> all_cases();
 /// Registers at start-up: `static const RegisterCases r([](std::vector<OpCase>& to) { … });` in an x_case.cpp.
 struct RegisterCases {
-  explicit RegisterCases(void (*add)(std::vector<OpCase>&),
-                         std::source_location where = std::source_location::current());
+  /// @param file  the x_case.cpp, by its path. Not std::source_location, which Clang 14 lacks.
+  explicit RegisterCases(void (*add)(std::vector<OpCase>&), const char* file = __builtin_FILE());
 };
 
 inline const std::vector<DType> kAllFloats = {DType::f32, DType::f64, DType::bf16, DType::f16};

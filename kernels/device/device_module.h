@@ -21,7 +21,7 @@ class DeviceModule {
   void launch(Stream&, const std::string& kernel, int64_t n, const void* argument) const;
 
  private:
-  void* library_ = nullptr;
+  [[maybe_unused]] void* library_ = nullptr;
 };
 
 }  // namespace telltale

@@ -153,7 +153,7 @@ void gemm_case(CaseRun& run, const GemmSize& z) {
         const int at_a = z.ta ? k * lda + row : row * lda + k, at_b = z.tb ? j * ldb + k : k * ldb + j;
         sum += va[size_t(which * args.stride_a + at_a)] * vb[size_t(which * args.stride_b + at_b)];
       }
-      double& e = expected[size_t(i * ldc + j)];
+      double& e = expected[size_t(int64_t(i) * ldc + j)];
       e = z.alpha * sum + (z.beta == 0 ? 0 : z.beta * e);
     }
   }

@@ -13,7 +13,7 @@ struct Gradients {
             const Vec& rstd)
       : dx(x.size()), dresidual(x.size()) {
     const size_t channels = gamma.size();
-    const double rows = double(x.size() / channels);
+    const double rows = double(x.size()) / double(channels);
     for (size_t i = 0; i < x.size(); ++i) dresidual[i] = z.relu && !(y[i] > 0) ? 0 : dy[i];
     dbeta = channel_sums(x.size(), channels, [&](size_t i) { return dresidual[i]; });
     dgamma = channel_sums(x.size(), channels, [&](size_t i) {

@@ -8,7 +8,7 @@ namespace {
 
 /// Per-channel mean and biased variance, by definition.
 void statistics(const Vec& x, size_t channels, Vec& mean, Vec& variance) {
-  const long double rows = (long double)(x.size() / channels);
+  const long double rows = (long double)(x.size()) / (long double)(channels);
   mean = channel_sums(x.size(), channels, [&](size_t i) { return x[i] / rows; });
   variance = channel_sums(x.size(), channels, [&](size_t i) {
     const long double d = (long double)(x[i]) - mean[i % channels];

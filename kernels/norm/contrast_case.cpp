@@ -14,7 +14,7 @@ std::vector<double> statistics(const Shape& s, const std::vector<double>& x) {
   for (int n = 0; n < s.n; ++n) {
     std::vector<double> means, scales;
     for (int c = 0; c < s.c; ++c) {
-      const auto at = [&](int p) { return x[size_t((n * pixels + p) * s.c + c)]; };
+      const auto at = [&](int p) { return x[size_t((int64_t(n) * pixels + p) * s.c + c)]; };
       double mean = 0, variance = 0;
       for (int p = 0; p < pixels; ++p) mean += at(p) / pixels;
       for (int p = 0; p < pixels; ++p) variance += (at(p) - mean) * (at(p) - mean) / pixels;

@@ -3,7 +3,15 @@
 namespace telltale::narrow {
 namespace {
 
-using Vector = float __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
+using Vector = float __attribute__((vector_size(kLanes * sizeof(float))));
+
+/// Where a vector lies in memory: anywhere. (A vector type of lesser alignment would do for GCC; Clang forgets it
+/// inside templates.)
+struct __attribute__((packed, may_alias)) InMemory {
+  Vector v;
+};
+inline Vector load(const float* from) { return reinterpret_cast<const InMemory*>(from)->v; }
+inline void store(float* to, const Vector& v) { reinterpret_cast<InMemory*>(to)->v = v; }
 
 /// Pixels of one tile: enough sums to hide the latency of a fused multiply-add on two ports, few enough for registers.
 constexpr int pixels_of(int vectors) { return vectors == 1 ? 16 : vectors == 4 ? 4 : 8; }
@@ -19,7 +27,7 @@ void multiply(int channels, const Tap* taps, int count, int pixels, float* y) {
       for (const float* end = x + channels; x != end; ++x, w += kWide) {
         Vector weight[kVectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < kVectors; ++v) weight[v] = *reinterpret_cast<const Vector*>(w + v * kLanes);
+        for (int v = 0; v < kVectors; ++v) weight[v] = load(w + v * kLanes);
 #pragma GCC unroll 16
         for (int p = 0; p < kTile; ++p) {
           const float one = x[p * kStep];
@@ -32,7 +40,7 @@ void multiply(int channels, const Tap* taps, int count, int pixels, float* y) {
 #pragma GCC unroll 16
     for (int p = 0; p < kTile; ++p) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) *reinterpret_cast<Vector*>(to + p * kWide + v * kLanes) = sum[p][v];
+      for (int v = 0; v < kVectors; ++v) store(to + p * kWide + v * kLanes, sum[p][v]);
     }
   }
 }
@@ -60,7 +68,7 @@ void multiply_few(int channels, long x_plane, const Tap* taps, int count, long f
     for (int c = 0; c < channels; ++c, x += x_plane, w += kResults) {
       Vector pixel[kVectors];
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) pixel[v] = *reinterpret_cast<const Vector*>(x + v * kLanes);
+      for (int v = 0; v < kVectors; ++v) pixel[v] = load(x + v * kLanes);
 #pragma GCC unroll 8
       for (int k = 0; k < kResults; ++k) {
         const float weight = w[k];
@@ -72,7 +80,7 @@ void multiply_few(int channels, long x_plane, const Tap* taps, int count, long f
 #pragma GCC unroll 4
   for (int v = 0; v < kVectors; ++v) {
 #pragma GCC unroll 8
-    for (int k = 0; k < kResults; ++k) *reinterpret_cast<Vector*>(y + k * y_plane + first + v * kLanes) = sum[v][k];
+    for (int k = 0; k < kResults; ++k) store(y + k * y_plane + first + v * kLanes, sum[v][k]);
   }
 }
 
@@ -97,14 +105,13 @@ void add(int step, const float* const* x, const float* dy, int pixels, float* dw
 #pragma GCC unroll 16
     for (int c = 0; c < kChannels; ++c) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v)
-        sum[j][c][v] = *reinterpret_cast<const Vector*>(dw + j * dw_step + c * kWide + v * kLanes);
+      for (int v = 0; v < kVectors; ++v) sum[j][c][v] = load(dw + j * dw_step + c * kWide + v * kLanes);
     }
   }
   for (int p = 0; p < pixels; ++p) {
     Vector gradient[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) gradient[v] = *reinterpret_cast<const Vector*>(dy + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) gradient[v] = load(dy + v * kLanes);
 #pragma GCC unroll 4
     for (int j = 0; j < kSources; ++j) {
 #pragma GCC unroll 16
@@ -121,8 +128,7 @@ void add(int step, const float* const* x, const float* dy, int pixels, float* dw
 #pragma GCC unroll 16
     for (int c = 0; c < kChannels; ++c) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v)
-        *reinterpret_cast<Vector*>(dw + j * dw_step + c * kWide + v * kLanes) = sum[j][c][v];
+      for (int v = 0; v < kVectors; ++v) store(dw + j * dw_step + c * kWide + v * kLanes, sum[j][c][v]);
     }
   }
 }
