@@ -4,7 +4,9 @@
 #include <functional>
 
 #include "kernels/device/buffer.h"
+#include "kernels/device/half.h"
 #include "kernels/device/host_values.h"
+#include "kernels/parts/matrix_math.h"
 
 namespace telltale {
 namespace {
@@ -61,21 +63,44 @@ Difference difference(const std::vector<double>& x, const std::vector<double>& y
 
 struct Stop {};  // ends b's run at the first difference
 
+/// To the 10 bits of mantissa that a tensor core reads of an f32.
+void round_to_tf32(std::vector<double>& values) {
+  for (double& v : values) {
+    const uint32_t bits = bits_of(float(v));
+    if (std::isfinite(v)) v = double(float_of((bits + 0xfffu + ((bits >> 13) & 1u)) & 0xffffe000u));
+  }
+}
+
+void round_parameters(Program& p) {
+  for (const Param& q : p.params().all()) {
+    std::vector<double> values = p.params().read(p.stream(), q);
+    round_to_tf32(values);
+    p.params().write(p.stream(), q, values);
+  }
+  p.params_changed();
+}
+
 }  // namespace
 
 Disagreement compare_programs(Program& a, Program& b, std::span<const Program::Head> heads_a,
                               std::span<const Program::Head> heads_b, double tolerance) {
   constexpr int64_t kElementsPerKink = 100000;
+  const bool tf32 = a.stream().resource<MatrixMath>().tf32 || b.stream().resource<MatrixMath>().tf32;
+  if (tf32) round_parameters(a), round_parameters(b);
   std::vector<Record> records;
   run(a, heads_a, [&](const std::string& what, bool backward, Tensor t) {
     records.push_back({what, backward, t.shape, values_of(a.stream(), t)});
+    if (!tf32) return;
+    std::vector<double> rounded = records.back().values;
+    round_to_tf32(rounded);
+    set_values(a.stream(), t, rounded);
   });
   a.observe(nullptr);
   Disagreement out;
   const auto compare = [&](const std::string& what, bool backward, Tensor t) {
     TT_CHECK(size_t(out.tensors_compared) < records.size() && records[size_t(out.tensors_compared)].what == what,
              ShapeError, "the two programs ran different nodes: ", what, " is not the other's");
-    const Record& r = records[size_t(out.tensors_compared)];
+    Record& r = records[size_t(out.tensors_compared)];
     const std::vector<double> values = values_of(b.stream(), t);
     const Difference d = difference(r.values, values, tolerance);
     const int64_t allowed = backward ? int64_t(values.size()) / kElementsPerKink : 0;
@@ -88,6 +113,7 @@ Disagreement compare_programs(Program& a, Program& b, std::span<const Program::H
                      b.stream().description(), " (", d.count, " of ", values.size(), " differ)");
       throw Stop{};
     }
+    if (tf32) round_to_tf32(r.values);
     set_values(b.stream(), t, r.values);
     ++out.tensors_compared;
   };

@@ -15,9 +15,10 @@ struct Disagreement {
 /// Runs forward (and backward where there are heads, the same on either side but for where their tensors lie) of the
 /// same graph and parameters on both programs' streams and compares every node's y, dx and dw: |a − b| ≤ tolerance ·
 /// (the tensor's root mean square + |a|). After each node b goes on from a's numbers, so that a difference is the
-/// node's own and not what grew before it. In backward one element in 100 000 may be out: where a ReLU or a maximum
-/// stands on its kink, rounding decides its
-/// gradient.
+/// node's own and not what grew before it. Where one computes in TF32, both go on from a's numbers rounded to it, and
+/// so are their parameters: rounding an operand errs by a share of each product, which is without limit beside a sum
+/// that cancels, and what is rounded already loses nothing. In backward one element in 100 000 may be out: where a ReLU
+/// or a maximum stands on its kink, rounding decides its gradient.
 Disagreement compare_programs(Program& a, Program& b, std::span<const Program::Head> heads_a,
                               std::span<const Program::Head> heads_b, double tolerance);
 

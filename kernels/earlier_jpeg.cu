@@ -116,13 +116,23 @@ struct CountSizes {
 };
 
 /// waves {step,2,bin}: the cosine, and 1, at the bins that a step is judged by; 0 elsewhere.
+/// cos(π·a/b). A GPU's cosine of any number of radians takes a stack for the largest of them.
+template <class A>
+TT_HD A cosine_of(A a, int b) {
+#ifdef __CUDA_ARCH__
+  return cospi(a / A(b));
+#else
+  return std::cos(A(std::numbers::pi) * a / A(b));
+#endif
+}
+
 template <class A>
 struct Waves {
   A* waves;
   TT_HD void operator()(int64_t i) const {
     const int t = int(i / kBins), m = int(i - int64_t(t) * kBins);
     const bool counts = t >= kLeastEarlierStep && m <= kHalves && 5 * m >= 6 * t;
-    waves[(t * 2) * kBins + m] = counts ? A(std::cos(std::numbers::pi * m / t)) : A(0);
+    waves[(t * 2) * kBins + m] = counts ? A(cosine_of(double(m), t)) : A(0);
     waves[(t * 2 + 1) * kBins + m] = counts ? A(1) : A(0);
   }
 };
@@ -209,7 +219,7 @@ struct Keep {
       A c = 0;
       for (int r = 0; r < kBlock; ++r) c += k.basis[k.v[f]][r] * row[r];
       const A periods = std::abs(c) / A(t), ramp = 4 * periods - 2, weight = ramp < 0 ? A(0) : ramp > 1 ? A(1) : ramp;
-      const A wave = std::cos(A(2 * std::numbers::pi) * (periods - std::floor(periods)));
+      const A wave = cosine_of(2 * (periods - std::floor(periods)), 1);
       const int band = k.u[f] + k.v[f] <= 3 ? 0 : 2;
       to[band] += weight * wave;
       to[band + 1] += weight;

@@ -304,7 +304,8 @@ void preprocess(Stream& s, const PreprocessArgs& a) {
       run_normalise_eight<T>(s, a);
     } else if (keeps_size(a) && !s.device_bodies()) {
       const NormaliseRow<T> kernel(source_of(a), a.y.as<T>(), a.y.shape, Colours<acc_t<T>>(a));
-      for_each(s, int64_t(a.y.shape.n) * a.y.shape.h, kernel, int64_t(a.y.shape.w) * kColours);
+      // Not by for_each: on a GPU nothing runs it, and compiled for one it would take a stack.
+      host_for_each(int64_t(a.y.shape.n) * a.y.shape.h, kernel, int64_t(a.y.shape.w) * kColours, s.threads());
     } else if (keeps_size(a)) {
       run_preprocess<T, false>(s, a);
     } else {

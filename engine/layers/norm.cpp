@@ -1,15 +1,12 @@
 // Batch norm, trained or frozen, and its folded form.
 #include "engine/layers/norm.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "engine/layers/parts.h"
 #include "engine/layers/pointwise.h"
 #include "engine/onnx.h"
 #include "kernels/device/buffer.h"
-#include "kernels/device/host_values.h"
 #include "kernels/norm/batchnorm.h"
+#include "kernels/norm/fold.h"
 #include "kernels/parts/math.h"
 
 namespace telltale {
@@ -162,34 +159,17 @@ Spec ConvBatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
   return spec;
 }
 
-namespace {
-/// Tensor of the filters [first, first + count) of w.
-Tensor filters_of(Tensor w, int first, int count) {
-  w.data = static_cast<char*>(w.data) + size_t(first) * w.bytes() / size_t(w.shape.n);
-  w.shape.n = count;
-  return w;
-}
-}  // namespace
-
 void ConvBatchNorm::fold(Stream& s, const Io& io, Tensor w, Tensor bias) const {
   const size_t norm = conv_.bias ? 2 : 1;
-  std::vector<double> scale = values_of(s, io.w[norm]), shift = values_of(s, io.w[norm + 1]);
-  const std::vector<double> mean = values_of(s, io.w[norm + 2]), var = values_of(s, io.w[norm + 3]);
-  const std::vector<double> old = conv_.bias ? values_of(s, io.w[1]) : std::vector<double>(mean.size(), 0.0);
-  // gamma·(w*x + b − mean)/sqrt(var + eps) + beta is a convolution again.
-  for (size_t k = 0; k < scale.size(); ++k) {
-    scale[k] /= std::sqrt(var[k] + double(norm_.eps));
-    shift[k] += (old[k] - mean[k]) * scale[k];
-  }
-  set_values(s, bias, shift);
-  constexpr int kTogether = 64;  // filters: their doubles are a small part of a net
-  for (int first = 0; first < w.shape.n; first += kTogether) {
-    const int count = std::min(kTogether, w.shape.n - first);
-    std::vector<double> part = values_of(s, filters_of(io.w[0], first, count));
-    const size_t per_filter = part.size() / size_t(count);
-    for (size_t i = 0; i < part.size(); ++i) part[i] *= scale[size_t(first) + i / per_filter];
-    set_values(s, filters_of(w, first, count), part);
-  }
+  fold_norm(s, {.w = io.w[0],
+                .bias = conv_.bias ? io.w[1] : Tensor{},
+                .gamma = io.w[norm],
+                .beta = io.w[norm + 1],
+                .mean = io.w[norm + 2],
+                .var = io.w[norm + 3],
+                .eps = norm_.eps,
+                .to_w = w,
+                .to_bias = bias});
 }
 
 void ConvBatchNorm::prepare(Stream& s, const Io& io) const {

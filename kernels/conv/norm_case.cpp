@@ -278,6 +278,33 @@ void input_gradient(CaseRun& run, const Shape& shape) {
   run.expect("shift", shift, b0, 4);
 }
 
+/// Scale and shift where halves do not reach: no deviation, and a mean far off.
+void beyond_halves(CaseRun& run) {
+  const Shape v{1, 1, 1, 5};
+  const DType acc = accumulator_of(run.dtype);
+  const Vec mean = {0, 3, -3e4, 3e4, 1}, rstd = {300, 300, 300, 1, 1}, gamma = {1e3, -1e3, 1, -8, 2};
+  const ChannelNorm norm{run.from(v, acc, mean), run.from(v, acc, rstd), run.from(v, acc, gamma),
+                         run.from(v, acc, Vec(5, 0.5))};
+  const Tensor scale = run.output(v), shift = run.output(v);
+  run.op(0, 0, [&] { norm_as_scale(run.stream, norm, scale, shift); });
+  const double most = run.dtype == DType::f16 ? 65504 : 3e38;
+  Vec k(5), b(5);
+  for (size_t c = 0; c < 5; ++c) {
+    k[c] = std::clamp(gamma[c] * rstd[c], -most, most);
+    b[c] = std::clamp(0.5 - mean[c] * k[c], -most, most);
+  }
+  run.expect("scale", scale, k, 2);
+  run.expect("shift", shift, b, 4);
+  // Finite numbers give finite ones.
+  if (run.dtype != DType::f16) return;
+  const Tensor x = run.from({1, 1, 1, 5}, run.dtype, {0, 1, -1, 0.5, 0}), y = run.output({1, 1, 1, 5});
+  norm_in_halves(run.stream, x, norm, y);
+  Vec of_y(5);
+  const Vec in = run.values(x);
+  for (size_t c = 0; c < 5; ++c) of_y[c] = std::max(0.0, in[c] * k[c] + b[c]);
+  run.expect("y", y, of_y, 2);
+}
+
 const RegisterCases cases([](std::vector<OpCase>& to) {
   const auto add = [&](const char* op, const std::string& size, std::function<void(CaseRun&)> f) {
     to.push_back({op, size, kAllFloats, std::move(f)});
@@ -308,6 +335,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
     }
     add("norm_input_gradient", to_string(x), [=](CaseRun& run) { input_gradient(run, x); });
   }
+  add("norm_as_scale", "beyond halves", beyond_halves);
   // As ResNet50's first blocks run them.
   for (const Setting& z : {Setting{{8, 64, 64, 64}, 64, 3, {1, 1, 1}}, Setting{{8, 64, 64, 64}, 256, 1, {}},
                            Setting{{8, 32, 32, 128}, 128, 3, {1, 1, 1}}}) {

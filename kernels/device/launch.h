@@ -8,6 +8,9 @@
 #include <functional>
 #include <typeinfo>
 #endif
+#if TT_LANE_THREADS
+#include <vector>
+#endif
 
 #include "base/check.h"
 #include "kernels/device/stream.h"
@@ -30,6 +33,15 @@ namespace fake_gpu {
 void launch(void* stream, const char* what, std::function<void(bool reversed)> body);
 }  // namespace fake_gpu
 #endif
+#if TT_LANE_THREADS
+namespace lane_threads {
+/// Calls body(block, lane) for every lane of every block, each on a thread of its own as ThreadSanitizer sees it, in a
+/// random order (tests/lane_threads/). `what` names the kernel.
+void run(const char* what, int64_t blocks, int lanes, const std::function<void(int64_t block, int lane)>& body);
+/// Where the lane that calls it waits for the others of its block.
+void barrier();
+}  // namespace lane_threads
+#endif
 #ifdef __CUDACC__
 template <class F>
 __global__ void for_each_kernel(int64_t n, F f) {
@@ -45,9 +57,17 @@ constexpr bool kTravels = std::is_trivially_copyable_v<F> && sizeof(F) <= 4096;
 /// The host's form of a grid-stride kernel.
 template <class F>
 void host_for_each(int64_t n, const F& f, int64_t work, int threads) {
+#if TT_LANE_THREADS
+  static_cast<void>(work), static_cast<void>(threads);
+  constexpr int kLanes = 61;  // a prime: what lies a power of two apart is on different lanes
+  return lane_threads::run(typeid(F).name(), 1, int(std::min<int64_t>(n, kLanes)), [&](int64_t, int lane) {
+    for (int64_t i = lane; i < n; i += kLanes) f(i);
+  });
+#else
   // Below this a parallel region costs more than the loop.
 #pragma omp parallel for if (n * work > 16384) num_threads(threads)
   for (int64_t i = 0; i < n; ++i) f(i);
+#endif
 }
 
 /// Calls f(i) for every i in [0, n): a grid-stride kernel on CUDA, a parallel loop on the host. f must not depend on
@@ -62,7 +82,7 @@ void for_each(Stream& s, int64_t n, const F& f, int64_t work = 1) {
                                                                                                                     f);
     return check_launch("for_each");
   }
-#elif TT_FAKE_GPU
+#elif TT_FAKE_GPU && !TT_LANE_THREADS
   if (s.is_cuda()) {
     fake_gpu::launch(s.native(), typeid(F).name(), [=, threads = s.threads()](bool reversed) {
       host_for_each(
@@ -81,14 +101,14 @@ template <class T, int N>
 class Lane {
  public:
   TT_HD explicit Lane(T init) {
-#ifdef __CUDA_ARCH__
+#if defined(__CUDA_ARCH__) || TT_LANE_THREADS
     v_ = init;
 #else
     for (T& v : v_) v = init;
 #endif
   }
-#ifdef __CUDA_ARCH__
-  __device__ T& operator[](int) { return v_; }
+#if defined(__CUDA_ARCH__) || TT_LANE_THREADS
+  TT_HD T& operator[](int) { return v_; }
 
  private:
   T v_;
@@ -105,7 +125,11 @@ template <int N>
 class Block {
  public:
   static constexpr int size = N;
+#if TT_LANE_THREADS
+  Block(int64_t index, int lane) : index(index), lane_(lane) {}
+#else
   TT_HD Block(int64_t index, bool reversed) : index(index), reversed_(reversed) {}
+#endif
   const int64_t index;
   template <class T>
   TT_HD Lane<T, N> lane(T init) const {
@@ -116,6 +140,9 @@ class Block {
 #ifdef __CUDA_ARCH__
     phase(int(threadIdx.x));
     __syncthreads();
+#elif TT_LANE_THREADS
+    phase(lane_);
+    lane_threads::barrier();
 #else
     for (int i = 0; i < N; ++i) phase(reversed_ ? N - 1 - i : i);
 #endif
@@ -139,7 +166,11 @@ class Block {
   }
 
  private:
+#if TT_LANE_THREADS
+  int lane_;
+#else
   bool reversed_;
+#endif
 };
 
 #ifdef __CUDACC__
@@ -153,6 +184,13 @@ __global__ void __launch_bounds__(N) block_kernel(K k) {
 /// The host's form of a grid of blocks: one block after another on each thread, their lanes in turn.
 template <int N, class K>
 void host_launch(int64_t grid, const K& k, bool reversed, int threads) {
+#if TT_LANE_THREADS
+  static_cast<void>(reversed), static_cast<void>(threads);
+  std::vector<typename K::Shared> shared(static_cast<size_t>(grid));
+  std::memset(static_cast<void*>(shared.data()), 0xff, shared.size() * sizeof shared[0]);  // NaN
+  return lane_threads::run(typeid(K).name(), grid, N,
+                           [&](int64_t b, int lane) { k(Block<N>(b, lane), shared[size_t(b)]); });
+#else
 #pragma omp parallel for num_threads(threads)
   for (int64_t b = 0; b < grid; ++b) {
     typename K::Shared shared;
@@ -161,6 +199,7 @@ void host_launch(int64_t grid, const K& k, bool reversed, int threads) {
 #endif
     k(Block<N>(b, reversed), shared);
   }
+#endif
 }
 
 /// Runs k(block, shared) for `grid` blocks of N lanes. K names its shared memory K::Shared.
@@ -173,7 +212,7 @@ void launch(Stream& s, int64_t grid, const K& k) {
     if (grid > 0) block_kernel<N><<<unsigned(grid), N, 0, cudaStream_t(s.native())>>>(k);
     return check_launch("launch");
   }
-#elif TT_FAKE_GPU
+#elif TT_FAKE_GPU && !TT_LANE_THREADS
   if (s.is_cuda()) {
     fake_gpu::launch(s.native(), typeid(K).name(),
                      [=, threads = s.threads()](bool reversed) { host_launch<N>(grid, k, reversed, threads); });

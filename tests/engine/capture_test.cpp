@@ -102,6 +102,24 @@ TEST(StepOnTheHost, NeitherDoChains) {
   }
 }
 
+/// After every epoch validation folds what was trained meanwhile.
+TEST(StepOnTheHost, NeitherDoesFoldingBatchNorms) {
+  for (const DType type : {DType::f32, DType::f16}) {
+    Stream s = Stream::emulated();
+    Graph g;
+    const Value x = g.input({2, 64, 64, 3});
+    detector_net("resnet18").build(g, x, {.outputs = 5, .width = 0.125});
+    Program p(g, s, {.compute = type});
+    fill(s, p.tensor(x), -1, 1);
+    EXPECT_NE(p.summary().find("Conv+BatchNorm"), std::string::npos);
+    expect_nothing(host_work_of([&] {
+                     p.params_changed();
+                     p.forward();
+                   }),
+                   name_of(type));
+  }
+}
+
 TEST(StepOnTheHost, NeitherDoesInpainting) {
   Stream s = Stream::emulated();
   Graph g;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <set>
 #include <thread>
 
 #include "tests/fake_gpu/cudnn_operations.h"
@@ -104,9 +105,24 @@ bool finish_plan(Node& n) {
   return true;
 }
 
+/// Whether an operation's graph is asked for the first time.
+bool is_new(const OperationGraph& g) {
+  static std::set<std::vector<int64_t>> known;
+  std::vector<int64_t> key;
+  for (const GraphOperation& o : g.operations)
+    key.insert(key.end(), {int64_t(o.type), int64_t(o.mode), o.stride, o.pad, o.dilation, int64_t(o.beta != 0)});
+  for (const auto& [uid, t] : g.tensors) key.insert(key.end(), {uid, t.n, t.h, t.w, t.c, t.alignment, int64_t(t.type)});
+  return known.insert(key).second;
+}
+
+bool finish_graph(const Node& n) {
+  const std::optional<OperationGraph> g = graph_of(n);
+  return g && !(setting("hesitate") == "1" && is_new(*g));
+}
+
 bool finish(Node& n) {
   switch (n.type) {
-    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return graph_of(n).has_value();
+    case CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR: return finish_graph(n);
     case CUDNN_BACKEND_ENGINE_DESCRIPTOR: return finish_engine(n);
     case CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR: return finish_heuristics(n);
     case CUDNN_BACKEND_ENGINECFG_DESCRIPTOR: return n.node(CUDNN_ATTR_ENGINECFG_ENGINE) != nullptr;

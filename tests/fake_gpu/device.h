@@ -16,6 +16,7 @@
 //   unrecordable=E  those of engine E run, but break a recording
 //   wrong=E         those of engine E give 1.08 times the right result; `fused`: those of any that also give a batch
 //                   norm's sums
+//   hesitate=1      cuDNN makes no operation the first time it is asked for it
 //   slow=E          those of engine E take 3 ms longer; E may be `all`, or several, as in 0+1
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
 #include <cuda_runtime_api.h>

@@ -20,6 +20,10 @@ struct Trial {
   std::vector<OwnedTensor> owned = {};
 };
 
+/// t, or noise of its shape where t holds but zeros and what is not finite, which two ways could not be told apart on:
+/// in f16 the first steps' gradients overflow until the loss scale has come down.
+Tensor to_try_on(Stream&, const Tensor& t, std::vector<OwnedTensor>& owned);
+
 /// The plans of one stream, each chosen on its first use: from the user's cache, or by timing, also against the plain
 /// form, which is remembered as an engine without a number. What comes from the cache is compared with the plain form
 /// once, like everything else.

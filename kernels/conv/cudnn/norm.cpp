@@ -84,6 +84,7 @@ void gradient(Stream& s, const ConvNormGradArgs& a, const ConvOp& op, FusedGradi
     Trial t;
     ConvNormGradArgs own = a;
     own.dw_mode = GradMode::overwrite;
+    own.dy = to_try_on(s, a.dy, t.owned);
     for (Tensor* v : {&own.dw, &own.dgamma, &own.dbeta}) {
       if (*v) *v = t.owned.emplace_back(s.place(), v->shape, v->dtype).tensor;
     }
