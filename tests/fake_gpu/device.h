@@ -18,6 +18,8 @@
 //                   norm's sums
 //   slow=E          those of engine E take 3 ms longer; E may be `all`, or several, as in 0+1
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
+//   devices=N       so many devices, of which a process works on one (default 1)
+//   nccl_fails=N    NCCL's N-th operation fails, counted from 1
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
@@ -26,8 +28,12 @@
 
 namespace telltale::fake_gpu {
 
-/// Gives a stream work, named in messages by `what`. In a recording it is kept and not run.
-cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work);
+/// Gives a stream work, named in messages by `what`. In a recording it is kept and not run. What comes behind it waits
+/// until `ready`, which is asked again and again once it is its turn.
+cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work,
+                    std::function<bool()> ready = {});
+/// Runs of every stream what needs not wait: a device does so by itself.
+void run_what_is_ready();
 /// Whether the stream records.
 bool is_recording(cudaStream_t stream);
 /// The stream's recording, if any, ends in an error.
