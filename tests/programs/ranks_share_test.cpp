@@ -111,8 +111,13 @@ TEST_F(TogetherShared, EvalOfFillsAndCalibration) {
   put(in("fills/fills.tsv"), fills);
   put(in("fills/camera.tsv"), cameras);
   expect_the_same("eval --fills ../fills --weights ../locator/best.safetensors --out out", 1, "eval", 1);
+  ASSERT_EQ(
+      run(1, line("data", "synth --scenes 80 --size 32 --width 2 --weights random:1 --split 0,0,1 --out ../judged"))
+          .code,
+      0)
+      << content(in("run.err"));
   expect_the_same(
-      "eval --data ../data --split test --weights ../locator/best.safetensors --calibrate calibrated.safetensors", 0,
+      "eval --data ../judged --split test --weights ../locator/best.safetensors --calibrate calibrated.safetensors", 0,
       "eval", 1);
 }
 
