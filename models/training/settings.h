@@ -11,8 +11,8 @@ namespace telltale {
 
 /// How processes that train together exchange gradients.
 struct GradientExchange {
-  double bucket_mb = 25;  ///< at least so many go together, while backward runs on; 0: all, when it has ended
-  bool bf16 = false;      ///< rounded to bf16 on their way, and so is their sum
+  double bucket_mb = 5;  ///< at least so many go together, while backward runs on; 0: all, when it has ended
+  bool bf16 = false;     ///< rounded to bf16 on their way, and so is their sum
 };
 
 /// Of any run.
