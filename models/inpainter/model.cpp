@@ -165,6 +165,8 @@ void InpaintModel::passes(RankedPasses& rounds, const std::function<void(int, bo
     if (const int pass = first + ranks_->rank(); pass < all)
       rounds.pass([&] { run(pass, rounds.add_in_backward() && pass > 0); });
     rounds.end_round();
+    rounds.end_step(0);
+    rounds.await(0);  // the host waits for the pass's losses anyway
   }
 }
 

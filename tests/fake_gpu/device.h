@@ -1,8 +1,8 @@
 #pragma once
-// A CUDA device that is not there. The CUDA runtime's calls, cuDNN's and cuBLASLt's are answered by what lies in this
-// folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something makes
-// it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how fast
-// anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
+// A CUDA device that is not there. Calls of the CUDA runtime, cuDNN, cuBLASLt and NCCL are answered by what lies in
+// this folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something
+// makes it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how
+// fast anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
 //
 // TT_FAKE_GPU sets it up, as "name=value,name=value":
 //   memory=MIB      device memory in all (default 8192)
