@@ -67,7 +67,7 @@ class Dealer {
     size_t taken = 0;
     while (byes_ + 1 < ranks_.size() || !receiving_.empty() || !idle() || (why_.empty() && taken < plan_.items)) {
       if (idle()) {
-        ranks_.wait([&] { return serve(); });
+        ranks_.await([&] { return serve(); });
       } else {
         const size_t item = queue_[at_];
         arrived(item, make_next());
@@ -125,7 +125,7 @@ class Dealer {
     while (!idle() || owed > 0) {
       int from = 0;
       const auto came = [&] { return ranks_.mpi_->came(kNoteTag, &from) != 0; };
-      if (idle()) ranks_.wait(came);
+      if (idle()) ranks_.await(came);
       for (; owed > 0 && came(); --owed) {
         const Note answer = read_note(0);
         if (answer.kind == Note::more) queue_.push_back(size_t(answer.item));
@@ -144,7 +144,7 @@ class Dealer {
   Note read_note(int from) {
     Note note;
     const int number = ranks_.mpi_->receive(from, kNoteTag, &note, sizeof note);
-    ranks_.wait([&] { return ranks_.mpi_->finished(number) != 0; });
+    ranks_.await([&] { return ranks_.mpi_->finished(number) != 0; });
     return note;
   }
 
@@ -160,7 +160,7 @@ class Dealer {
   }
 
   void flush() {
-    for (const Sending& s : sending_) ranks_.wait([&] { return ranks_.mpi_->finished(s.number) != 0; });
+    for (const Sending& s : sending_) ranks_.await([&] { return ranks_.mpi_->finished(s.number) != 0; });
     sending_.clear();
   }
 

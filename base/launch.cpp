@@ -10,13 +10,14 @@ namespace telltale {
 namespace {
 
 struct Launcher {
-  const char *name, *rank, *size;
+  const char *name, *rank, *size, *local_rank;
 };
 // Slurm sets SLURM_NTASKS in a job script too, which is no rank; the number of tasks of a step only for a step's tasks.
-constexpr Launcher kLaunchers[] = {{"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
-                                   {"mpiexec", "PMI_RANK", "PMI_SIZE"},
-                                   {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
-                                   {"torchrun", "RANK", "WORLD_SIZE"}};
+constexpr Launcher kLaunchers[] = {
+    {"mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+    {"mpiexec", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},
+    {"torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"}};
 
 int number_in(const char* variable) {
   const char* text = std::getenv(variable);
@@ -34,6 +35,7 @@ Launch find_launch() {
   for (const Launcher& launcher : kLaunchers) {
     if (!std::getenv(launcher.rank) || !std::getenv(launcher.size)) continue;
     Launch found{number_in(launcher.rank), number_in(launcher.size), launcher.name};
+    if (std::getenv(launcher.local_rank)) found.local_rank = number_in(launcher.local_rank);
     if (found.size > 1) return found;
   }
   return {};

@@ -8,6 +8,7 @@ namespace telltale {
 struct Launch {
   int rank = 0, size = 1;
   std::string by = {};  ///< "mpirun", "srun" …; empty: started alone
+  int local_rank = 0;   ///< among those on the same machine; 0 where the launcher does not say
 };
 /// From what launchers leave in the environment: Open MPI's mpirun, those that speak PMI (MPICH's, Intel's), Slurm's
 /// srun, torchrun. A job script that runs by itself inside an allocation counts as alone. Throws UsageError when a

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <numeric>
+#include <optional>
 #include <thread>
 
 #include "base/check.h"
@@ -46,7 +48,7 @@ Ranks& Ranks::none() {
 Ranks::Ranks(const Launch& launch, double timeout_seconds) : timeout_(timeout_seconds) {
   if (launch.size == 1) return;
   mpi_ = std::make_unique<Mpi>();
-  TT_CHECK(mpi_->start(&rank_, &size_) == 0, Error, "MPI cannot start");
+  TT_CHECK(mpi_->start(&rank_, &size_, &threads_) == 0, Error, "MPI cannot start");
   const int found = size_;
   if (found == launch.size) return;
   mpi_->finish();
@@ -70,10 +72,10 @@ bool Ranks::done_within(const std::function<bool()>& done, double seconds) {
 }
 
 void Ranks::wait(int channel) {
-  wait([&] { return mpi_->done(channel) != 0; });
+  await([&] { return mpi_->done(channel) != 0; });
 }
 
-void Ranks::wait(const std::function<bool()>& done) {
+void Ranks::await(const std::function<bool()>& done) {
   const Clock::time_point start = Clock::now();
   while (!done_within(done, kLook)) {
     // Whoever gives up asks who else is waiting.
@@ -84,6 +86,8 @@ void Ranks::wait(const std::function<bool()>& done) {
 }
 
 void Ranks::give_up() {
+  static std::mutex one;  // of the threads that wait ends the job
+  one.lock();
   mpi_->call_out();
   const Clock::time_point start = Clock::now();
   std::vector<int> missing;
@@ -123,49 +127,27 @@ void Ranks::gather_words(const void* from, const std::vector<int>& words, void* 
   wait(telltale_mpi_work);
 }
 
-std::vector<int> Ranks::slices(size_t count, int words) const {
-  std::vector<int> sizes;
-  sizes.reserve(size_t(size_));
-  for (int r = 0; r < size_; ++r) sizes.push_back((slice(count, r + 1) - slice(count, r)) * words);
-  return sizes;
+void RankChannel::wait() {
+  std::optional<Clock::time_point> left;
+  ranks_->await([&] {
+    if (ranks_->mpi_->done(telltale_mpi_beside)) return true;
+    if (!left && left_) left = Clock::now();
+    TT_CHECK(!left || seconds_since(*left) < kOthersEnd, Error, "the other processes have not finished the step");
+    return false;
+  });
 }
 
-template <class T>
-void RankSum<T>::add(std::span<const T> values, int active) {
-  constexpr int kWords = sizeof(T) / sizeof(uint32_t);
-  Ranks& all = *ranks_;
-  if (all.alone()) return;
-  TT_CHECK(values.size() < size_t(INT32_MAX) / kWords, Error, values.size(), " numbers are too many to sum over ranks");
-  const auto each = size_t(all.size_), me = size_t(all.rank_);
-  const std::vector<int> slices = all.slices(values.size(), kWords), at = places_of(slices);
-  const size_t mine = size_t(slices[me]) / kWords;
-  std::vector<int> given(each, 0), taken(each, 0);
-  if (all.rank_ < active) given = slices;
-  for (size_t r = 0; r < size_t(active); ++r) taken[r] = slices[me];
-  const std::vector<int> taken_at = places_of(taken);
-  received_.resize(mine * each);
-  all.mpi_->exchange(values.data(), given.data(), at.data(), received_.data(), taken.data(), taken_at.data());
-  all.wait(telltale_mpi_work);
-  total_.resize(mine);
-  for (size_t r = 0; r < size_t(active); ++r) {
-    const T* from = received_.data() + r * mine;
-    if (begun_)
-      for (size_t i = 0; i < mine; ++i) total_[i] += from[i];
-    else
-      std::copy_n(from, mine, total_.begin());
-    begun_ = true;
-  }
+void RankChannel::exchange(const void* from, const std::vector<int>& given, void* to, const std::vector<int>& taken) {
+  const std::vector<int> given_at = places_of(given), taken_at = places_of(taken);
+  ranks_->mpi_->exchange(telltale_mpi_beside, from, given.data(), given_at.data(), to, taken.data(), taken_at.data());
+  wait();
 }
 
-template <class T>
-void RankSum<T>::take(std::span<T> values) {
-  if (ranks_->alone()) return;
-  ranks_->gather_words(total_.data(), ranks_->slices(values.size(), sizeof(T) / sizeof(uint32_t)), values.data());
-  begun_ = false;
+void RankChannel::gather(const void* from, const std::vector<int>& words, void* to) {
+  const std::vector<int> at = places_of(words);
+  ranks_->mpi_->gather(telltale_mpi_beside, from, words[size_t(ranks_->rank_)], to, words.data(), at.data());
+  wait();
 }
-
-template class RankSum<float>;
-template class RankSum<double>;
 
 int Ranks::total(int mine) {
   if (alone()) return mine;

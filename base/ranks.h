@@ -1,6 +1,7 @@
 #pragma once
 // Processes that do one job together: started by a launcher, they meet through MPI, which is opened when there are
 // several. Rank 0 leads.
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -50,6 +51,9 @@ class Ranks {
   /// Every rank does it; what any throws is thrown on every rank, the lowest rank's where several throw.
   void each(const std::function<void()>& work);
 
+  /// Until `done` says so, which hangs on the other ranks.
+  void await(const std::function<bool()>& done);
+
   /// The frame of a whole program: runs `work` and takes leave of the others. When all fail alike, rank 0 throws and
   /// the others return 0, so that a user reads one line; a rank that fails alone throws, and when the others do not end
   /// within seconds, it says why and ends the job.
@@ -57,45 +61,41 @@ class Ranks {
 
  private:
   struct Mpi;
-  template <class T>
-  friend class RankSum;
+  friend class RankChannel;
   friend class Dealer;
-  /// Where a rank's slice of `count` numbers begins.
-  int slice(size_t count, int rank) const { return int(count * size_t(rank) / size_t(size_)); }
-  std::vector<int> slices(size_t count, int words) const;
   void gather_words(const void* from, const std::vector<int>& words, void* to);
-  /// Until what was begun on a channel is done, or `done` says so.
+  /// Until what was begun on a channel is done.
   void wait(int channel);
-  void wait(const std::function<bool()>& done);
   static bool done_within(const std::function<bool()>& done, double seconds);
   [[noreturn]] void give_up();
   /// Says it in this rank's name and ends every process.
   [[noreturn]] void end_job(const std::string& why, int code);
 
-  int rank_ = 0, size_ = 1;
+  int rank_ = 0, size_ = 1, threads_ = 0;
   double timeout_ = 0;
   std::unique_ptr<Mpi> mpi_;
 };
 
-/// Sums numbers over ranks in a fixed order, round after round: each number becomes
-/// (((rank 0's of round 1 + rank 1's of round 1) + …) + rank 0's of round 2) + …, as one process that goes through them
-/// all in that order adds them. The same bits on every rank. Every rank sums a slice and hands it round at the end.
-template <class T>
-class RankSum {
+/// A conversation of all ranks beside that of Ranks' functions: another thread may hold it meanwhile. There is one, of
+/// several ranks. All ranks make the same calls in the same order; each returns when this rank's part is done.
+class RankChannel {
  public:
-  explicit RankSum(Ranks& ranks) : ranks_(&ranks) {}
-  /// A round, to which the first `active` ranks give; the others' values are not read. Always as many numbers.
-  void add(std::span<const T> values, int active);
-  /// The sum, to every rank; the next round begins anew.
-  void take(std::span<T> values);
+  explicit RankChannel(Ranks& ranks) : ranks_(&ranks) {}
+  /// Whether the installed MPI lets another thread than the first hold it.
+  bool may_be_anothers() const { return ranks_->threads_ != 0; }
+  /// To each rank its words of `from`, one rank's behind the other's, and to `to` what they gave this one; counted in
+  /// words of 4 bytes, an entry a rank.
+  void exchange(const void* from, const std::vector<int>& given, void* to, const std::vector<int>& taken);
+  /// To every rank all ranks' words, one behind the other; `words`: of each.
+  void gather(const void* from, const std::vector<int>& words, void* to);
+  /// From any thread: whoever waits, waits for the others some seconds more, and then throws Error.
+  void leave() { left_ = true; }
 
  private:
+  void wait();
   Ranks* ranks_;
-  std::vector<T> total_, received_;
-  bool begun_ = false;
+  std::atomic<bool> left_ = false;
 };
-extern template class RankSum<float>;
-extern template class RankSum<double>;
 
 /// Runs a program's work in the ranks that a launcher started, or alone. Only rank 0 says anything that is no error.
 /// Returns the exit code.

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "base/launch.h"
 #include "base/log.h"
 #include "base/processor.h"
 #include "kernels/device/cuda_api.h"
@@ -10,8 +11,19 @@
 
 namespace telltale {
 
+namespace {
+
+/// "cuda" and "auto" of several processes that were started together are a GPU each.
+std::string own_device(const std::string& wanted) {
+  const Launch launch = find_launch();
+  if (launch.size == 1 || (wanted != "cuda" && wanted != "auto") || !cuda_unavailable_reason().empty()) return wanted;
+  return cat("cuda:", launch.local_rank % cuda_api::device_count());
+}
+
+}  // namespace
+
 Stream open_device(const CommonOptions& o) {
-  Stream s = Stream::open(o.device, o.threads);
+  Stream s = Stream::open(own_device(o.device), o.threads);
   const std::string reason = o.device == "auto" && !s.is_cuda() ? cuda_unavailable_reason() : "";
   spdlog::info("running on {}{}", s.description(), reason.empty() ? "" : " (no GPU: " + reason + ")");
   return s;

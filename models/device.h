@@ -7,8 +7,8 @@
 
 namespace telltale {
 
-/// Opens --device with --threads and says in one log line what it is, and why it is no GPU where "auto" found none.
-/// Throws DeviceError with the driver's reason.
+/// Opens --device with --threads, of several processes on a machine a GPU each while there are enough, and says in one
+/// log line what it is, and why it is no GPU where "auto" found none. Throws DeviceError with the driver's reason.
 Stream open_device(const CommonOptions&);
 /// Processor and, when usable, GPU: "Intel(R) Xeon(R) … (2 threads)". For reports.
 std::string machine_description();

@@ -26,12 +26,20 @@ struct LoneStep {
   double bytes() const;  ///< of all gradients
 };
 
-/// Seconds in which so many GPUs sum `bytes` that each has: within nodes by reduce-scatter and all-gather in a ring,
-/// between nodes each GPU's part by a tree. 0 for one GPU. More than a node must be whole nodes.
-double reduce_seconds(double bytes, int gpus, const Topology&);
+/// How GPUs sum.
+enum class Reduction {
+  exchange,  ///< as built, in the ranks' order: each GPU gives every other its slice of the numbers, which that one
+             ///< adds up, and the sums go round in rings
+  rings      ///< in whatever order: partial sums go round in rings within nodes, up and down trees between them
+};
+
+/// Seconds in which so many GPUs sum `bytes` that each has. 0 for one GPU. More than a node must be whole nodes.
+/// `exchange`: what goes to other nodes shares a node's link with what its other GPUs send there, and a GPU waits for
+/// one message from each node after another. `rings`: each GPU's part goes between nodes by a tree.
+double reduce_seconds(double bytes, int gpus, const Topology&, Reduction);
 
 /// What a step of `gpus` loses: the lone step's seconds over the step's, in (0, 1]. Gradients are sent in buckets of at
 /// least `bucket_bytes`, one after another, each once it is whole; `overlap` false: all after backward.
-double weak_scaling(const LoneStep&, int gpus, const Topology&, double bucket_bytes, bool overlap);
+double weak_scaling(const LoneStep&, int gpus, const Topology&, double bucket_bytes, bool overlap, Reduction);
 
 }  // namespace telltale

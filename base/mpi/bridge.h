@@ -1,19 +1,20 @@
 #pragma once
 // What a program asks of MPI, in C, so that nothing but bridge.cpp depends on whose MPI is installed. Sizes and places
-// are in words of 4 bytes. One thread calls.
+// are in words of 4 bytes. Any thread may call where MPI lets several; calls wait for one another.
 #include <cstdint>
 
 extern "C" {
 
 /// Separate conversations of all processes: what one leaves unfinished does not disturb another.
-enum TelltaleMpiChannel { telltale_mpi_work = 0, telltale_mpi_ending = 1 };
+enum TelltaleMpiChannel { telltale_mpi_work = 0, telltale_mpi_ending = 1, telltale_mpi_beside = 2 };
 
-/// Meets the other processes. Returns 0, or another number when MPI cannot start.
-int telltale_mpi_start(int* rank, int* size);
-/// Begins sending to[r] ← from of every rank r, on the channel `work`. Arrays have an entry a rank and hold, like the
-/// buffers, until telltale_mpi_done.
-void telltale_mpi_exchange(const void* from, const int* from_words, const int* from_at, void* to, const int* to_words,
-                           const int* to_at);
+/// Meets the other processes; `threads`: whether several threads may call. Returns 0, or another number when MPI cannot
+/// start.
+int telltale_mpi_start(int* rank, int* size, int* threads);
+/// Begins sending to[r] ← from of every rank r. Arrays have an entry a rank and hold, like the buffers, until
+/// telltale_mpi_done.
+void telltale_mpi_exchange(int channel, const void* from, const int* from_words, const int* from_at, void* to,
+                           const int* to_words, const int* to_at);
 /// Begins giving every rank all ranks' words, to[to_at[r]…] ← rank r's `from`.
 void telltale_mpi_gather(int channel, const void* from, int words, void* to, const int* to_words, const int* to_at);
 /// Whether what was begun last on the channel is finished; does not wait.

@@ -36,6 +36,16 @@ std::string device_name(int ordinal) {
   TT_CUDA_CHECK(cudaGetDeviceProperties(&p, ordinal));
   return p.name;
 }
+int device_count() {
+  int count = 0;
+  TT_CUDA_CHECK(cudaGetDeviceCount(&count));
+  return count;
+}
+std::string device_identity(int ordinal) {
+  cudaDeviceProp p{};
+  TT_CUDA_CHECK(cudaGetDeviceProperties(&p, ordinal));
+  return {p.uuid.bytes, sizeof p.uuid.bytes};
+}
 int current_device() {
   int ordinal = 0;
   TT_CUDA_CHECK(cudaGetDevice(&ordinal));
@@ -111,6 +121,11 @@ void* create_event() {
 void destroy_event(void* e) { report("cudaEventDestroy", cudaEventDestroy(cudaEvent_t(e))); }
 void record_event(void* e, void* s) { TT_CUDA_CHECK(cudaEventRecord(cudaEvent_t(e), cudaStream_t(s))); }
 void wait_event(void* s, void* e) { TT_CUDA_CHECK(cudaStreamWaitEvent(cudaStream_t(s), cudaEvent_t(e))); }
+bool has_happened(void* e) {
+  const cudaError_t status = cudaEventQuery(cudaEvent_t(e));
+  if (status != cudaErrorNotReady) TT_CUDA_CHECK(status);
+  return status == cudaSuccess;
+}
 void synchronize_event(void* e) { TT_CUDA_CHECK(cudaEventSynchronize(cudaEvent_t(e))); }
 double seconds_between(void* from, void* to) {
   float milliseconds = 0;
@@ -151,6 +166,8 @@ namespace {
 [[noreturn]] void absent() { throw DeviceError("no CUDA device: " + unavailable_reason()); }
 }  // namespace
 std::string device_name(int) { absent(); }
+int device_count() { absent(); }
+std::string device_identity(int) { absent(); }
 int current_device() { absent(); }
 void* create_stream(int) { absent(); }
 void destroy_stream(void*) {}
@@ -169,6 +186,7 @@ void* create_event() { absent(); }
 void destroy_event(void*) {}
 void record_event(void*, void*) { absent(); }
 void wait_event(void*, void*) { absent(); }
+bool has_happened(void*) { absent(); }
 void synchronize_event(void*) { absent(); }
 double seconds_between(void*, void*) { absent(); }
 void begin_capture(void*) { absent(); }

@@ -9,6 +9,9 @@ namespace telltale::cuda_api {
 /// Why no CUDA device can be used, in the runtime's own words; empty when one can.
 std::string unavailable_reason();
 std::string device_name(int ordinal);
+int device_count();
+/// The same for the same piece of hardware in every process, whatever number it has there.
+std::string device_identity(int ordinal);
 /// The device this thread works on: that of the stream it opened last.
 int current_device();
 /// All throw DeviceError on failure, but for the destroyers, which report to stderr.
@@ -39,6 +42,8 @@ void destroy_event(void* event);
 void record_event(void* event, void* stream);
 /// What is enqueued on the stream from here on starts after the event.
 void wait_event(void* stream, void* event);
+/// Whether it has happened; does not wait.
+bool has_happened(void* event);
 /// Waits until the event has happened.
 void synchronize_event(void* event);
 /// Seconds from one event to a later one; waits for the later.

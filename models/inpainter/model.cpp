@@ -35,10 +35,14 @@ Tensor half(Tensor t, int which) {
 
 }  // namespace
 
-InpaintModel::InpaintModel(Stream& stream, const InpaintRecipe& recipe, uint64_t seed, Ranks& ranks)
+InpaintModel::InpaintModel(Stream& stream, const InpaintRecipe& recipe, uint64_t seed, Ranks& ranks,
+                           const GradientExchange& exchange)
     : stream_(&stream), recipe_(recipe), ranks_(&ranks), of_passes_(size_t(recipe.batch / recipe.micro_batch)) {
   build_generator(seed);
   if (recipe.adversarial_weight > 0) build_discriminator(seed);
+  // Statistics of spectral norms are moved by a step, however many passes it has.
+  generator_rounds_.emplace(ranks, *generator_, exchange, /*synced=*/true);
+  if (discriminator_) discriminator_rounds_.emplace(ranks, *discriminator_, exchange, /*synced=*/true);
   const Place place = stream.place();
   const DType wide = accumulator_of(generator_->options().compute);
   const Shape image = generator_->tensor(net_.refined).shape;
@@ -154,16 +158,16 @@ void InpaintModel::paint(const PaintBatch& batch, int pass) {
   g.forward();
 }
 
-void InpaintModel::passes(Program& program, const std::function<void(int, bool)>& run) {
-  // Statistics of spectral norms are moved by a step, however many passes it has.
-  RankedPasses rounds(*ranks_, program, /*synced=*/true);
+void InpaintModel::passes(RankedPasses& rounds, const std::function<void(int, bool)>& run) {
   const int all = int(of_passes_.size()), together = ranks_->size();
   for (int first = 0; first < all; first += together) {
-    rounds.begin_round();
-    if (const int pass = first + ranks_->rank(); pass < all) run(pass, ranks_->alone() && pass > 0);
-    rounds.end_round(std::min(together, all - first));
+    rounds.begin_round(std::min(together, all - first), first + together >= all);
+    if (const int pass = first + ranks_->rank(); pass < all)
+      rounds.pass([&] { run(pass, rounds.add_in_backward() && pass > 0); });
+    rounds.end_round();
+    rounds.end_step(0);
+    rounds.await(0);  // the host waits for the pass's losses anyway
   }
-  rounds.finish();
 }
 
 void InpaintModel::keep_sums(int pass) {
@@ -183,7 +187,7 @@ InpaintLosses InpaintModel::step(const PaintBatch& batch, int64_t step, int64_t 
   const bool once = int(of_passes_.size()) <= ranks_->size();  // what is painted stays where it is
   g.set_state({.step = step, .lr = float(recipe_.lr * lr_share)});
   if (adversarial) train_discriminator(batch, adversary_step, lr_share);
-  passes(g, [&](int pass, bool accumulate) {
+  passes(*generator_rounds_, [&](int pass, bool accumulate) {
     if (!once || !adversarial) paint(batch, pass);
     judge_generator(adversarial, accumulate);
     keep_sums(pass);
@@ -265,7 +269,7 @@ void InpaintModel::train_discriminator(const PaintBatch& batch, int64_t step, do
   if (of_passes_.size() > 1)
     for (const Param& p : d.params().all())
       if (!p.spec.trainable) before.emplace_back(&p, d.params().read(s, p));
-  passes(d, [&](int pass, bool accumulate) {
+  passes(*discriminator_rounds_, [&](int pass, bool accumulate) {
     for (const auto& [param, values] : before) d.params().write(s, *param, values);
     paint(batch, pass);
     const std::array<Tensor, 2> real = {g.tensor(image_), g.tensor(mask_)};

@@ -1,6 +1,7 @@
 #pragma once
 // A generator and its discriminator in training: DeepFillv2's step (Yu et al. 2019).
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/program.h"
@@ -31,7 +32,7 @@ struct InpaintLosses {
 class InpaintModel {
  public:
   /// The recipe's micro_batch is not 0, and there are passes for all ranks.
-  InpaintModel(Stream&, const InpaintRecipe&, uint64_t seed, Ranks&);
+  InpaintModel(Stream&, const InpaintRecipe&, uint64_t seed, Ranks&, const GradientExchange&);
 
   /// One step of both. `adversarial` false leaves the discriminator out and trains on absolute errors alone.
   /// `adversary_step` counts the discriminator's own steps from 1. Waits until the losses are on the host.
@@ -53,7 +54,7 @@ class InpaintModel {
   /// One pass.
   void judge_generator(bool adversarial, bool accumulate);
   /// Runs every pass of this rank, and sums their gradients over passes and ranks.
-  void passes(Program&, const std::function<void(int pass, bool accumulate)>&);
+  void passes(RankedPasses&, const std::function<void(int pass, bool accumulate)>&);
   void train_discriminator(const PaintBatch&, int64_t step, double lr_share);
   /// What a pass left in sums_ is added to `of_passes_`.
   void keep_sums(int pass);
@@ -73,6 +74,7 @@ class InpaintModel {
   Inpainted net_;
   Value trained_input_, trained_scores_, judge_input_, judge_scores_;
   std::unique_ptr<Program> generator_, discriminator_;
+  std::optional<RankedPasses> generator_rounds_, discriminator_rounds_;
   std::unique_ptr<Program> judge_;              ///< the discriminator frozen, with gradients of its input
   std::unique_ptr<PerceptualLoss> perceptual_;  ///< null when the recipe gives it no weight
   std::unique_ptr<TextureLoss> texture_;        ///< likewise

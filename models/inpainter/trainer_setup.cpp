@@ -50,8 +50,7 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
     recipe_.steps = int(std::clamp(std::ceil(steps), 1.0, 1e9));
   }
   const int together = ranks().size(), images = recipe_.batch;
-  TT_CHECK(ranks().alone() || !stream.is_cuda(), UsageError,
-           "several processes train on CPUs only: give --device cpu, or start one process");
+  require_own_gpu(ranks(), stream);
   if (recipe_.micro_batch == 0) {
     recipe_.micro_batch = images / std::min(images, together);
     while (images % recipe_.micro_batch != 0) --recipe_.micro_batch;
@@ -70,7 +69,7 @@ InpaintTrainer::InpaintTrainer(const InpaintSettings& settings, Stream& stream)
                      .black = generator_net(recipe_.family).black};
   if (!ranks().alone())
     crops.mine = [micro = recipe_.micro_batch, this](int at) { return at / micro % ranks().size() == ranks().rank(); };
-  model_ = std::make_unique<InpaintModel>(stream, recipe_, seed, ranks());
+  model_ = std::make_unique<InpaintModel>(stream, recipe_, seed, ranks(), settings.exchange);
   validation_ = std::make_unique<InpaintValidation>(stream, recipe_, std::move(photos_.validation), seed);
   crops_ = std::make_unique<CropSource>(photos_.train, crops, pool_);
   start_or_continue(kResultsHeader);

@@ -1,9 +1,11 @@
 #include "models/training/ranks.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "base/hash.h"
 #include "engine/layers/norm.h"
+#include "kernels/device/cuda_api.h"
 #include "kernels/norm/batchnorm_together.h"
 
 namespace telltale {
@@ -59,8 +61,40 @@ SyncedBatchNorm::SyncedBatchNorm(Ranks& ranks) {
 
 SyncedBatchNorm::~SyncedBatchNorm() { batchnorm_together() = {}; }
 
-RankedPasses::RankedPasses(Ranks& ranks, Program& program, bool synced)
-    : ranks_(&ranks), program_(&program), synced_(synced), sum_(ranks), sum_f64_(ranks) {}
+RankedPasses::RankedPasses(Ranks& ranks, Program& program, const GradientExchange& how, bool synced)
+    : ranks_(&ranks), program_(&program), synced_(synced) {
+  const ParamArena arena = program.params().arena();
+  if (ranks.alone() && !how.bf16) return;
+  Stream& stream = program.stream();
+  if (stream.is_cuda()) {
+    gpus_ = std::make_unique<GpuLink>(ranks, stream);
+    if (!ranks.alone() && !synced) gpu_statistics_.emplace(*gpus_, program);
+    if (!ranks.alone())
+      for (void*& event : ended_) event = cuda_api::create_event();
+  }
+  if (arena.count == 0) return;
+  TT_CHECK(!how.bf16 || arena.grad.dtype == DType::f32, UsageError,
+           "--rank-transport bf16 sends gradients in f32, and these are in ", name_of(arena.grad.dtype));
+  during_ = how.bucket_mb > 0;
+  buckets_ = gradient_buckets(program.params(), during_ ? how.bucket_mb * 1e6 : HUGE_VAL);
+  sum_ = gpus_ ? gradient_sum_on_gpus(*gpus_, arena, buckets_, how.bf16)
+               : gradient_sum_on_host(ranks, arena, buckets_, how.bf16, during_);
+  if (!during_) return;
+  program.observe([this, arena](Program::Step step, const Layer&, const Io& io) {
+    if (!step.backward) return;
+    for (const Tensor& dw : io.dw) {
+      if (!dw) continue;
+      const auto* at = static_cast<const char*>(dw.data);
+      give_through((at - static_cast<const char*>(arena.grad.data)) / int64_t(size_of(dw.dtype)));
+    }
+  });
+}
+
+RankedPasses::~RankedPasses() {
+  if (sum_) program_->observe({});
+  for (void* event : ended_)
+    if (event) cuda_api::destroy_event(event);
+}
 
 std::vector<double> RankedPasses::statistics() const {
   std::vector<double> values;
@@ -72,34 +106,47 @@ std::vector<double> RankedPasses::statistics() const {
   return values;
 }
 
-/// Calls it with the sum and the values of the gradients' type.
-template <class F>
-void RankedPasses::visit_gradients(F&& f) {
-  const ParamArena arena = program_->params().arena();
-  if (arena.count == 0) return;
-  if (arena.grad.dtype == DType::f64)
-    f(sum_f64_, std::span(arena.grad.as<double>(), size_t(arena.count)));
-  else
-    f(sum_, std::span(arena.grad.as<float>(), size_t(arena.count)));
+void RankedPasses::begin_round(int active, bool last) {
+  active_ = active;
+  begun_ = !last_;
+  last_ = last;
+  if (sum_) sum_->begin(active, last);
+  given_ = 0;
+  if (ranks_->alone() || synced_) return;
+  gpu_statistics_ ? gpu_statistics_->remember() : void(before_ = statistics());
 }
 
-void RankedPasses::begin_round() {
-  if (!ranks_->alone()) before_ = statistics();
+void RankedPasses::give_through(int64_t parameter) {
+  while (given_ < buckets_.size() && buckets_[given_].last <= parameter) sum_->give(given_++);
 }
 
-void RankedPasses::end_round(int active) {
-  if (ranks_->alone()) return;
-  visit_gradients([&](auto& sum, auto values) { sum.add(values, active); });
-  combine_statistics(active);
+void RankedPasses::pass(const std::function<void()>& run, Capture* capture) {
+  const auto work = [&] {
+    given_ = 0;  // a recording that breaks is followed by the work itself
+    run();
+  };
+  capture ? capture->run(work) : work();
+  if (during_) given_ = buckets_.size();  // also where a replay gave them
 }
 
-void RankedPasses::finish() {
-  if (ranks_->alone()) return;
-  visit_gradients([&](auto& sum, auto values) { sum.take(values); });
+void RankedPasses::end_round() {
+  if (sum_) {
+    while (given_ < buckets_.size()) sum_->give(given_++);
+    sum_->end();
+  }
+  if (gpu_statistics_) gpu_statistics_->combine(active_);
+  if (!before_.empty()) combine_statistics();
 }
 
-void RankedPasses::combine_statistics(int active) {
-  if (synced_ || before_.empty()) return;
+void RankedPasses::end_step(int64_t step) {
+  if (void* event = ended_[size_t(step % 2)]) cuda_api::record_event(event, program_->stream().native());
+}
+
+void RankedPasses::await(int64_t step) {
+  if (void* event = ended_[size_t(step % 2)]) ranks_->await([=] { return cuda_api::has_happened(event); });
+}
+
+void RankedPasses::combine_statistics() {
   const std::vector<double> mine = statistics();
   std::string bytes(mine.size() * sizeof(double), '\0');
   std::memcpy(bytes.data(), mine.data(), bytes.size());
@@ -110,7 +157,7 @@ void RankedPasses::combine_statistics(int active) {
     const auto count = size_t(p.value.shape.numel());
     const double kept = p.spec.is_counter ? 1 : 1 - double(BatchNorm::Settings().momentum);
     std::vector<double> values(before_.begin() + long(at), before_.begin() + long(at + count));
-    for (int r = 0; r < active; ++r) {
+    for (int r = 0; r < active_; ++r) {
       std::vector<double> reached(count);
       std::memcpy(reached.data(), all[size_t(r)].data() + at * sizeof(double), count * sizeof(double));
       for (size_t i = 0; i < count; ++i) values[i] = reached[i] + kept * (values[i] - before_[at + i]);

@@ -44,6 +44,7 @@ ordered_json Run::config() const {
   j["device"] = stream_->description();
   j["machine"] = machine_description();
   if (!ranks().alone()) j["ranks"] = ranks().size();
+  if (run_settings_.exchange.bf16) j["rank_transport"] = "bf16";
   return j;
 }
 
@@ -56,6 +57,7 @@ ordered_json Run::binding(const ordered_json& config) const {
   }
   settings["seed"] = config.at("seed");
   settings["init"] = config.at("init").at("path");
+  settings["rank_transport"] = config.value("rank_transport", "f32");
   bind(config, settings);
   return settings;
 }

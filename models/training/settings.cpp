@@ -36,6 +36,17 @@ void add_run_flags(CLI::App& app, RunSettings& s) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->group("Several processes (mpirun, srun)");
+  app.add_option("--rank-bucket", s.exchange.bucket_mb,
+                 "MB of gradients that are summed over the processes together, while backward runs on; 0: all of them, "
+                 "after it; the result is the same")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->group("Several processes (mpirun, srun)");
+  app.add_option("--rank-transport", s.exchange.bf16,
+                 "type of gradients on their way between passes: f32, or bf16, which rounds them and their sum")
+      ->transform(CLI::Transformer(std::map<std::string, bool>{{"f32", false}, {"bf16", true}}))
+      ->default_str("f32")
+      ->group("Several processes (mpirun, srun)");
 }
 
 Dataset TrainSettings::open_data() const {

@@ -9,6 +9,12 @@
 
 namespace telltale {
 
+/// How processes that train together exchange gradients.
+struct GradientExchange {
+  double bucket_mb = 5;  ///< at least so many go together, while backward runs on; 0: all, when it has ended
+  bool bf16 = false;     ///< rounded to bf16 on their way, and so is their sum
+};
+
 /// Of any run.
 struct RunSettings {
   std::string out, init = "none", tensorboard;
@@ -19,8 +25,10 @@ struct RunSettings {
   Ranks* ranks = &Ranks::none();  ///< the processes that train together
   double rank_timeout = 600;      ///< seconds that they wait for one of them
   int rank_check = 100;           ///< steps between comparisons of their parameters
+  GradientExchange exchange;
 };
-/// Offers --out, --init, --resume, --checkpoint-minutes, --tensorboard, --workers, --rank-timeout and --rank-check.
+/// Offers --out, --init, --resume, --checkpoint-minutes, --tensorboard, --workers, --rank-timeout, --rank-check,
+/// --rank-bucket and --rank-transport.
 void add_run_flags(CLI::App&, RunSettings&);
 
 /// Of a run over a dataset folder.

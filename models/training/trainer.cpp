@@ -88,23 +88,24 @@ void Trainer::step(const Batch& batch, int used) {
   if (ranks().rank() >= passes) program_->set_state(state);  // the optimiser's step all the same
   size_t round = 0;
   for (int first = 0; first < passes; first += together, ++round) {
-    rounds_->begin_round();
+    rounds_->begin_round(std::min(together, passes - first), first + together >= passes);
     if (const int pass = first + ranks().rank(); pass < passes) {
       state.micro_batch = uint32_t(pass);
       program_->set_state(state);
       send(batch, pass * micro_batch_);
-      const bool accumulate = pass > 0 && ranks().alone();
-      (accumulate ? later_pass_ : first_pass_).run([&] { program_->gradients(places_.heads, accumulate); });
+      const bool accumulate = pass > 0 && rounds_->add_in_backward();
+      Capture& recorded = passes_.try_emplace({rounds_->kind(), accumulate}, *stream_).first->second;
+      rounds_->pass([&] { program_->gradients(places_.heads, accumulate); }, &recorded);
       if (round == readback.size()) {
         readback.emplace_back();
         for (const OwnedTensor& t : places_.terms) readback.back().emplace_back(*stream_, t.tensor.bytes());
       }
       for (size_t k = 0; k < heads_.size(); ++k) readback[round][k].request(places_.terms[k]);
     }
-    rounds_->end_round(std::min(together, passes - first));
+    rounds_->end_round();
   }
-  rounds_->finish();
   update_.run([&] { program_->update(optimizer_); });
+  rounds_->end_step(state.step);
   say_how_steps_run();
   settle();
   enqueued_ = {state.step, progress_.epoch, used, positives, size_t(passes)};
@@ -171,6 +172,7 @@ void Trainer::settle() {
   if (!enqueued_) return;
   const Enqueued e = *enqueued_;
   enqueued_.reset();
+  rounds_->await(e.step);
   std::vector<double> sums(figures_.size());
   for (const std::vector<float>& terms : terms_of(e)) {
     const float* of_head = terms.data();
@@ -191,11 +193,14 @@ void Trainer::settle() {
 
 void Trainer::say_how_steps_run() {
   if (!stream_->is_cuda() || said_how_steps_run_) return;
-  if (!first_pass_.replays() && first_pass_.why_eager().empty()) return;  // not settled yet
-  said_how_steps_run_ = true;
-  if (first_pass_.replays()) return;
-  clear_progress_line();
-  spdlog::warn("steps run kernel by kernel, not as a graph: {}", first_pass_.why_eager());
+  for (const auto& [kind, recorded] : passes_) {
+    if (!recorded.replays() && recorded.why_eager().empty()) continue;  // not settled yet
+    said_how_steps_run_ = true;
+    if (recorded.replays()) return;
+    clear_progress_line();
+    spdlog::warn("steps run kernel by kernel, not as a graph: {}", recorded.why_eager());
+    return;
+  }
 }
 
 double Trainer::loss_of(const std::vector<double>& figures) const {

@@ -1,6 +1,7 @@
 #pragma once
 // The training loop over a dataset, whatever the task: epochs of optimiser steps, validation, checkpoints.
 #include <array>
+#include <map>
 #include <optional>
 
 #include "engine/capture.h"
@@ -117,8 +118,9 @@ class Trainer final : public Run {
   std::unique_ptr<Program> program_;
   std::unique_ptr<PictureNet> validation_;  ///< the same net for inference, fused
   Places places_, validation_places_;
-  std::vector<OwnedTensor> gradients_;  ///< of validation_'s heads: thrown away
-  Capture first_pass_, later_pass_, update_;
+  std::vector<OwnedTensor> gradients_;              ///< of validation_'s heads: thrown away
+  std::map<std::pair<int, bool>, Capture> passes_;  ///< by RankedPasses::kind, and whether they accumulate
+  Capture update_;
   Adam optimizer_;
   std::optional<RankedPasses> rounds_;
   std::optional<SyncedBatchNorm> synced_;

@@ -41,11 +41,10 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
       validation_rows_(dataset.rows(Split::validation)),
       heads_(task.heads(task.training_size(stored_size()))),
       validation_heads_(task.heads(stored_size())),
-      first_pass_(stream),
-      later_pass_(stream),
       update_(stream) {
-  TT_CHECK(ranks().alone() || !stream.is_cuda(), UsageError,
-           "several processes train on CPUs only: give --device cpu, or start one process");
+  require_own_gpu(ranks(), stream);
+  TT_CHECK(ranks().alone() || !stream.is_cuda() || !settings.sync_batchnorm, UsageError,
+           "--sync-batchnorm: several processes share batch norms on CPUs only: give --device cpu");
   if (recipe_.limit > 0 && size_t(recipe_.limit) < train_rows_.size()) train_rows_.resize(size_t(recipe_.limit));
   const auto images = int64_t(train_rows_.size()), fakes = count_fakes(dataset, train_rows_);
   if (fakes == 0 || fakes == images)
@@ -62,7 +61,7 @@ Trainer::Trainer(const Task& task, const TrainSettings& settings, Stream& stream
     if (f.kind == Figure::Kind::loss) header += cat(",val_", f.name);
   for (const std::string& name : task.validation_columns()) header += ",val_" + name;
   start_or_continue(header + "\n");
-  rounds_.emplace(ranks(), *program_, settings.sync_batchnorm);
+  rounds_.emplace(ranks(), *program_, settings.exchange, settings.sync_batchnorm);
   if (settings.sync_batchnorm) synced_.emplace(ranks());
   require_same_parameters(ranks(), *program_, "before the first step");
 }
@@ -140,6 +139,7 @@ Trainer::Places Trainer::places_of(Program& program, const PictureGraph& net, co
 
 void Trainer::keep_images_resident() {
   if (settings_.resident == "off") return;
+  if (!ranks().alone() && settings_.resident == "auto") return;  // each needs but its passes' images
   const int images = int(train_rows_.size()), size = stored_size();
   const bool wanted = settings_.resident == "on";
   if (wanted) require_one_process(ranks(), "--resident on");

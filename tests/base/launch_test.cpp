@@ -14,7 +14,8 @@ namespace {
 /// find_launch() in an environment with these variables and no launcher's others.
 Launch launched(const std::map<std::string, std::string>& variables) {
   for (const char* name : {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK", "PMI_SIZE", "SLURM_PROCID",
-                           "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE"})
+                           "SLURM_NTASKS", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
+                           "MPI_LOCALRANKID", "SLURM_LOCALID", "LOCAL_RANK"})
     unsetenv(name);
   for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
   return find_launch();
@@ -37,6 +38,23 @@ TEST(Launch, IsFoundInTheEnvironmentOfEveryLauncher) {
                       {"SLURM_STEP_NUM_TASKS", "1"}})
                 .rank,
             1);
+}
+
+TEST(Launch, ThePlaceAmongThoseOfTheMachineIsTheSameLaunchers) {
+  const struct {
+    const char *rank, *size, *local;
+  } launchers[] = {{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+                   {"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"},
+                   {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"},
+                   {"RANK", "WORLD_SIZE", "LOCAL_RANK"}};
+  for (const auto& l : launchers) {
+    const std::map<std::string, std::string> said = {{l.rank, "13"}, {l.size, "16"}, {l.local, "5"}};
+    EXPECT_EQ(launched(said).local_rank, 5) << l.local;
+    EXPECT_EQ(launched({{l.rank, "13"}, {l.size, "16"}}).local_rank, 0) << l.local;
+    EXPECT_THROW(launched({{l.rank, "13"}, {l.size, "16"}, {l.local, "five"}}), UsageError) << l.local;
+  }
+  // A task of srun that starts torchrun has both: the one that counts says where.
+  EXPECT_EQ(launched({{"RANK", "1"}, {"WORLD_SIZE", "2"}, {"LOCAL_RANK", "1"}, {"SLURM_LOCALID", "0"}}).local_rank, 1);
 }
 
 TEST(Launch, AloneWhereNobodyElseWasStarted) {

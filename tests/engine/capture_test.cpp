@@ -6,8 +6,10 @@
 #include <cstring>
 
 #include "engine/program.h"
+#include "kernels/device/cuda_api.h"
 #include "kernels/device/host_values.h"
 #include "kernels/device/host_work.h"
+#include "kernels/ordered_sum.h"
 #include "losses/loss.h"
 #include "nets/nets.h"
 #include "tests/devices.h"
@@ -158,6 +160,53 @@ TEST(CaptureOnTheHost, RunsEagerlyAndSaysWhy) {
 
 class Captured : public OnDevice {};
 INSTANTIATE_TEST_SUITE_P(Devices, Captured, testing::Values("cuda"), device_label);
+
+/// Two streams with a tensor each; what the second does may be in a recording of the first.
+struct Beside {
+  Stream compute, beside;
+  OwnedTensor made, doubled;
+  void *ready = cuda_api::create_event(), *done = cuda_api::create_event();
+  explicit Beside(const std::string& device)
+      : compute(Stream::open(device)),
+        beside(Stream::open(device)),
+        made(Place::cuda, {1, 1, 1, 64}, DType::f32),
+        doubled(Place::cuda, {2, 1, 1, 64}, DType::f32) {}
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+  ~Beside() {
+    for (void* event : {ready, done}) cuda_api::destroy_event(event);
+  }
+  /// compute: made; beside: doubled ← made twice; compute: made ← the sum of both.
+  void work(bool rejoin) {
+    cuda_api::record_event(ready, compute.native());
+    cuda_api::wait_event(beside.native(), ready);
+    for (const int row : {0, 1}) copy(beside, {doubled.tensor.as<float>() + row * 64, {1, 1, 1, 64}, DType::f32}, made);
+    if (!rejoin) return;
+    cuda_api::record_event(done, beside.native());
+    cuda_api::wait_event(compute.native(), done);
+    ordered_sum(compute, doubled, made, false);
+  }
+};
+
+TEST_P(Captured, AStreamThatWaitsForARecordingIsPartOfIt) {
+  Beside b(GetParam());
+  Capture capture(b.compute);
+  set_values(b.compute, b.made, std::vector<double>(64, 1));
+  for (int i = 0; i < 6; ++i) capture.run([&] { b.work(true); });
+  EXPECT_TRUE(capture.replays()) << capture.why_eager();
+  EXPECT_EQ(values_of(b.compute, b.made), std::vector<double>(64, 64));
+}
+
+TEST_P(Captured, WhatIsNotWaitedForInARecordingBreaksIt) {
+  Beside b(GetParam());
+  Capture capture(b.compute);
+  set_values(b.compute, b.made, std::vector<double>(64, 3));
+  for (int i = 0; i < 4; ++i) capture.run([&] { b.work(false); });
+  EXPECT_FALSE(capture.replays());
+  EXPECT_NE(capture.why_eager().find("unjoined"), std::string::npos) << capture.why_eager();
+  b.beside.sync();
+  EXPECT_EQ(values_of(b.beside, b.doubled), std::vector<double>(128, 3)) << "it goes on eagerly";
+}
 
 TEST_P(Captured, ReplayGivesTheBitsOfEagerRuns) {
   for (const char* net : {"resnet18", "resnet50", "alexnet", "vgg11"}) {

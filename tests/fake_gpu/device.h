@@ -1,8 +1,8 @@
 #pragma once
-// A CUDA device that is not there. The CUDA runtime's calls, cuDNN's and cuBLASLt's are answered by what lies in this
-// folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something makes
-// it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how fast
-// anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
+// A CUDA device that is not there. Calls of the CUDA runtime, cuDNN, cuBLASLt and NCCL are answered by what lies in
+// this folder, and kernels run as host loops, but on the terms of a device: work waits in its stream until something
+// makes it run, device memory cannot be touched from the host, and what a recording forbids fails. It cannot say how
+// fast anything is, what NVIDIA's compiler makes of a kernel, nor which numbers NVIDIA's libraries give.
 //
 // TT_FAKE_GPU sets it up, as "name=value,name=value":
 //   memory=MIB      device memory in all (default 8192)
@@ -19,6 +19,8 @@
 //   hesitate=1      cuDNN makes no operation the first time it is asked for it
 //   slow=E          those of engine E take 3 ms longer; E may be `all`, or several, as in 0+1
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
+//   devices=N       so many devices, of which a process works on one (default 1)
+//   nccl_fails=N    NCCL's N-th operation fails, counted from 1
 #include <cuda_runtime_api.h>
 
 #include <cstddef>
@@ -27,8 +29,12 @@
 
 namespace telltale::fake_gpu {
 
-/// Gives a stream work, named in messages by `what`. In a recording it is kept and not run.
-cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work);
+/// Gives a stream work, named in messages by `what`. In a recording it is kept and not run. What comes behind it waits
+/// until `ready`, which is asked again and again once it is its turn.
+cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work,
+                    std::function<bool()> ready = {});
+/// Runs of every stream what needs not wait: a device does so by itself.
+void run_what_is_ready();
 /// Whether the stream records.
 bool is_recording(cudaStream_t stream);
 /// The stream's recording, if any, ends in an error.

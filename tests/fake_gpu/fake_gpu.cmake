@@ -26,6 +26,7 @@ file(STRINGS ${CUBLAS_INCLUDE}/cublas_api.h cublas_version REGEX "define CUBLAS_
 string(REGEX REPLACE ".*MAJOR ([0-9]+).*" "\\1" cublas_version "${cublas_version}")
 tt_fake_library(cudnn 9 tests/fake_gpu/cudnn.cpp tests/fake_gpu/cudnn_operations.cpp)
 tt_fake_library(cublasLt ${cublas_version} tests/fake_gpu/cublaslt.cpp)
+tt_fake_library(nccl 2 tests/fake_gpu/nccl.cpp)
 
 # TARGET's objects as a program in BUILD/fake/FOLDER.
 function(tt_fake_program target folder)
@@ -36,7 +37,12 @@ function(tt_fake_program target folder)
   target_link_options(fake_${target} PRIVATE -Wl,--disable-new-dtags)
   set_target_properties(fake_${target} PROPERTIES OUTPUT_NAME ${target} RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fake/${folder}
                                                   BUILD_RPATH ${CMAKE_BINARY_DIR}/fake/lib)
-  add_dependencies(fake_${target} fake_cudnn fake_cublasLt)
+  add_dependencies(fake_${target} fake_cudnn fake_cublasLt fake_nccl)
+  if(TARGET telltale_mpi) # which a program looks for beside itself
+    add_dependencies(fake_${target} telltale_mpi)
+    add_custom_command(TARGET fake_${target} POST_BUILD COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:telltale_mpi>
+                                                                $<TARGET_FILE_DIR:fake_${target}>/$<TARGET_FILE_NAME:telltale_mpi>)
+  endif()
   add_dependencies(fake_gpu fake_${target})
 endfunction()
 add_custom_target(fake_gpu ALL)

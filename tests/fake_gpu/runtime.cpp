@@ -38,18 +38,23 @@ extern "C" {
 // --- the device
 // -------------------------------------------------------------------------------------------------------
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = device().count;
   return cudaSuccess;
 }
 cudaError_t cudaGetDevice(int* ordinal) {
-  *ordinal = 0;
+  *ordinal = device().current;
   return cudaSuccess;
 }
-cudaError_t cudaSetDevice(int ordinal) { return ordinal == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int ordinal) {
+  if (ordinal < 0 || ordinal >= device().count) return failed(cudaErrorInvalidDevice);
+  device().current = ordinal;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int ordinal) {
-  if (ordinal != 0) return failed(cudaErrorInvalidDevice);
+  if (ordinal < 0 || ordinal >= device().count) return failed(cudaErrorInvalidDevice);
   *p = {};
   std::strcpy(p->name, "Fake GPU");
+  p->uuid.bytes[0] = char(ordinal);
   return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr name, int) {
@@ -70,6 +75,8 @@ const char* cudaGetErrorString(cudaError_t error) {
     case cudaErrorIllegalAddress: return "an illegal memory access was encountered";
     case cudaErrorStreamCaptureUnsupported: return "operation not permitted when stream is capturing";
     case cudaErrorStreamCaptureInvalidated: return "operation failed due to a previous error during capture";
+    case cudaErrorStreamCaptureUnjoined: return "capturing stream has unjoined work";
+    case cudaErrorNotReady: return "device not ready";
     case cudaErrorStreamCaptureIsolation: return "dependency created on uncaptured work in another stream";
     case cudaErrorCapturedEvent: return "operation not permitted on an event last recorded in a capturing stream";
     case cudaErrorNotSupported: return "operation not supported";
@@ -187,8 +194,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Call call;
   if (call.is_broken()) return broken();
   const std::shared_ptr<EventState> state = event->state;
-  state->in_recording = stream->records;
-  if (stream->records) return enqueue(stream, "an event", [] {});
+  state->recording = stream->records ? stream->records->number : 0;
+  if (stream->records) {
+    state->stream = stream;
+    state->joins = stream->recorded;
+    return cudaSuccess;
+  }
   state->stream = stream;
   ++state->recorded;
   return enqueue(stream, "an event", [state] {
@@ -196,21 +207,43 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
     state->when = std::chrono::steady_clock::now();
   });
 }
+// A stream that waits for an event of a recording is in that recording from then on, and has to be waited for before it
+// ends.
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Call call;
-  if (stream->records && !event->state->in_recording) {
-    stream->recording_broken = true;
+  const std::shared_ptr<EventState> state = event->state;
+  if (state->recording) {
+    cudaStream_t into = state->stream->records;
+    if (!into || into->number != state->recording) return failed(cudaErrorCapturedEvent);  // it is over
+    if (stream->records && stream->records != into) return failed(cudaErrorStreamCaptureIsolation);
+    if (!stream->records) stream->recorded = stream->joined = 0;
+    stream->records = into;
+    state->stream->joined = std::max(state->stream->joined, state->joins);
+    return cudaSuccess;
+  }
+  if (stream->records) {
+    stream->records->recording_broken = true;
     return failed(cudaErrorStreamCaptureIsolation);
   }
-  const std::shared_ptr<EventState> state = event->state;
-  if (stream->records || state->recorded == 0) return cudaSuccess;
+  if (state->recorded == 0) return cudaSuccess;
   const uint64_t wanted = state->recorded;
-  return enqueue(stream, "waiting for an event",
-                 [state, wanted] { run_until(state->stream, [&] { return state->done >= wanted; }); });
+  const auto happened = [state, wanted] { return state->done >= wanted; };
+  return enqueue(
+      stream, "waiting for an event", [] {},
+      [state, happened] { return run_ready(state->stream, happened) && happened(); });
+}
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  const Call call;
+  const std::shared_ptr<EventState> state = event->state;
+  if (state->recording) return failed(cudaErrorCapturedEvent);
+  const uint64_t wanted = state->recorded;
+  if (state->done < wanted) run_ready(state->stream, [&] { return state->done >= wanted; });
+  if (call.is_broken()) return broken();
+  return state->done >= wanted ? cudaSuccess : cudaErrorNotReady;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Call call;
-  if (event->state->in_recording) return failed(cudaErrorCapturedEvent);
+  if (event->state->recording) return failed(cudaErrorCapturedEvent);
   run_to(*event->state);
   return call.is_broken() ? broken() : cudaSuccess;
 }
@@ -226,7 +259,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   const Call call;
   if (call.is_broken()) return broken();
   if (stream->records) return failed(cudaErrorIllegalState);
-  stream->records = true;
+  stream->records = stream;
+  stream->recorded = stream->joined = 0;
+  stream->number = ++device().recordings;
   stream->recording_broken = false;
   stream->recorder = std::this_thread::get_id();
   stream->recording.clear();
@@ -235,9 +270,15 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   const Call call;
   *graph = nullptr;
-  if (!stream->records) return failed(cudaErrorIllegalState);
-  stream->records = false;
+  if (stream->records != stream) return failed(cudaErrorIllegalState);
+  bool unjoined = false;
+  for (cudaStream_t s : device().streams) {
+    if (s->records != stream) continue;
+    unjoined = unjoined || (s != stream && s->joined < s->recorded);
+    s->records = nullptr;
+  }
   if (stream->recording_broken) return failed(cudaErrorStreamCaptureInvalidated);
+  if (unjoined) return failed(cudaErrorStreamCaptureUnjoined);
   *graph = new CUgraph_st{std::move(stream->recording)};
   return cudaSuccess;
 }
@@ -257,12 +298,10 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return cudaSuccess;
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
-  return enqueue(stream, "a graph", [work = executable->work] {
-    for (const Work& w : *work) {
-      const Running running(w.what);
-      if (device().broken == cudaSuccess) w.run();
-    }
-  });
+  const Call call;
+  for (const Work& w : *executable->work)
+    if (const cudaError_t error = enqueue(stream, w.what, w.run, w.ready)) return error;
+  return cudaSuccess;
 }
 
 // --- code compiled at run time: machine code, which no host loop stands in for

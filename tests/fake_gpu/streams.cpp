@@ -1,7 +1,9 @@
 #include "tests/fake_gpu/streams.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <optional>
 
 #include "tests/fake_gpu/memory.h"
 
@@ -28,11 +30,13 @@ void run_first(cudaStream_t stream) {
 /// Some of what waits, as the setting `order` says.
 void run_some(cudaStream_t stream) {
   const std::string& order = device().order;
-  while (stream->queue.size() > (order == "early" ? 0 : kLongestQueue)) run_first(stream);
+  const size_t longest = order == "early" ? 0 : kLongestQueue;
+  run_ready(stream, [=] { return stream->queue.size() <= longest; });
   if (order != "mixed" || draw() % 4 != 0) return;
   const auto& streams = device().streams;
   cudaStream_t any = streams[size_t(draw()) % streams.size()];
-  for (uint64_t n = draw() % 8; n > 0 && !any->queue.empty(); --n) run_first(any);
+  const size_t left = any->queue.size() - std::min<size_t>(draw() % 8, any->queue.size());
+  run_ready(any, [=] { return any->queue.size() <= left; });
 }
 
 }  // namespace
@@ -62,10 +66,18 @@ cudaError_t& last_error() {
 
 cudaError_t failed(cudaError_t error) { return last_error() = error; }
 
+bool run_ready(cudaStream_t stream, const std::function<bool()>& enough) {
+  std::optional<Running> all;  // the host is let in and kept out once, not for each work
+  while (!enough() && !stream->queue.empty()) {
+    const auto& ready = stream->queue.front().ready;
+    if (ready && device().broken == cudaSuccess && !ready()) return false;
+    if (!all) all.emplace("a stream");
+    run_first(stream);
+  }
+  return true;
+}
 void run_until(cudaStream_t stream, const std::function<bool()>& enough) {
-  if (enough() || stream->queue.empty()) return;
-  const Running all("a stream");  // the host is let in and kept out once, not for each work
-  while (!enough() && !stream->queue.empty()) run_first(stream);
+  while (!run_ready(stream, enough)) std::this_thread::sleep_for(std::chrono::microseconds(50));
 }
 void run_all(cudaStream_t stream) {
   run_until(stream, [] { return false; });
@@ -80,22 +92,24 @@ void run_to(const EventState& event) {
 
 cudaError_t forbidden_in_recording() {
   for (cudaStream_t s : device().streams) {
-    if (!s->records || s->recorder != std::this_thread::get_id()) continue;
+    if (s->records != s || s->recorder != std::this_thread::get_id()) continue;
     s->recording_broken = true;
     return failed(cudaErrorStreamCaptureUnsupported);
   }
   return cudaSuccess;
 }
 
-cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work) {
+cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()> work, std::function<bool()> ready) {
   const std::scoped_lock hold(device().lock);
   if (device().broken != cudaSuccess) return failed(device().broken);
-  if (stream->records) {
-    if (stream->recording_broken) return failed(cudaErrorStreamCaptureInvalidated);
-    stream->recording.push_back({what, std::move(work)});
+  if (cudaStream_t into = stream->records) {
+    if (into->recording_broken) return failed(cudaErrorStreamCaptureInvalidated);
+    // In the order of the calls, which keeps to every stream's order and to every event.
+    into->recording.push_back({what, std::move(work), std::move(ready)});
+    ++stream->recorded;
     return cudaSuccess;
   }
-  stream->queue.push_back({what, std::move(work)});
+  stream->queue.push_back({what, std::move(work), std::move(ready)});
   run_some(stream);
   return cudaSuccess;
 }
@@ -108,12 +122,17 @@ void launch(void* stream, const char* what, std::function<void(bool)> body) {
 
 bool is_recording(cudaStream_t stream) {
   const std::scoped_lock hold(device().lock);
-  return stream->records;
+  return stream->records != nullptr;
 }
 
 void break_recording(cudaStream_t stream) {
   const std::scoped_lock hold(device().lock);
-  stream->recording_broken = stream->records;
+  if (stream->records) stream->records->recording_broken = true;
+}
+
+void run_what_is_ready() {
+  const std::scoped_lock hold(device().lock);
+  for (size_t i = 0; i < device().streams.size(); ++i) run_ready(device().streams[i], [] { return false; });
 }
 
 void break_device(cudaError_t error) {

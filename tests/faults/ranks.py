@@ -25,7 +25,7 @@ LONGEST = 60  # seconds until all have ended once one was killed, and more than 
 
 def train(args, folder, out):
     return [str(args.bin / "train"), "--data", str(folder / "data"), "--out", str(folder / out), "--net", "alexnet", "--width", "0.125",
-            "--size", "64", "--batch", "8", "--micro-batch", "2", "--lr", "0.001", "--alpha", "1", "--beta", "1", "--box-unit", "normalised",
+            "--size", "64", "--batch", "8", "--micro-batch", "2", "--rank-bucket", "0.5", "--lr", "0.001", "--alpha", "1", "--beta", "1", "--box-unit", "normalised",
             "--device", "cpu", "--threads", "1", "--workers", "1", "--seed", "3", "--epochs", "3", "--checkpoint-minutes", "0", "--resume",
             "--rank-timeout", "20", "--quiet"]
 

@@ -17,6 +17,21 @@ double distance(const std::vector<double>& a, const std::vector<double>& b) {
   return norm > 0 ? std::sqrt(error / norm) : std::sqrt(error);
 }
 
+/// Over all parameters that train, or all running statistics, of two runs.
+double parameters_apart(const std::string& one, const std::string& other, bool statistics) {
+  const Safetensors a = Safetensors::open(one), b = Safetensors::open(other);
+  std::vector<double> of_one, of_other;
+  for (const TensorInfo& t : a.tensors()) {
+    if (!t.name.starts_with("model.") || (t.name.find(".running_") != std::string::npos) != statistics) continue;
+    for (const auto& [file, values] : {std::pair(&a, &of_one), {&b, &of_other}}) {
+      const std::vector<double> v = file->read_f64(t.name);
+      values->insert(values->end(), v.begin(), v.end());
+    }
+  }
+  EXPECT_FALSE(of_one.empty());
+  return distance(of_one, of_other);
+}
+
 TEST_F(Together, AnyNumberOfRanksGivesTheBytesOfOneProcess) {
   // Flips, dropout, a warm-up, and a last step of an epoch that has less passes than there are ranks.
   const std::string more = "--epochs 9 --schedule cosine --warmup 3 --rank-check 10";
@@ -28,6 +43,40 @@ TEST_F(Together, AnyNumberOfRanksGivesTheBytesOfOneProcess) {
     expect_same_run("one", cat("of", ranks));
     EXPECT_NE(o.err.find(cat("rank 0 of ", ranks, " processes")), std::string::npos) << o.err;
   }
+}
+
+TEST_F(Together, GradientsSummedDuringBackwardAreThoseSummedBehindIt) {
+  // A net of 3.6 MB: a bucket for each parameter, for some, and for all. Batches of 12 in 6 passes take two rounds.
+  const std::string more = "--batch 12 --rank-bucket ";
+  ASSERT_EQ(run(1, train("lone", more + "1")).code, 0) << content(in("run.err"));
+  const struct {
+    int ranks;
+    const char* bucket;
+  } runs[] = {{2, "0"}, {2, "0.000001"}, {2, "0.5"}, {4, "0.5"}, {4, "100"}};
+  for (const auto& [ranks, bucket] : runs) {
+    const std::string out = cat("bucket", bucket, "of", ranks);
+    const Outcome o = run(ranks, train(out, more + bucket));
+    ASSERT_EQ(o.code, 0) << o.err;
+    expect_same_run("lone", out);
+  }
+}
+
+TEST_F(Together, GradientsRoundedOnTheirWayGiveTheBytesOfOneProcessThatRoundsThem) {
+  const std::string more = "--rank-bucket 0.5 --rank-transport ";
+  ASSERT_EQ(run(1, train("rounds", more + "bf16")).code, 0) << content(in("run.err"));
+  for (const int ranks : {2, 4}) {
+    const Outcome o = run(ranks, train(cat("rounds", ranks), more + "bf16"));
+    ASSERT_EQ(o.code, 0) << o.err;
+    expect_same_run("rounds", cat("rounds", ranks));
+  }
+  ASSERT_EQ(run(2, train("exact", more + "f32")).code, 0) << content(in("run.err"));
+  const double apart =
+      parameters_apart(in("rounds/last.safetensors"), in("exact/last.safetensors"), /*statistics=*/false);
+  EXPECT_GT(apart, 1e-7) << "they are rounded";
+  EXPECT_LT(apart, 0.05) << "and train all the same";
+  const Outcome other = run(2, train("rounds2", "--resume --epochs 3 --rank-transport f32"));
+  EXPECT_EQ(other.code, 2);
+  EXPECT_NE(other.err.find("rank_transport"), std::string::npos) << other.err;
 }
 
 TEST_F(Together, RunningStatisticsAreThoseOfOneProcessButForRounding) {
@@ -50,21 +99,6 @@ TEST_F(Together, RunningStatisticsAreThoseOfOneProcessButForRounding) {
       EXPECT_LE(worst, statistic ? 1e-6 : 0) << t.name;
     }
   }
-}
-
-/// Over all parameters that train, or all running statistics, of two runs.
-double parameters_apart(const std::string& one, const std::string& other, bool statistics) {
-  const Safetensors a = Safetensors::open(one), b = Safetensors::open(other);
-  std::vector<double> of_one, of_other;
-  for (const TensorInfo& t : a.tensors()) {
-    if (!t.name.starts_with("model.") || (t.name.find(".running_") != std::string::npos) != statistics) continue;
-    for (const auto& [file, values] : {std::pair(&a, &of_one), {&b, &of_other}}) {
-      const std::vector<double> v = file->read_f64(t.name);
-      values->insert(values->end(), v.begin(), v.end());
-    }
-  }
-  EXPECT_FALSE(of_one.empty());
-  return distance(of_one, of_other);
 }
 
 TEST_F(Together, SyncedBatchNormIsThatOfOnePassOverTheBatch) {

@@ -80,7 +80,7 @@ def main():
             common = "--device cpu --threads 1 --quiet"
             sh(f"{args.bin}/synth --scenes 40 --size 32 --width 2 --weights random:1 --split .8,.1,.1 {common} --out {folder}/data")
             jobs = {
-                "train": (f"{args.bin}/train --data {folder}/data --out {{out}} --net alexnet --width 0.125 --size 64 --batch 8 --micro-batch 2 "
+                "train": (f"{args.bin}/train --data {folder}/data --out {{out}} --net alexnet --width 0.125 --size 64 --batch 8 --micro-batch 2 --rank-bucket 0.5 "
                           f"--lr 0.001 --workers 1 --seed 3 --epochs 2 {common}", FILES),
                 "synth": (f"{args.bin}/synth --scenes 20 --size 32 --width 2 --weights random:1 --split .8,.1,.1 {common} --out {{out}}",
                           ("labels.csv", "psnr.csv", "dataset.json")),

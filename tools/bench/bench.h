@@ -53,7 +53,7 @@ struct ScaleBenchOptions {
   int batch = 64;                   ///< images a GPU and step
   int gpus_per_node = 8;
   double in_node = 300, in_node_latency = 3, between = 50, between_latency = 10;  ///< GB/s, us
-  double bucket_mb = 25;
+  double bucket_mb = 5;
   int transport_bits = 32;
 };
 int bench_scale(const CommonOptions&, const ScaleBenchOptions&);
