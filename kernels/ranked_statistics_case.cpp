@@ -46,7 +46,7 @@ const RegisterCases cases([](std::vector<OpCase>& to) {
       to.push_back({"combine_statistics",
                     cat("[", n, "] of ", active, " of ", ranks, " ranks"),
                     {DType::f32, DType::f64},
-                    [=](CaseRun& run) { combine(run, ranks, active, n); }});
+                    [ranks = ranks, active = active, n](CaseRun& run) { combine(run, ranks, active, n); }});
 });
 
 }  // namespace
