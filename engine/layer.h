@@ -51,6 +51,7 @@ struct Spec {
   std::vector<ParamSpec> params;
   std::vector<Slot> saved;      ///< live from forward to backward
   size_t packed = 0;            ///< bytes that prepare() fills from the parameters once (inference and frozen layers)
+  uint32_t prepare_only = 0;    ///< bit k: on the host, where nothing trains, prepare() alone reads params[k]
   size_t scratch = 0;           ///< bytes needed only during forward
   size_t backward_scratch = 0;  ///< bytes needed only during backward
   uint32_t keep_x = 0;          ///< bit i: backward reads x[i]

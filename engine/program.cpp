@@ -1,6 +1,9 @@
 // Running a planned program. Planning is in program_plan.cpp.
 #include "engine/program.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "kernels/cast.h"
@@ -9,6 +12,15 @@
 namespace telltale {
 namespace {
 Tensor bytes_of(const Buffer& b) { return b.view({1, 1, 1, int(b.size())}, DType::u8); }
+
+/// Gives the whole pages inside a tensor's memory on the host back to the system: they hold zeros from then on.
+void give_back(Tensor t) {
+  const auto page = uintptr_t(sysconf(_SC_PAGESIZE));
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(t.data) + page - 1) / page * page;
+  const uintptr_t to = (reinterpret_cast<uintptr_t>(t.data) + t.bytes()) / page * page;
+  // What it says of success does not matter: at worst the memory stays.
+  if (from < to) madvise(t.as<char>() + (from - reinterpret_cast<uintptr_t>(t.data)), to - from, MADV_DONTNEED);
+}
 }  // namespace
 
 Program::Program(const Graph& fused, Stream& stream, const Options& options, std::nullptr_t)
@@ -22,6 +34,7 @@ Graph Program::fused(const Graph& graph, const Stream& stream, const Options& o)
 
 Program::Program(const Graph& graph, Stream& stream, const Options& options)
     : Program(fused(graph, stream, options), stream, options, nullptr) {
+  TT_CHECK(options.keep_parameters || !options.training, ShapeError, "a program that trains keeps its parameters");
   plan();
   state_ = Buffer(stream.place(), sizeof(StepState));
   if (options.dynamic_loss_scale) {
@@ -66,13 +79,29 @@ Io Program::io(size_t node, bool accumulate) const {
 }
 
 void Program::prepare() {
-  for (const Param& p : params_->all()) {
-    if (p.shadow) cast(*stream_, p.value, p.shadow);
-  }
+  auto param = params_->all().begin();
   for (size_t i = 0; i < bound_.size(); ++i) {
+    const std::span own(param, bound_[i].spec.params.size());
+    param += std::ssize(own);
+    for (const Param& p : own) {
+      if (p.shadow) cast(*stream_, p.value, p.shadow);
+    }
     if (bound_[i].packed) graph_.nodes()[i].layer->prepare(*stream_, io(i, false));
+    if (options_.keep_parameters || stream_->is_cuda()) continue;
+    // Layer by layer, so that a whole net is never in memory twice.
+    for (size_t k = 0; k < own.size(); ++k) {
+      const bool all = bound_[i].spec.prepare_only >> k & 1;
+      if (all || own[k].shadow) give_back(own[k].value);
+      if (all && own[k].shadow) give_back(own[k].shadow);
+    }
   }
   prepared_ = true;
+}
+
+Params* Program::kept_params() const {
+  TT_CHECK(options_.keep_parameters || !prepared_, Error,
+           "this program has run, and was planned without keep_parameters: they are gone");
+  return params_.get();
 }
 
 void Program::forward() {

@@ -23,6 +23,10 @@ struct Options {
   std::optional<bool> stems = std::nullopt;
   bool input_gradients = false;  ///< also for the graph's inputs of compute type
   uint64_t seed = 0;             ///< of the parameters' initial values
+  /// False, for a net that is loaded once and then only run: on the host, what the first run has packed or rounded into
+  /// another form gives its memory back, and params() throws from then on. Elsewhere the same but that nothing is
+  /// given.
+  bool keep_parameters = true;
   /// For training in f16: the device scales the loss, skips steps whose gradients overflow, and follows with the scale;
   /// StepState's loss_scale and overflow are then the program's own.
   bool dynamic_loss_scale = false;
@@ -80,9 +84,13 @@ class Program {
   LossScale loss_scale() const;
   void set_loss_scale(const LossScale&);
 
-  Params& params() { return *params_; }
-  const Params& params() const { return *params_; }
-  void params_changed() { prepared_ = false; }
+  /// Throws Error once a program without keep_parameters has run.
+  Params& params() { return *kept_params(); }
+  const Params& params() const { return *kept_params(); }
+  void params_changed() {
+    kept_params();
+    prepared_ = false;
+  }
 
   size_t arena_bytes() const { return arena_.size(); }
   /// Activations' arena + parameters + packed constants.
@@ -122,6 +130,7 @@ class Program {
   size_t packed_bytes() const;
   void bind_params();
   void prepare();
+  Params* kept_params() const;
   Io io(size_t node, bool accumulate) const;
 
   Graph graph_;

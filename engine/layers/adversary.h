@@ -26,10 +26,10 @@ class SpectralConv : public LayerOf<SpectralConv> {
   Settings s_;
 };
 
-/// y = x where x > 0, else slope·x.
+/// y = x where x > 0, else negative_slope·x.
 class LeakyRelu : public LayerOf<LeakyRelu> {
  public:
-  explicit LeakyRelu(float slope) : slope_(slope) {}
+  explicit LeakyRelu(float negative_slope) : slope_(negative_slope) {}
   std::string describe() const override { return cat("LeakyReLU ", slope_); }
   Spec plan(const PlanContext&, std::span<const Shape>) const override;
   void forward(Stream&, const Io&) const override;

@@ -46,6 +46,7 @@ Spec Conv::plan(const PlanContext& c, std::span<const Shape> x) const {
                      .act = s_.act,
                      .packed = {}};
     spec.packed = conv_packed_bytes(c.stream, a);
+    if (spec.packed) spec.prepare_only = 1;  // the bias stays as it is
   }
   return spec;
 }

@@ -56,6 +56,7 @@ Spec GatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
                      .act = Act::none,
                      .packed = {}};
     spec.packed = conv_packed_bytes(c.stream, a);
+    if (spec.packed) spec.prepare_only = 1;  // the bias stays as it is
   }
   return spec;
 }

@@ -156,6 +156,7 @@ Spec ConvBatchNorm::plan(const PlanContext& c, std::span<const Shape> x) const {
   for (ParamSpec& p : BatchNorm::parameters(norm_name_, w.n)) spec.params.push_back(std::move(p));
   if (norm_.residual) spec.inplace = 1;  // summed where it lies: no copy
   spec.packed = Folded(nullptr, w, c.compute, conv_packed_bytes(c.stream, args(x[0], spec.y, c.compute))).bytes;
+  spec.prepare_only = ~0u;
   return spec;
 }
 

@@ -82,6 +82,7 @@ Spec UpGatedConv::plan(const PlanContext& c, std::span<const Shape> x) const {
   const ConvArgs a = conv(x[0], c.compute);
   spec.scratch = a.y.bytes();
   spec.packed = Folded(nullptr, a.w.shape, c.compute, conv_packed_bytes(c.stream, a)).bytes;
+  spec.prepare_only = ~0u;
   return spec;
 }
 

@@ -59,8 +59,9 @@ Spec Stem::plan(const PlanContext& c, std::span<const Shape> x) const {
   Spec spec = layer().plan(c, {&images, 1});
   const ConvArgs a = conv(images.n, c.compute);
   spec.keep_x = 0;
-  spec.packed = spec.scratch = 0;
+  spec.packed = spec.scratch = spec.prepare_only = 0;
   if (!c.training || c.frozen) {
+    spec.prepare_only = std::holds_alternative<ConvBatchNorm>(conv_) ? ~0u : 1;
     spec.packed = Folded(nullptr, a.w.shape, c.compute, conv_packed_bytes(c.stream, a)).bytes;
   } else {
     spec.scratch = aligned(a.w.bytes());

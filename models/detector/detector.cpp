@@ -152,7 +152,7 @@ Detector::Detector(const std::string& weights, Stream& stream, const Settings& s
   sha256_ = sha256_file(weights);
   if (settings_.image_size == 0) settings_.image_size = info_.size;
   net_.emplace(detector_graph(info_, settings_.batch, settings_.image_size), stream,
-               Options{.compute = settings_.compute, .stems = settings_.stems});
+               Options{.compute = settings_.compute, .stems = settings_.stems, .keep_parameters = false});
   Program& program = net_->program();
   try {
     load_params(stream, program.params(), file.state_dict());

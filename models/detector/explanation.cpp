@@ -100,7 +100,7 @@ Explainer::Explainer(Detector& detector, Stream& stream) : stream_(&stream) {
   for (size_t i = last + 1; i < nodes.size(); ++i) replay(head, nodes[i], values);
   out_ = values[size_t(whole.heads[0].id)];
   head.freeze("");
-  // Slopes of 16 bits would be coarse, and the head is small.
+  // Gradients of 16 bits would be coarse, and the head is small.
   const DType wide = options.compute == DType::f64 ? DType::f64 : DType::f32;
   head_ = std::make_unique<Program>(head, stream, Options{.compute = wide, .training = true, .input_gradients = true});
   for (Program* part : {&features_->program(), head_.get()}) {
@@ -114,12 +114,12 @@ std::vector<double> Explainer::features(std::span<const uint8_t> pixels, int cou
   return values_of(*stream_, features_->program().tensor(features_->head(0)));
 }
 
-Explainer::Slopes Explainer::slopes(const std::vector<double>& features) {
+Explainer::LogitGradients Explainer::logit_gradients(const std::vector<double>& features) {
   set_values(*stream_, head_->tensor(in_), features);
   head_->forward();
   const std::vector<double> said = values_of(*stream_, head_->tensor(out_));
   std::vector<double> one(said.size(), 0.0);
-  Slopes s;
+  LogitGradients s;
   for (size_t i = DetectorRow::label; i < said.size(); i += DetectorRow::count) {
     s.logits.push_back(said[i]);
     one[i] = 1;
@@ -132,7 +132,7 @@ Explainer::Slopes Explainer::slopes(const std::vector<double>& features) {
 
 std::vector<HeatMap> Explainer::look(std::span<const uint8_t> pixels, int count) {
   const std::vector<double> seen = features(pixels, count);
-  const std::vector<double> gradients = slopes(seen).gradients;
+  const std::vector<double> gradients = logit_gradients(seen).gradients;
   const size_t each = seen.size() / size_t(shape_.n);
   std::vector<HeatMap> maps;
   for (size_t i = 0; i < size_t(count); ++i)

@@ -37,10 +37,10 @@ class Explainer {
   std::vector<double> features(std::span<const uint8_t> pixels, int count);
   const Shape& shape() const { return shape_; }
   /// The logits "fake" of such features, and their gradients with respect to them.
-  struct Slopes {
+  struct LogitGradients {
     std::vector<double> logits, gradients;
   };
-  Slopes slopes(const std::vector<double>& features);
+  LogitGradients logit_gradients(const std::vector<double>& features);
 
  private:
   Stream* stream_;

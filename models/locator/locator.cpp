@@ -96,7 +96,8 @@ Locator::Locator(const std::string& weights, Stream& stream, const Settings& set
 void Locator::plan(int height, int width) {
   if (net_ && height_ == height && width_ == width) return;
   net_.reset();  // the old one's memory first
-  net_.emplace(locator_graph(info_, {1, height, width, 3}), stream_, Options{.compute = settings_.compute});
+  net_.emplace(locator_graph(info_, {1, height, width, 3}), stream_,
+               Options{.compute = settings_.compute, .keep_parameters = false});
   height_ = height;
   width_ = width;
   Program& program = net_->program();

@@ -48,7 +48,7 @@ Inpainter::Inpainter(const SynthSettings& s, const std::string& weights, int bat
       batch_(batch),
       size_(s.size),
       width_(s.width),
-      options_{.compute = precision_of(s.precision, stream)},
+      options_{.compute = precision_of(s.precision, stream), .keep_parameters = false},
       staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
   if (SynthSettings::is_random(weights)) {
     options_.seed = SynthSettings::weights_seed(weights);

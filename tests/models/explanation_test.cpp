@@ -45,20 +45,20 @@ TEST_P(Explained, TheGradientIsTheCentralDifference) {
   const int cells = GetParam().cells;
   ASSERT_EQ(explainer.shape(), (Shape{2, cells, cells, explainer.shape().c}));
   const std::vector<double> features = explainer.features(two_pictures(), 2);
-  const Explainer::Slopes at = explainer.slopes(features);
+  const Explainer::LogitGradients at = explainer.logit_gradients(features);
   ASSERT_EQ(at.gradients.size(), features.size());
   const size_t each = features.size() / 2;
   const auto logits_at = [&](size_t feature, double by) {
     std::vector<double> moved = features;
     moved[feature] += by;
-    return explainer.slopes(moved).logits;
+    return explainer.logit_gradients(moved).logits;
   };
   constexpr double kStep = 1e-6;
   Random random(3);
-  int slopes = 8, flats = 4;  // to try; a pooling passes no slope to most features, and averaging to all
-  for (int tried = 0; tried < 10'000 && slopes + flats > 0; ++tried) {
+  int nonzero = 8, zero = 4;  // to try; a pooling passes no gradient to most features, and averaging to all
+  for (int tried = 0; tried < 10'000 && nonzero + zero > 0; ++tried) {
     const auto feature = size_t(random.integer(0, int64_t(features.size()) - 1));
-    int& left = at.gradients[feature] != 0 ? slopes : flats;
+    int& left = at.gradients[feature] != 0 ? nonzero : zero;
     // Where a pooling takes one of several zeros there is no derivative.
     if (features[feature] < 1e-4 || left == 0) continue;
     --left;
@@ -68,14 +68,14 @@ TEST_P(Explained, TheGradientIsTheCentralDifference) {
       EXPECT_NEAR((up[picture] - down[picture]) / (2 * kStep), own, 1e-6 * std::max(1.0, std::abs(own))) << feature;
     }
   }
-  EXPECT_EQ(slopes, 0) << "gradients of zero alone would prove nothing";
+  EXPECT_EQ(nonzero, 0) << "gradients of zero alone would prove nothing";
 }
 
 TEST_P(Explained, ItIsTheDetectorsNet) {
   Detector detector(weights(), stream_, {.batch = 2});
   const std::vector<Verdict> said = detector.run(two_pictures(), 2);
   Explainer explainer(detector, stream_);
-  const std::vector<double> logits = explainer.slopes(explainer.features(two_pictures(), 2)).logits;
+  const std::vector<double> logits = explainer.logit_gradients(explainer.features(two_pictures(), 2)).logits;
   for (size_t i = 0; i < 2; ++i)
     EXPECT_NEAR(logits[i], double(said[i].raw[0]), 1e-4 * std::max(1.f, std::abs(said[i].raw[0])));
   const std::vector<HeatMap> maps = explainer.look(two_pictures(), 2);

@@ -88,7 +88,7 @@ class Workload {
     HoleWindow window;
     if (o.window > 0) window = {g.input({batch, 1, 1, 2}, DType::i32), o.window};
     y_ = deepfill_v2(g, x, mask, o.width, window).refined;
-    program_ = std::make_unique<Program>(g, stream_, Options{.compute = type, .seed = 1});
+    program_ = std::make_unique<Program>(g, stream_, Options{.compute = type, .seed = 1, .keep_parameters = false});
     fill_random(stream_, program_->tensor(x), 0, 1);
     fill_zero(stream_, program_->tensor(mask));
     if (window.side > 0) fill_zero(stream_, program_->tensor(window.corner));
@@ -106,8 +106,9 @@ class Workload {
     TrainSettings settings;
     settings.common.seed = 1;
     settings.chains = o.chains;
-    const ProgramPlan plan = training ? training_program(task, settings, stream_, batch, o.size)
-                                      : validation_program(task, stream_, batch, o.size);
+    ProgramPlan plan = training ? training_program(task, settings, stream_, batch, o.size)
+                                : validation_program(task, stream_, batch, o.size);
+    plan.options.keep_parameters = training;  // as infer has it, which runs this net
     y_ = plan.net.heads[0];
     loss_ = training ? std::move(task.heads(o.size)[0].loss) : nullptr;
     program_ = std::make_unique<Program>(plan.net.graph, stream_, plan.options);
