@@ -2,20 +2,20 @@
 
 #include <dlfcn.h>
 
-#include <string>
-
 #include "base/check.h"
 
 namespace telltale {
 
-SharedLibrary::SharedLibrary(const char* name) : name_(name) {
+SharedLibrary::SharedLibrary(std::initializer_list<const char*> names) {
   std::string reason;
-  for (const char* folder : {"", "/usr/local/cuda/lib64/", "/usr/local/cuda/lib/"}) {
-    handle_ = dlopen((std::string(folder) + name).c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle_) return;
-    const char* words = dlerror();
-    if (reason.empty() && words) reason = words;
-  }
+  for (const char* folder : {"", "/usr/local/cuda/lib64/", "/usr/local/cuda/lib/"})
+    for (const char* name : names) {
+      name_ = name;
+      handle_ = dlopen((folder + name_).c_str(), RTLD_NOW | RTLD_LOCAL);
+      if (handle_) return;
+      const char* words = dlerror();
+      if (reason.empty() && words) reason = words;
+    }
   throw DeviceError(cat(reason, "; install it or add its folder to LD_LIBRARY_PATH"));
 }
 

@@ -1,8 +1,7 @@
 #include "losses/nvrtc.h"
 
-#include <dlfcn.h>
-
 #include "base/check.h"
+#include "base/shared_library.h"
 #include "losses/loss_file.h"
 
 namespace telltale {
@@ -24,27 +23,19 @@ struct Nvrtc {
   std::string missing;  ///< why there is none
 
   Nvrtc() {
-    void* library = nullptr;
-    for (const char* name : {"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so"}) {
-      if (!library) library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+    try {
+      const SharedLibrary so{"libnvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12"};
+      so.bind(create, "nvrtcCreateProgram");
+      so.bind(compile, "nvrtcCompileProgram");
+      so.bind(destroy, "nvrtcDestroyProgram");
+      so.bind(log_size, "nvrtcGetProgramLogSize");
+      so.bind(log, "nvrtcGetProgramLog");
+      so.bind(cubin_size, "nvrtcGetCUBINSize");
+      so.bind(cubin, "nvrtcGetCUBIN");
+      so.bind(error_string, "nvrtcGetErrorString");
+    } catch (const DeviceError& e) {
+      missing = cat("NVRTC, which compiles loss files for the GPU: ", e.what());
     }
-    if (!library) {
-      missing = cat("NVRTC, which compiles loss files for the GPU, is not here: ", dlerror());
-      return;
-    }
-    find(library, "nvrtcCreateProgram", create);
-    find(library, "nvrtcCompileProgram", compile);
-    find(library, "nvrtcDestroyProgram", destroy);
-    find(library, "nvrtcGetProgramLogSize", log_size);
-    find(library, "nvrtcGetProgramLog", log);
-    find(library, "nvrtcGetCUBINSize", cubin_size);
-    find(library, "nvrtcGetCUBIN", cubin);
-    find(library, "nvrtcGetErrorString", error_string);
-  }
-  template <class F>
-  void find(void* library, const char* name, F& to) {
-    to = reinterpret_cast<F>(dlsym(library, name));
-    if (!to) missing = cat("NVRTC is too old: it has no ", name);
   }
   static const Nvrtc& here() {
     static const Nvrtc one;

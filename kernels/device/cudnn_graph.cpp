@@ -10,7 +10,7 @@ namespace telltale::cudnn {
 namespace {
 
 Library load() {
-  const SharedLibrary so(cat("libcudnn.so.", CUDNN_MAJOR).c_str());
+  const SharedLibrary so{cat("libcudnn.so.", CUDNN_MAJOR).c_str()};
   Library l{};
   so.bind(l.version, "cudnnGetVersion");
   so.bind(l.error_string, "cudnnGetErrorString");

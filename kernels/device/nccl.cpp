@@ -24,7 +24,7 @@ struct Library {
 };
 
 Library load() {
-  const SharedLibrary so("libnccl.so.2");
+  const SharedLibrary so{"libnccl.so.2"};
   Library l{};
   so.bind(l.version, "ncclGetVersion");
   so.bind(l.error_string, "ncclGetErrorString");

@@ -43,7 +43,7 @@ struct Library {
 };
 
 Library load() {
-  const SharedLibrary so(cat("libcublasLt.so.", CUBLAS_VER_MAJOR).c_str());
+  const SharedLibrary so{cat("libcublasLt.so.", CUBLAS_VER_MAJOR).c_str()};
   Library l{};
   so.bind(l.status_string, "cublasLtGetStatusString");
   so.bind(l.create, "cublasLtCreate");

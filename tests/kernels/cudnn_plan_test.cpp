@@ -368,7 +368,7 @@ TEST(CudnnPlanFile, RemembersMergesAndForgivesRubbish) {
 
 TEST(Libraries, AnAbsentOneIsOneClearLine) {
   try {
-    const SharedLibrary absent("libtelltale_absent.so.9");
+    const SharedLibrary absent{"libtelltale_absent.so.9"};
     FAIL() << "loaded a library that is not there";
   } catch (const DeviceError& e) {
     const std::string line = e.what();
@@ -377,7 +377,7 @@ TEST(Libraries, AnAbsentOneIsOneClearLine) {
     EXPECT_EQ(line.find('\n'), std::string::npos) << line;
   }
   int (*function)() = nullptr;
-  EXPECT_THROW(SharedLibrary("libc.so.6").bind(function, "telltale_absent"), DeviceError);
+  EXPECT_THROW(SharedLibrary{"libc.so.6"}.bind(function, "telltale_absent"), DeviceError);
 }
 
 class CudnnDevice : public OnDevice {};

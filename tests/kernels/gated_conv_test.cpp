@@ -19,7 +19,7 @@ namespace {
 /// Whether engines can be asked for that cuDNN compiles at run time: the driver's library, or its stub, answers.
 bool has_driver_library() {
   try {
-    const SharedLibrary driver("libcuda.so.1");
+    const SharedLibrary driver{"libcuda.so.1"};
     return true;
   } catch (const DeviceError&) {
     return false;

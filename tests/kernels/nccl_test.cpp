@@ -35,7 +35,7 @@ static_assert(kSameCall<nccl::GetVersion, decltype(ncclGetVersion)> &&
 /// Without a GPU it binds every function, and makes a meeting place or says in its own words why not.
 TEST(NcclLibrary, HasWhatIsCalled) {
   try {
-    const SharedLibrary there("libnccl.so.2");
+    const SharedLibrary there{"libnccl.so.2"};
   } catch (const DeviceError& e) {
     EXPECT_THROW(Nccl::meeting(), DeviceError);
     GTEST_SKIP() << "no NCCL: " << e.what();
