@@ -38,8 +38,7 @@ void column_sums_of(Stream& s, Tensor x, Tensor y, bool accumulate) {
   const bool aligned = x.shape.c % kChunk == 0 && all_aligned({x.data});
   launch<ColumnTiles::kLanes>(s, tiles.grid(),
                               ColumnSums<A, 1, Elements<T>>{tiles, {x.as<T>(), tiles.c, aligned}, partial});
-  using Fold = FoldSlabs<A, 1, WriteSum<A>>;
-  launch<Fold::kLanes>(s, Fold::grid(tiles.c), Fold{tiles.slabs, tiles.c, partial, {y.as<A>(), accumulate}});
+  fold_slabs<A, 1>(s, tiles.slabs, tiles.c, partial, WriteSum<A>{y.as<A>(), accumulate});
 }
 
 template <class T>

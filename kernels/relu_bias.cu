@@ -46,9 +46,7 @@ void backward(Stream& s, const ReluBiasGradArgs& a) {
   launch<ColumnTiles::kLanes>(
       s, tiles.grid(), ColumnSums<A, 1, Masked<T>>{tiles, {a.y.as<T>(), a.dy.as<T>(), tiles.c, aligned}, partial});
   if (a.mode == GradMode::ignore) return;
-  using Fold = FoldSlabs<A, 1, WriteSum<A>>;
-  launch<Fold::kLanes>(s, Fold::grid(tiles.c),
-                       Fold{tiles.slabs, tiles.c, partial, {a.dbias.as<A>(), a.mode == GradMode::accumulate}});
+  fold_slabs<A, 1>(s, tiles.slabs, tiles.c, partial, WriteSum<A>{a.dbias.as<A>(), a.mode == GradMode::accumulate});
 }
 
 }  // namespace

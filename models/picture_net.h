@@ -1,7 +1,9 @@
 #pragma once
 // Nets that read pictures: bytes in, heads out. What training, evaluation and inference share.
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -37,13 +39,23 @@ class PictureNet {
   void run(std::span<const uint8_t> pixels, int count);
   /// What a head said of the whole batch at the last run, as f32. Waits.
   std::vector<float> said(size_t head);
+  /// What each head said of a whole batch, as f32. Waits for that batch and no longer; to be called once.
+  using Answer = std::function<std::vector<std::vector<float>>()>;
+  /// As run(), with the answer on its way as well; while it is, the next batch may be enqueued. The one after that
+  /// gives the first one's answer up. The net must outlive the answers.
+  Answer enqueue(std::span<const uint8_t> pixels, int count);
 
  private:
+  /// The pixels of a whole batch: `pixels` or, where they are fewer, a copy of them.
+  const uint8_t* whole_batch(std::span<const uint8_t> pixels, int count);
+  void forward();
   PictureGraph net_;
   int batch_ = 0;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Capture> forward_;
-  std::vector<uint8_t> staging_;
+  std::vector<uint8_t> staging_;     ///< for short batches
+  std::optional<Uploader> upload_;   ///< of enqueue(), as what follows
+  std::vector<Readback> downloads_;  ///< of each head; last, since they wait before the rest goes
 };
 
 /// A floating-point tensor's values on the host, widened or rounded to f32. Waits for the stream.

@@ -1,6 +1,8 @@
 #include "kernels/device/transfer.h"
 
 #include <cstring>
+#include <optional>
+#include <utility>
 
 #include "base/check.h"
 #include "kernels/device/cuda_api.h"
@@ -71,15 +73,26 @@ void Uploader::send(Tensor to, const void* from) {
   cuda_api::record_event(slot.consumed.handle, compute);
 }
 
+/// With a copy stream the way is: the tensor → staging on the device, by the computing stream → page-locked, by the
+/// copy stream.
 struct Downloader::Slot {
+  struct Overlap {
+    Stream copies;
+    Buffer staging;
+    Event staged;
+    explicit Overlap(size_t bytes) : copies(Stream::cuda(cuda_api::current_device())), staging(Place::cuda, bytes) {}
+  };
   PageLocked host;
   Event arrived;
-  explicit Slot(size_t bytes) : host(bytes) {}
+  std::optional<Overlap> overlap;
+  Slot(size_t bytes, bool overlaps) : host(bytes) {
+    if (overlaps) overlap.emplace(bytes);
+  }
 };
 
-Downloader::Downloader(Stream& compute, size_t bytes) : compute_(&compute), bytes_(bytes) {
+Downloader::Downloader(Stream& compute, size_t bytes, bool overlap) : compute_(&compute), bytes_(bytes) {
   if (compute.is_cuda()) {
-    slot_ = std::make_unique<Slot>(bytes);
+    slot_ = std::make_unique<Slot>(bytes, overlap);
   } else {
     host_.resize(bytes);
   }
@@ -101,8 +114,17 @@ void Downloader::request(Tensor from) {
     if (from.bytes()) std::memcpy(host_.data(), from.data, from.bytes());
     return;
   }
-  cuda_api::copy_to_host(compute_->native(), slot_->host.data, from.data, from.bytes());
-  cuda_api::record_event(slot_->arrived.handle, compute_->native());
+  void *compute = compute_->native(), *copies = compute;
+  const void* source = from.data;
+  if (auto& overlap = slot_->overlap) {  // its staging is free: what it held was taken
+    copies = overlap->copies.native();
+    cuda_api::copy_on_device(compute, overlap->staging.data(), from.data, from.bytes());
+    cuda_api::record_event(overlap->staged.handle, compute);
+    cuda_api::wait_event(copies, overlap->staged.handle);
+    source = overlap->staging.data();
+  }
+  cuda_api::copy_to_host(copies, slot_->host.data, source, from.bytes());
+  cuda_api::record_event(slot_->arrived.handle, copies);
 }
 
 const void* Downloader::take() {
@@ -111,6 +133,21 @@ const void* Downloader::take() {
   if (!slot_) return host_.data();
   cuda_api::synchronize_event(slot_->arrived.handle);
   return slot_->host.data;
+}
+
+size_t Readback::request(Tensor from) {
+  const size_t slot = requests_ % slots_.size();
+  if (std::exchange(waiting_[slot], false)) slots_[slot].take();
+  slots_[slot].request(from);
+  waiting_[slot] = true;
+  return requests_++;
+}
+
+const void* Readback::take(size_t number) {
+  TT_CHECK(number < requests_ && requests_ - number <= slots_.size(), ShapeError, "download ", number, " of ",
+           requests_, " is not there any more");
+  waiting_[number % slots_.size()] = false;
+  return slots_[number % slots_.size()].take();
 }
 
 }  // namespace telltale

@@ -31,7 +31,9 @@ class Uploader {
 /// Brings device tensors to the host later: ask now, take when it is needed. On the host it copies when asked.
 class Downloader {
  public:
-  Downloader(Stream& compute, size_t bytes);
+  /// `bytes`: the most that one request() reads. `overlap`: work enqueued after a request does not wait for its way to
+  /// the host, which costs a copy on the device first. The stream must outlive it.
+  Downloader(Stream& compute, size_t bytes, bool overlap = false);
   Downloader(Downloader&&) noexcept;
   ~Downloader();
   /// Enqueues reading `from` as it will be after the work enqueued so far. Throws ShapeError above `bytes`, and when
@@ -47,6 +49,22 @@ class Downloader {
   bool asked_ = false;
   std::vector<char> host_;      // on the host
   std::unique_ptr<Slot> slot_;  // on a GPU
+};
+
+/// Two Downloaders in turn, beside the work that follows: what is to come while the one before is taken.
+class Readback {
+ public:
+  Readback(Stream& compute, size_t bytes)
+      : slots_{Downloader(compute, bytes, true), Downloader(compute, bytes, true)} {}
+  /// Downloader::request; returns the request's number. It takes the place of the last but one, taken or not.
+  size_t request(Tensor from);
+  /// Downloader::take of the last request or of the one before. Throws ShapeError for any other.
+  const void* take(size_t number);
+
+ private:
+  std::array<Downloader, 2> slots_;
+  std::array<bool, 2> waiting_{};
+  size_t requests_ = 0;
 };
 
 }  // namespace telltale

@@ -96,11 +96,11 @@ struct ChannelMoments {
   }
 };
 
-/// Second level: joins the slabs and writes everything that is one number a channel.
-template <class T>
+/// Second level: joins the slabs and writes everything that is one number a channel; as FoldSlabs does.
+template <class T, int kChannels>
 struct ChannelStats {
   using A = acc_t<T>;
-  static constexpr int kLanes = 256, kChannels = 8, kSlabLanes = kLanes / kChannels;
+  static constexpr int kSlabLanes = 32, kLanes = kSlabLanes * kChannels;
   struct Shared {
     Moments<A> v[kLanes];
   };
@@ -110,7 +110,7 @@ struct ChannelStats {
   A *mean, *rstd, *running_mean, *running_var, *batches;
   A momentum, eps;
 
-  TT_HD static int64_t grid(int c) { return (c + kChannels - 1) / kChannels; }
+  TT_HD int64_t grid() const { return (tiles.c + kChannels - 1) / kChannels; }
   TT_HD void operator()(const Block<kLanes>& b, Shared& shared) const {
     b.each([&](int t) {
       const int64_t channel = b.index * kChannels + t % kChannels;
@@ -231,17 +231,20 @@ void statistics(Stream& s, const BatchNormArgs& a) {
   A* partial = s.workspace(size_t(tiles.slabs) * 2 * size_t(tiles.c) * sizeof(A)).template as<A>();
   const bool aligned = tiles.c % kChunk == 0 && all_aligned({a.x.data});
   launch<ColumnTiles::kLanes>(s, tiles.grid(), ChannelMoments<T>{tiles, a.x.as<T>(), aligned, partial});
-  launch<ChannelStats<T>::kLanes>(s, ChannelStats<T>::grid(tiles.c),
-                                  ChannelStats<T>{.tiles = tiles,
-                                                  .origin = a.x.as<T>(),
-                                                  .partial = partial,
-                                                  .mean = a.mean.as<A>(),
-                                                  .rstd = a.rstd.as<A>(),
-                                                  .running_mean = a.running_mean.as<A>(),
-                                                  .running_var = a.running_var.as<A>(),
-                                                  .batches = a.batches.as<A>(),
-                                                  .momentum = A(a.momentum),
-                                                  .eps = A(a.eps)});
+  const auto join = [&]<int kChannels>() {
+    const ChannelStats<T, kChannels> stats{.tiles = tiles,
+                                           .origin = a.x.as<T>(),
+                                           .partial = partial,
+                                           .mean = a.mean.as<A>(),
+                                           .rstd = a.rstd.as<A>(),
+                                           .running_mean = a.running_mean.as<A>(),
+                                           .running_var = a.running_var.as<A>(),
+                                           .batches = a.batches.as<A>(),
+                                           .momentum = A(a.momentum),
+                                           .eps = A(a.eps)};
+    launch<stats.kLanes>(s, stats.grid(), stats);
+  };
+  fold_channels(tiles.c) == 1 ? join.template operator()<1>() : join.template operator()<kSectorChannels>();
 }
 
 }  // namespace

@@ -170,13 +170,10 @@ void backward(Stream& s, const BatchNormGradArgs& a) {
                               frozen,         aligned};
   if (wants_dw || (wants_dx && !frozen)) {
     launch<ColumnTiles::kLanes>(s, tiles.grid(), ColumnSums<A, 2, GradientTerms<T, kMask>>{tiles, {in}, partial});
-    using Fold = FoldSlabs<A, 2, WriteChannelGradients<T, kMask>>;
-    launch<Fold::kLanes>(s, Fold::grid(shape.c),
-                         Fold{tiles.slabs,
-                              shape.c,
-                              partial,
-                              {in, wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
-                               constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate}});
+    fold_slabs<A, 2>(
+        s, tiles.slabs, shape.c, partial,
+        WriteChannelGradients<T, kMask>{in, wants_dw ? a.dgamma.as<A>() : nullptr, wants_dw ? a.dbeta.as<A>() : nullptr,
+                                        constant, linear, A(tiles.rows), a.dw_mode == GradMode::accumulate});
   }
   if (!wants_dx && !wants_dresidual) return;
   const InputGradient<T, kMask> f{in,

@@ -7,6 +7,8 @@
 
 namespace telltale {
 
+constexpr int kMultiprocessors = 132;  ///< of the largest GPU known
+
 /// The cut: lanes_c lanes side by side take a chunk of channels each, the other lanes of the CTA take other rows.
 struct ColumnTiles {
   static constexpr int kLanes = 256;
@@ -14,7 +16,7 @@ struct ColumnTiles {
   int c, lanes_c, tiles;
 
   ColumnTiles(int64_t rows, int c) : rows(rows), c(c), lanes_c(1) {
-    constexpr int64_t kCtas = 1056;  // eight per multiprocessor of the largest GPU known
+    constexpr int64_t kCtas = 8 * kMultiprocessors;
     const int chunks = (c + kChunk - 1) / kChunk;
     while (lanes_c < 8 && lanes_c < chunks) lanes_c *= 2;
     tiles = (chunks + lanes_c - 1) / lanes_c;
@@ -102,10 +104,11 @@ struct WriteSum {
   TT_HD void operator()(int c, const A (&sum)[1]) const { to[c] = accumulate ? to[c] + sum[0] : sum[0]; }
 };
 
-/// Second level: a CTA takes eight channels, 32 lanes to each. `finish(c, sums)` gets the K totals of channel c.
-template <class A, int K, class Finish>
+/// Second level: a CTA takes kChannels channels, 32 lanes to each, a lane's slabs and then the lanes in an order that
+/// does not depend on kChannels. `finish(c, sums)` gets the K totals of channel c.
+template <class A, int K, class Finish, int kChannels>
 struct FoldSlabs {
-  static constexpr int kLanes = 256, kChannels = 8, kSlabLanes = kLanes / kChannels;
+  static constexpr int kSlabLanes = 32, kLanes = kSlabLanes * kChannels;
   struct Shared {
     A v[K][kLanes];
   };
@@ -114,17 +117,13 @@ struct FoldSlabs {
   const A* partial;
   Finish finish;
 
-  TT_HD static int64_t grid(int c) { return (c + kChannels - 1) / kChannels; }
+  TT_HD int64_t grid() const { return (c + kChannels - 1) / kChannels; }
   TT_HD void operator()(const Block<kLanes>& b, Shared& shared) const {
     b.each([&](int t) {
       const int64_t channel = b.index * kChannels + t % kChannels;
-      for (int k = 0; k < K; ++k) {
-        A sum = 0;
-        if (channel < c) {
-          for (int64_t i = t / kChannels; i < slabs; i += kSlabLanes) sum += partial[(i * K + k) * c + channel];
-        }
-        shared.v[k][t] = sum;
-      }
+      A sums[K] = {};
+      if (channel < c) add(channel, t / kChannels, sums);
+      for (int k = 0; k < K; ++k) shared.v[k][t] = sums[k];
     });
     for (int s = kLanes / 2; s >= kChannels; s /= 2) {
       b.each([&](int t) {
@@ -140,6 +139,35 @@ struct FoldSlabs {
       finish(int(channel), sums);
     });
   }
+
+ private:
+  /// The slabs of a lane, one after the other; some are asked for at once.
+  TT_HD void add(int64_t channel, int64_t lane, A (&sums)[K]) const {
+    constexpr int kAhead = 8;
+    A read[kAhead][K];
+    walk_rows<kAhead>(
+        lane, slabs, kSlabLanes,
+        [&](int j, int64_t slab) {
+          for (int k = 0; k < K; ++k) read[j][k] = partial[(slab * K + k) * c + channel];
+        },
+        [&](int j, int64_t) {
+          for (int k = 0; k < K; ++k) sums[k] += read[j][k];
+        });
+  }
 };
+
+/// Eight channels lie on a sector of memory, of which a CTA for one channel reads an eighth: that is for what would
+/// otherwise leave multiprocessors idle.
+constexpr int kSectorChannels = 8;
+/// How many channels a CTA of FoldSlabs takes.
+constexpr int fold_channels(int c) { return c < kMultiprocessors * kSectorChannels ? 1 : kSectorChannels; }
+
+/// Folds slabs of partial sums, {slabs, K, c}: finish(c, totals) for each channel.
+template <class A, int K, class Finish>
+void fold_slabs(Stream& s, int64_t slabs, int c, const A* partial, const Finish& finish) {
+  const auto with = [&](auto fold) { launch<decltype(fold)::kLanes>(s, fold.grid(), fold); };
+  fold_channels(c) == 1 ? with(FoldSlabs<A, K, Finish, 1>{slabs, c, partial, finish})
+                        : with(FoldSlabs<A, K, Finish, kSectorChannels>{slabs, c, partial, finish});
+}
 
 }  // namespace telltale

@@ -162,13 +162,14 @@ Detector::Detector(const std::string& weights, Stream& stream, const Settings& s
   program.params_changed();
 }
 
-std::vector<Verdict> Detector::run(std::span<const uint8_t> pixels, int count) {
-  net_->run(pixels, count);
-  const std::vector<float> raw = net_->said(0);
-  std::vector<Verdict> verdicts;
-  for (int i = 0; i < count; ++i)
-    verdicts.push_back(verdict_of(std::span(raw).subspan(size_t(i * info_.outputs), size_t(info_.outputs))));
-  return verdicts;
+Detector::Answer Detector::enqueue(std::span<const uint8_t> pixels, int count) {
+  return [this, count, answer = net_->enqueue(pixels, count)] {
+    const std::vector<float> raw = answer()[0];
+    std::vector<Verdict> verdicts;
+    for (int i = 0; i < count; ++i)
+      verdicts.push_back(verdict_of(std::span(raw).subspan(size_t(i * info_.outputs), size_t(info_.outputs))));
+    return verdicts;
+  };
 }
 
 }  // namespace telltale

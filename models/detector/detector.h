@@ -72,8 +72,11 @@ class Detector {
   int image_size() const { return settings_.image_size; }
   Program& program() { return net_->program(); }
 
-  /// pixels: see PictureNet::run, S being image_size().
-  std::vector<Verdict> run(std::span<const uint8_t> pixels, int count);
+  /// What it says of each image of a batch; see PictureNet::Answer. Throws DataError when an output is not finite.
+  using Answer = std::function<std::vector<Verdict>()>;
+  /// pixels: see PictureNet::run, S being image_size(); the rest as PictureNet::enqueue says.
+  Answer enqueue(std::span<const uint8_t> pixels, int count);
+  std::vector<Verdict> run(std::span<const uint8_t> pixels, int count) { return enqueue(pixels, count)(); }
 
  private:
   Settings settings_;

@@ -26,16 +26,23 @@ std::vector<Sample> predict(Detector& detector, const Dataset& dataset, const st
   std::vector<Sample> samples;
   samples.reserve(rows.size());
   share_batches<Said>(
-      ranks, dataset, rows, options,
+      ranks, dataset, rows, options, detector.program().stream().is_cuda(),
       [&](const Batch& batch) {
-        Said said;
-        const size_t bytes = size_t(batch.count) * size_t(batch.size) * size_t(batch.size) * 3;
-        const std::vector<Verdict> verdicts = detector.run(std::span(batch.pixels).first(bytes), batch.count);
-        for (size_t i = 0; i < size_t(batch.count); ++i) {
-          said.samples.push_back(sample_of(dataset, batch.rows[i], verdicts[i]));
-          if (keep.make) said.kept.push_back(keep.make(batch.rows[i], image_in(batch, i), said.samples.back()));
-        }
-        return said;
+        const auto count = size_t(batch.count);
+        const size_t bytes = count * size_t(batch.size) * size_t(batch.size) * 3;
+        const Detector::Answer verdicts = detector.enqueue(std::span(batch.pixels).first(bytes), batch.count);
+        std::vector<Image> images;
+        for (size_t i = 0; keep.make && i < count; ++i) images.push_back(image_in(batch, i));
+        return [&, verdicts, images = std::move(images),
+                seen = std::vector(batch.rows.begin(), batch.rows.begin() + long(count))] {
+          Said said;
+          const std::vector<Verdict> all = verdicts();
+          for (size_t i = 0; i < seen.size(); ++i) {
+            said.samples.push_back(sample_of(dataset, seen[i], all[i]));
+            if (keep.make) said.kept.push_back(keep.make(seen[i], images[i], said.samples.back()));
+          }
+          return said;
+        };
       },
       [&](const Said& said) {
         samples.insert(samples.end(), said.samples.begin(), said.samples.end());

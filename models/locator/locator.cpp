@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/double_buffer.h"
 #include "base/sha256.h"
 #include "kernels/parts/math.h"
 #include "weights/names.h"
@@ -125,19 +126,35 @@ Tiling Locator::tiles(int length) const {
   return tiles_along(rounded_up(length, 8), compares ? settings_.compared : settings_.tile, seam.reach, seam.blend);
 }
 
-PictureMap Locator::look(const Image& image) {
-  TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
-  const Tiling rows = tiles(image.height), columns = tiles(image.width);
+std::vector<PictureMap> Locator::look(std::span<const Image> images) {
+  std::vector<PictureMap> maps;
+  for (const Image& image : images) {
+    TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
+    PictureMap& map = maps.emplace_back(PictureMap{.width = image.width, .height = image.height, .logits = {}});
+    map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
+  }
+  for (size_t first = 0, end = 0; first < images.size(); first = end) {
+    const Image& image = images[first];
+    while (end < images.size() && images[end].width == image.width && images[end].height == image.height) ++end;
+    look(images.subspan(first, end - first), std::span(maps).subspan(first, end - first));
+  }
+  return maps;
+}
+
+void Locator::look(std::span<const Image> images, std::span<PictureMap> maps) {
+  const Tiling rows = tiles(images[0].height), columns = tiles(images[0].width);
   plan(rows.length, columns.length);
-  PictureMap map{.width = image.width, .height = image.height, .logits = {}};
-  map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
-  for (const Tiling::Tile& v : rows.tiles)
-    for (const Tiling::Tile& u : columns.tiles) {
-      const Box box{u.begin, v.begin, u.begin + columns.length, v.begin + rows.length};
-      net_->run(crop_mirrored(image, box).rgb, 1);
-      add_tile(net_->said(0), u, v, map);
-    }
-  return map;
+  const size_t across = columns.tiles.size(), each = rows.tiles.size() * across;
+  const auto row = [&](size_t tile) -> const Tiling::Tile& { return rows.tiles[tile % each / across]; };
+  const auto column = [&](size_t tile) -> const Tiling::Tile& { return columns.tiles[tile % across]; };
+  DoubleBuffer<std::vector<float>> said(stream_.is_cuda(), [&](size_t tile) {
+    const int left = column(tile).begin, top = row(tile).begin;
+    const Image part = crop_mirrored(images[tile / each], {left, top, left + columns.length, top + rows.length});
+    return [answer = net_->enqueue(part.rgb, 1)] { return answer()[0]; };
+  });
+  said.run(images.size() * each, [&](size_t tile, const std::vector<float>& logits) {
+    add_tile(logits, column(tile), row(tile), maps[tile / each]);
+  });
 }
 
 void Locator::add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v,

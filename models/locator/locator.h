@@ -2,7 +2,9 @@
 // A trained locator, ready to look at pictures of any size: what `eval` and `infer` share.
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/locator/map.h"
@@ -66,7 +68,9 @@ class Locator {
   const LocatorInfo& info() const { return info_; }
   const std::string& weights_sha256() const { return sha256_; }
   /// Throws DataError when the net's outputs are not finite.
-  PictureMap look(const Image&);
+  PictureMap look(const Image& image) { return std::move(look(std::span(&image, 1))[0]); }
+  /// The same of several; a GPU goes from one of equal size to the next without a pause.
+  std::vector<PictureMap> look(std::span<const Image>);
   /// What its weights carry, if they do.
   const std::optional<Calibration>& calibration() const { return calibration_; }
   /// The logit of "some of it was painted" of a picture with this map: the calibration's, else picture_logit.
@@ -81,6 +85,8 @@ class Locator {
  private:
   Tiling tiles(int length) const;
   void plan(int height, int width);
+  /// Fills in the maps, all zero yet, of images of one size.
+  void look(std::span<const Image> images, std::span<PictureMap> maps);
   /// Adds a tile's share to the map.
   void add_tile(const std::vector<float>& said, const Tiling::Tile& u, const Tiling::Tile& v, PictureMap&) const;
 

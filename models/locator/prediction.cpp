@@ -26,21 +26,25 @@ Located predict(Locator& locator, const Dataset& dataset, const std::vector<int>
   Located located;
   PixelTally tally;
   share_batches<Said>(
-      ranks, dataset, rows, options,
+      ranks, dataset, rows, options, /*overlap=*/false,  // the locator does so within a batch
       [&](const Batch& batch) {
-        Said said;
-        const auto numbers = size_t(options.targets[0].numbers);
-        said.truth.assign(batch.targets[0].begin(), batch.targets[0].begin() + long(size_t(batch.count) * numbers));
-        for (size_t i = 0; i < size_t(batch.count); ++i) {
-          const Image image = image_in(batch, i);
-          const PictureMap map = locator.look(image);
-          const Label& label = dataset.labels()[size_t(batch.rows[i])];
-          said.logits.insert(said.logits.end(), map.logits.begin(), map.logits.end());
-          said.samples.push_back(locator.sample_of(map, label));
-          said.maps.push_back({label.fake, map_statistics(map.view()), picture_logit(map.view())});
-          if (keep.make) said.kept.push_back(keep.make(batch.rows[i], image, said.samples.back(), map));
-        }
-        return said;
+        return [&] {
+          Said said;
+          const auto numbers = size_t(options.targets[0].numbers);
+          said.truth.assign(batch.targets[0].begin(), batch.targets[0].begin() + long(size_t(batch.count) * numbers));
+          std::vector<Image> images;
+          for (size_t i = 0; i < size_t(batch.count); ++i) images.push_back(image_in(batch, i));
+          const std::vector<PictureMap> maps = locator.look(images);
+          for (size_t i = 0; i < images.size(); ++i) {
+            const PictureMap& map = maps[i];
+            const Label& label = dataset.labels()[size_t(batch.rows[i])];
+            said.logits.insert(said.logits.end(), map.logits.begin(), map.logits.end());
+            said.samples.push_back(locator.sample_of(map, label));
+            said.maps.push_back({label.fake, map_statistics(map.view()), picture_logit(map.view())});
+            if (keep.make) said.kept.push_back(keep.make(batch.rows[i], images[i], said.samples.back(), map));
+          }
+          return said;
+        };
       },
       [&](const Said& said) {
         const size_t pixels = said.logits.size() / said.samples.size();

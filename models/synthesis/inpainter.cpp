@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/log.h"
 #include "base/sha256.h"
@@ -34,6 +35,11 @@ void enliven(Stream& stream, Params& params, const GeneratorNet& net) {
   }
 }
 
+/// Images, masks and corners as numbers of four bytes.
+size_t staging_bytes(int batch, int size) {
+  return size_t(batch) * (size_t(size) * size_t(size) * 4 + 2) * sizeof(float);
+}
+
 }  // namespace
 
 std::string generator_name(const SynthSettings& s) {
@@ -49,7 +55,9 @@ Inpainter::Inpainter(const SynthSettings& s, const std::string& weights, int bat
       size_(s.size),
       width_(s.width),
       options_{.compute = precision_of(s.precision, stream), .keep_parameters = false},
-      staging_(stream.place(), {batch, s.size, s.size, 3}, DType::f32) {
+      staging_(stream.place(), staging_bytes(batch, s.size)),
+      upload_(stream, staging_.size()),
+      download_(stream, staging_.size()) {
   if (SynthSettings::is_random(weights)) {
     options_.seed = SynthSettings::weights_seed(weights);
     net_ = &generator_net(s.family);
@@ -69,6 +77,7 @@ Inpainter::Inpainter(const SynthSettings& s, const std::string& weights, int bat
 
 void Inpainter::use(int side) {
   if (side == side_) return;
+  stream_->sync();   // nothing of it may still run
   program_.reset();  // never two in memory
   side_ = 0;         // should the next not be built
   Graph graph;
@@ -89,53 +98,52 @@ void Inpainter::use(int side) {
   side_ = side;
 }
 
-std::vector<std::vector<float>> Inpainter::paint(const std::vector<Image>& photos, const std::vector<Grey>& masks,
-                                                 int side) {
+Inpainter::Fills Inpainter::enqueue(const std::vector<Image>& photos, const std::vector<Grey>& masks, int side) {
   use(side);
   std::vector<Window> windows;
   windows.reserve(masks.size());
   for (const Grey& mask : masks) windows.push_back(place_window(bounds_of(mask), side, size_));
-  const size_t pixels = size_t(size_) * size_t(size_);
+  const size_t pixels = size_t(size_) * size_t(size_), all = size_t(batch_) * pixels;
   const float black = net_->black, span = 1 - black;
   // Unused places of a short batch stay black and without a hole.
-  std::vector<float> image(size_t(batch_) * pixels * 3, black), mask(size_t(batch_) * pixels, 0.0f);
-  std::vector<int32_t> corners(size_t(batch_) * 2, 0);
+  std::vector<float> sent(staging_.size() / sizeof(float), 0.0f);
+  std::fill_n(sent.begin(), all * 3, black);
   for (size_t i = 0; i < photos.size(); ++i) {
-    std::transform(photos[i].rgb.begin(), photos[i].rgb.end(), image.begin() + ptrdiff_t(i * pixels * 3),
+    std::transform(photos[i].rgb.begin(), photos[i].rgb.end(), sent.begin() + ptrdiff_t(i * pixels * 3),
                    [&](uint8_t v) { return black + span * (float(v) / 255.0f); });
-    std::transform(masks[i].pixels.begin(), masks[i].pixels.end(), mask.begin() + ptrdiff_t(i * pixels),
+    std::transform(masks[i].pixels.begin(), masks[i].pixels.end(), sent.begin() + ptrdiff_t(all * 3 + i * pixels),
                    [](uint8_t v) { return v ? 1.0f : 0.0f; });
-    corners[2 * i] = windows[i].top;
-    corners[2 * i + 1] = windows[i].left;
+    const int32_t corner[] = {windows[i].top, windows[i].left};
+    std::memcpy(&sent[all * 4 + 2 * i], corner, sizeof corner);
   }
-  const auto send = [&](Value to, const std::vector<float>& from) {
-    const Tensor f32 = staging_.buffer.view(program_->tensor(to).shape, DType::f32);
-    upload(*stream_, f32, from.data());
-    cast(*stream_, f32, program_->tensor(to));
+  const auto staged = [&](Value v, DType type, size_t numbers_before) {
+    return staging_.view(program_->tensor(v).shape, type, numbers_before * sizeof(float));
   };
-  send(image_, image);
-  send(mask_, mask);
-  if (side < size_) upload(*stream_, program_->tensor(corner_), corners.data());
+  upload_.send(staging_.view({batch_, 1, 1, size_ * size_ * 4 + 2}, DType::f32), sent.data());
+  cast(*stream_, staged(image_, DType::f32, 0), program_->tensor(image_));
+  cast(*stream_, staged(mask_, DType::f32, all * 3), program_->tensor(mask_));
+  if (side < size_) copy(*stream_, program_->tensor(corner_), staged(corner_, DType::i32, all * 4));
   program_->make_ready();
-  const Tensor refined = program_->tensor(painted_.refined), result = staging_.buffer.view(refined.shape, DType::f32);
+  const Tensor refined = program_->tensor(painted_.refined), result = staging_.view(refined.shape, DType::f32);
   forward_->run([&] {
     program_->forward();
     cast(*stream_, refined, result);
   });
-  std::vector<float> painted(size_t(refined.shape.numel()));
-  download(*stream_, painted.data(), result);
-  std::vector<std::vector<float>> fills;
-  const size_t line = size_t(side) * 3;
-  for (size_t i = 0; i < photos.size(); ++i) {
-    fills.emplace_back(pixels * 3, 0.0f);
-    for (size_t row = 0; row < size_t(side); ++row) {
-      const auto from = painted.begin() + ptrdiff_t((i * size_t(side) + row) * line);
-      const size_t to = ((size_t(windows[i].top) + row) * size_t(size_) + size_t(windows[i].left)) * 3;
-      std::transform(from, from + ptrdiff_t(line), fills[i].begin() + ptrdiff_t(to),
-                     [&](float v) { return (v - black) / span; });
+  return [this, windows = std::move(windows), side, pixels, black, span, number = download_.request(result)] {
+    const auto* painted = static_cast<const float*>(download_.take(number));
+    std::vector<std::vector<float>> fills;
+    const size_t line = size_t(side) * 3;
+    for (size_t i = 0; i < windows.size(); ++i) {
+      fills.emplace_back(pixels * 3, 0.0f);
+      for (size_t row = 0; row < size_t(side); ++row) {
+        const float* from = painted + (i * size_t(side) + row) * line;
+        const size_t to = ((size_t(windows[i].top) + row) * size_t(size_) + size_t(windows[i].left)) * 3;
+        std::transform(from, from + line, fills[i].begin() + ptrdiff_t(to),
+                       [&](float v) { return (v - black) / span; });
+      }
     }
-  }
-  return fills;
+    return fills;
+  };
 }
 
 Generators::Generators(const SynthSettings& s, Stream& stream)

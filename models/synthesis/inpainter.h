@@ -1,5 +1,6 @@
 #pragma once
 // DeepFillv2's generator with its weights, ready to paint.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,10 +29,13 @@ class Inpainter {
   int width() const { return width_; }
   const GeneratorNet& net() const { return *net_; }
 
-  /// One to `batch` images with their masks (255 = hole), all size × size. Each result is size·size·3 floats, in the
-  /// hole as the refinement painted it (black 0, white 1), not clamped; what it is elsewhere is not meant to be used. A
-  /// short batch costs a whole one, and all take the widest window that one of them needs.
-  std::vector<std::vector<float>> paint(const std::vector<Image>& photos, const std::vector<Grey>& masks, int side);
+  /// Each image's is size·size·3 floats, in the hole as the refinement painted it (black 0, white 1), not clamped; what
+  /// it is elsewhere is not meant to be used. Waits for this batch and no longer; to be called once.
+  using Fills = std::function<std::vector<std::vector<float>>()>;
+  /// Paints one to `batch` images with their masks (255 = hole), all size × size, in windows of one side, the widest
+  /// that one of them needs; a short batch costs a whole one. While its fills are on their way the next batch may be
+  /// enqueued; the one after that gives the first one's up. The inpainter must outlive them.
+  Fills enqueue(const std::vector<Image>& photos, const std::vector<Grey>& masks, int side);
 
  private:
   /// Builds the program for windows of that side, if it is not there; `size` paints everything.
@@ -40,12 +44,16 @@ class Inpainter {
   int batch_, size_, width_, side_ = 0;
   Options options_;
   std::unique_ptr<WeightsFile> file_;  // none: the weights are drawn
-  OwnedTensor staging_;                // f32, the size of the images: the program may compute in another type
+  /// Of a batch, one behind the other: images, masks (f32: the program may compute in another type) and corners; then,
+  /// in their place, what was painted.
+  Buffer staging_;
   Value image_, mask_, corner_;
   const GeneratorNet* net_ = nullptr;
   Inpainted painted_;
   std::unique_ptr<Program> program_;
   std::unique_ptr<Capture> forward_;
+  Uploader upload_;
+  Readback download_;  // last: it waits before the rest goes
 };
 
 /// All generators of the settings, one in memory at a time.
@@ -56,6 +64,8 @@ class Generators {
   /// The k-th, in the place of the one before.
   Inpainter& use(int k);
   int batch() const { return settings_.batch; }
+  /// Whether the next batch may be enqueued while one is painted: a GPU works by itself.
+  bool overlap() const { return stream_.is_cuda(); }
   /// How many batches must use windows of a side before its program has paid.
   int worth() const;
   /// Their families, each once, separated by commas; empty without generators.

@@ -10,6 +10,7 @@
 
 #include "base/atomic_file.h"
 #include "base/deal.h"
+#include "base/double_buffer.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/packed.h"
@@ -48,7 +49,12 @@ constexpr size_t kOthersAtOnce = 16;  // images that need no generator, dealt to
 class Producer {
  public:
   Producer(const Plan& plan, const SynthSettings& s, DatasetFolder& folder, Generators& generators, TaskPool& pool)
-      : plan_(plan), s_(s), folder_(folder), generators_(generators), pool_(pool) {
+      : plan_(plan),
+        s_(s),
+        folder_(folder),
+        generators_(generators),
+        pool_(pool),
+        painting_(generators.overlap(), [this](size_t item) { return enqueue(item); }) {
     arrange();
   }
   /// Tasks look at this object: none may outlive it.
@@ -73,7 +79,8 @@ class Producer {
             decode(item);
             for (const size_t next : upcoming)
               if (next < groups && ahead_.size() <= size_t(pool_.threads())) decode(next);
-            paint(ahead_.extract(item).mapped().get());
+            const bool follows = !upcoming.empty() && upcoming[0] < groups && by_same_program(item, upcoming[0]);
+            painting_(item, follows ? upcoming.first(1) : std::span<const size_t>());
             submit_others(item * share, share);
           }
           return std::exchange(settled_, 0);
@@ -178,26 +185,48 @@ class Producer {
     });
   }
 
-  void paint(Decoded decoded) {
-    const Group& group = decoded.group;
+  /// Two programs are never in memory, so that only then may a group follow while the one before is painted.
+  bool by_same_program(size_t item, size_t next) const {
+    return groups_[item].generator == groups_[next].generator && groups_[item].side == groups_[next].side;
+  }
+
+  /// A group on its way through the generator.
+  struct Painting {
+    Group group;
     std::vector<Image> photos;
     std::vector<Grey> masks;
-    for (size_t i = 0; i < group.rows.size(); ++i) {
-      photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
-      masks.push_back(mask_of(*group.rows[i], s_, photos.back()));
+    std::vector<bool> readable;
+    Inpainter::Fills fills;
+  };
+
+  std::function<void()> enqueue(size_t item) {
+    decode(item);
+    const Decoded decoded = ahead_.extract(item).mapped().get();
+    Painting p{.group = decoded.group, .photos = {}, .masks = {}, .readable = {}, .fills = {}};
+    for (size_t i = 0; i < p.group.rows.size(); ++i) {
+      p.photos.push_back(decoded.photos[i].value_or(Image(s_.size, s_.size)));
+      p.masks.push_back(mask_of(*p.group.rows[i], s_, p.photos.back()));
+      p.readable.push_back(decoded.photos[i].has_value());
     }
     const auto start = Clock::now();
-    std::vector<std::vector<float>> fills = generators_.use(group.generator).paint(photos, masks, group.side);
+    p.fills = generators_.use(p.group.generator).enqueue(p.photos, p.masks, p.group.side);
     report_.generator_seconds += since(start);
-    for (size_t i = 0; i < group.rows.size(); ++i) {
-      const Row* row = group.rows[i];
+    return [this, p = std::move(p)]() mutable { have_written(p); };
+  }
+
+  void have_written(Painting& p) {
+    const auto start = Clock::now();
+    std::vector<std::vector<float>> fills = p.fills();
+    report_.generator_seconds += since(start);
+    for (size_t i = 0; i < p.group.rows.size(); ++i) {
+      const Row* row = p.group.rows[i];
       if (folder_.done(*row)) continue;
-      if (!decoded.photos[i]) {
+      if (!p.readable[i]) {
         ++settled_;
         continue;
       }
       ++report_.painted;
-      write([this, row, photo = std::move(photos[i]), mask = std::move(masks[i]), fill = std::move(fills[i])] {
+      write([this, row, photo = std::move(p.photos[i]), mask = std::move(p.masks[i]), fill = std::move(fills[i])] {
         write_fake(*row, photo, set_in(photo, fill, mask, row->treatment, false), mask);
       });
     }
@@ -288,6 +317,7 @@ class Producer {
   DatasetFolder& folder_;
   Generators& generators_;
   TaskPool& pool_;
+  DoubleBuffer<void> painting_;
   std::vector<Group> groups_;
   std::vector<const Row*> others_;  ///< what needs no generator
   std::map<size_t, std::future<Decoded>> ahead_;

@@ -9,7 +9,7 @@ namespace telltale {
 
 struct ProduceReport {
   double seconds = 0;            ///< of the whole loop
-  double generator_seconds = 0;  ///< of those, in which the generator ran
+  double generator_seconds = 0;  ///< of those, in which the host fed the generator or waited for it
   int64_t painted = 0;           ///< fakes, by whomever
   int64_t rows = 0;              ///< this run's share of the plan, with what was there before
   bool stopped = false;          ///< by an interrupt, before the end

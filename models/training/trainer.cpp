@@ -287,7 +287,8 @@ Trainer::Validation Trainer::validate() {
   };
   try {
     share_batches<Said>(
-        ranks(), dataset_, validation_rows_, options, look, take,
+        ranks(), dataset_, validation_rows_, options, /*overlap=*/false,
+        [&](const Batch& batch) { return [&] { return look(batch); }; }, take,
         [&](const Said& said) {
           return Packed{{"count", said.batch.count},       {"size", said.batch.size},
                         {"rows", packed(said.batch.rows)}, {"targets", all_packed(said.batch.targets)},

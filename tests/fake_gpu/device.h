@@ -19,6 +19,10 @@
 //   hesitate=1      cuDNN makes no operation the first time it is asked for it
 //   slow=E          those of engine E take 3 ms longer; E may be `all`, or several, as in 0+1
 //   no_memory=N     the N-th allocation fails, counted from 1, and no other
+//   trace=FILE      tells what the host does, a line each: "to_device BYTES", "to_host BYTES": it gives a copy; "runs
+//   WHAT":
+//                   work that a stream was given, by its own or a graph's launch, a kernel by its type's mangled name;
+//                   "waits": for work that has not run yet
 //   devices=N       so many devices, of which a process works on one (default 1)
 //   nccl_fails=N    NCCL's N-th operation fails, counted from 1
 #include <cuda_runtime_api.h>

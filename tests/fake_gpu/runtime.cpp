@@ -141,6 +141,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
   if (is_device_memory(to, bytes) != to_device || is_device_memory(from, bytes) != from_device)
     return failed(cudaErrorInvalidValue);
   const void* host = !to_device ? to : !from_device ? from : nullptr;
+  if (host) trace((to_device ? "to_device " : "to_host ") + std::to_string(bytes));
   const bool pageable = host && !is_pinned(host, bytes);
   if (pageable && stream->records) return forbidden_in_recording();
   if (pageable && to_device) {
@@ -150,7 +151,10 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
     });
   }
   const cudaError_t error = enqueue(stream, "a copy", [=] { std::memmove(to, from, bytes); });
-  if (error == cudaSuccess && pageable) run_all(stream);
+  if (error == cudaSuccess && pageable) {
+    trace("waits");
+    run_all(stream);
+  }
   return call.is_broken() ? broken() : error;
 }
 cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stream) {
@@ -178,6 +182,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Call call;
   if (const cudaError_t error = forbidden_in_recording()) return error;
+  if (!stream->queue.empty()) trace("waits");
   run_all(stream);
   return call.is_broken() ? broken() : cudaSuccess;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <optional>
 
 #include "tests/fake_gpu/memory.h"
@@ -87,7 +88,17 @@ void run_everything() {
 }
 void run_to(const EventState& event) {
   const uint64_t wanted = event.recorded;
-  if (event.done < wanted) run_until(event.stream, [&] { return event.done >= wanted; });
+  if (event.done >= wanted) return;
+  trace("waits");
+  run_until(event.stream, [&] { return event.done >= wanted; });
+}
+
+void trace(const std::string& line) {
+  static auto& file = *[] {
+    const std::string path = setting("trace");
+    return path.empty() ? new std::ofstream : new std::ofstream(path);  // never destroyed, as the device
+  }();
+  if (file.is_open()) file << line << std::endl;
 }
 
 cudaError_t forbidden_in_recording() {
@@ -109,6 +120,7 @@ cudaError_t enqueue(cudaStream_t stream, const char* what, std::function<void()>
     ++stream->recorded;
     return cudaSuccess;
   }
+  trace(std::string("runs ") + what);
   stream->queue.push_back({what, std::move(work), std::move(ready)});
   run_some(stream);
   return cudaSuccess;

@@ -58,6 +58,9 @@ void run_everything();
 /// Runs what comes before the event's last record.
 void run_to(const EventState& event);
 
+/// Writes down a line, where a trace was asked for.
+void trace(const std::string& line);
+
 /// Why the calling thread may not wait, allocate or free now: it records, and that breaks the recording.
 cudaError_t forbidden_in_recording();
 

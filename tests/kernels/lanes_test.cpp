@@ -5,10 +5,12 @@
 #include <cstring>
 
 #include "kernels/case/op_case.h"
+#include "kernels/device/philox.h"
 #include "kernels/norm/batchnorm.h"
 #include "kernels/reduce.h"
 #if !TT_CUDA
 #include "kernels/device/launch.h"
+#include "kernels/parts/column_tiles.h"
 #endif
 
 namespace telltale {
@@ -133,6 +135,55 @@ TEST(LaneOrder, APlantedRaceIsCaught) {
   EXPECT_NE(run_lanes<Racy>(false), run_lanes<Racy>(true));
   EXPECT_EQ(run_lanes<Raceless>(false), run_lanes<Raceless>(true));
   EXPECT_EQ(run_lanes<Raceless>(false)[63], 63 + 62);
+}
+
+/// Keeps the totals of K terms.
+struct Keep {
+  float* to;
+  TT_HD void operator()(int c, const float (&sums)[2]) const {
+    to[2 * c] = sums[0];
+    to[2 * c + 1] = sums[1];
+  }
+};
+
+/// A lane's slabs in turn, then lane l and lane l + 16, 8, 4, 2, 1.
+std::vector<float> folded_in_order(const std::vector<float>& partial, int64_t slabs, int c) {
+  std::vector<float> totals;
+  for (int channel = 0; channel < c; ++channel)
+    for (int k = 0; k < 2; ++k) {
+      std::vector<float> lanes(32, 0.0f);
+      for (int64_t i = 0; i < slabs; ++i) lanes[size_t(i % 32)] += partial[size_t((i * 2 + k) * c + channel)];
+      for (size_t half = 16; half > 0; half /= 2)
+        for (size_t l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+      totals.push_back(lanes[0]);
+    }
+  return totals;
+}
+
+TEST(Fold, HoweverManyChannelsABlockTakesTheSumsKeepTheirBits) {
+  for (const int64_t slabs : {1, 31, 32, 33, 255, 257, 1056})
+    for (const int c : {1, 7, 64, 65}) {
+      Random random(uint64_t(slabs * 100 + c));
+      std::vector<float> partial(size_t(slabs * 2 * c)), one(size_t(2 * c)), eight = one;
+      for (float& v : partial) v = float(random.uniform(-1, 1));
+      Stream s = Stream::emulated();
+      const FoldSlabs<float, 2, Keep, 1> by_one{slabs, c, partial.data(), {one.data()}};
+      launch<by_one.kLanes>(s, by_one.grid(), by_one);
+      const FoldSlabs<float, 2, Keep, 8> by_eight{slabs, c, partial.data(), {eight.data()}};
+      launch<by_eight.kLanes>(s, by_eight.grid(), by_eight);
+      EXPECT_EQ(one, folded_in_order(partial, slabs, c)) << slabs << " slabs of " << c;
+      EXPECT_EQ(eight, one) << slabs << " slabs of " << c;
+    }
+}
+
+/// As many blocks as there are channels, unless blocks that read whole sectors are enough for every multiprocessor.
+TEST(Fold, NoMultiprocessorIsIdleThatCouldHaveAChannel) {
+  for (const int c : {1, 3, 8, 64, 256, 512, 1024, 1055, 1056, 2048, 4096}) {
+    const int blocks = (c + fold_channels(c) - 1) / fold_channels(c);
+    EXPECT_GE(blocks, std::min(c, kMultiprocessors)) << c;
+    EXPECT_TRUE(fold_channels(c) == kSectorChannels || blocks == c) << c;
+  }
+  EXPECT_EQ(fold_channels(2048), kSectorChannels) << "where they are enough, whole sectors are read";
 }
 
 #endif

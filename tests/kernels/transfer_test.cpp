@@ -127,6 +127,39 @@ TEST_P(Transfer, ARequestReadsWhatWasThereWhenItWasAsked) {
   EXPECT_EQ(Bytes(bytes, bytes + kBytes), numbered(2)) << "the bytes stay until the next request";
 }
 
+/// What is on its way beside the work is what was there when it was asked, too.
+TEST_P(Transfer, AReadbackKeepsTheLastTwo) {
+  Stream s = stream();
+  Uploader uploader(s, kBytes);
+  Readback readback(s, kBytes);
+  const OwnedTensor t = bytes_on(s), a = bytes_on(s, 32 << 20), b = bytes_on(s, 32 << 20);
+  const auto asked = [&](int number) {
+    uploader.send(t, numbered(number).data());
+    const size_t request = readback.request(t);
+    fill_zero(s, t);
+    return request;
+  };
+  const auto answered = [&](size_t request) {
+    const auto* data = static_cast<const uint8_t*>(readback.take(request));
+    return Bytes(data, data + kBytes);
+  };
+  keep_busy(s, a, b);
+  size_t before = asked(1);
+  for (int k = 2; k < 7; ++k) {
+    const size_t next = asked(k);
+    EXPECT_EQ(answered(before), numbered(k - 1));
+    before = next;
+  }
+  EXPECT_THROW(readback.take(before + 1), ShapeError) << "not asked yet";
+  EXPECT_EQ(answered(before), numbered(6));
+  EXPECT_THROW(readback.take(before), ShapeError) << "taken before";
+  const size_t left = asked(7), kept = asked(8), last = asked(9);
+  EXPECT_THROW(readback.take(left), ShapeError) << "two came after it";
+  EXPECT_EQ(answered(last), numbered(9));
+  EXPECT_EQ(answered(kept), numbered(8));
+  asked(10);  // never taken
+}
+
 TEST_P(Transfer, AskOnceTakeOnce) {
   Stream s = stream();
   Downloader downloader(s, kBytes);

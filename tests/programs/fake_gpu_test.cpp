@@ -4,7 +4,9 @@
 
 #include "base/check.h"
 #include "data/codec.h"
+#include "models/locator/locator.h"
 #include "tests/engine/program_run.h"
+#include "weights/names.h"
 
 namespace telltale {
 namespace {
@@ -168,6 +170,93 @@ TEST_F(FakeGpu, VerdictsAreThoseOfTheHost) {
                 nlohmann::json::parse(y).at("fake_probability").get<double>(), 1e-4)
         << x;
   EXPECT_EQ(seen, 40);
+}
+
+/// What a program gave a GPU and when it waited for it.
+struct Course {
+  int sent = 0, asked = 0;  ///< batches; downloads of what came of them
+  int early = 0;            ///< waits for what came of a batch before the next one was sent
+  int most = 0;             ///< batches at once that were sent and not waited for
+};
+Course course_of(const std::string& trace, size_t batch_bytes, size_t answer_bytes) {
+  Course c;
+  int awaited = 0;
+  std::vector<int> sent_by;  // how many were, at the wait for each
+  std::ifstream lines(trace);
+  for (std::string line; std::getline(lines, line);) {
+    c.sent += line == cat("to_device ", batch_bytes);
+    c.asked += line == cat("to_host ", answer_bytes);
+    c.most = std::max(c.most, c.sent - awaited);
+    if (line != "waits" || awaited == c.asked) continue;
+    ++awaited;
+    sent_by.push_back(c.sent);
+  }
+  for (int i = 0; i < int(sent_by.size()); ++i) c.early += sent_by[size_t(i)] < std::min(c.sent, i + 2);
+  return c;
+}
+
+/// Where work runs as late as it may: a batch is sent before the host waits for the one before, and no third one.
+void expect_overlap(const std::string& trace, size_t batch_bytes, size_t answer_bytes) {
+  const Course c = course_of(trace, batch_bytes, answer_bytes);
+  EXPECT_GE(c.sent, 3) << trace;
+  EXPECT_EQ(c.asked, c.sent) << trace;
+  EXPECT_EQ(c.early, 0) << "of " << c.sent << " batches: " << trace;
+  EXPECT_EQ(c.most, 2) << trace;
+}
+
+TEST_F(FakeGpu, InferAndEvalSendABatchWhileTheOneBeforeIsComputed) {
+  const std::string weights = " --quiet --batch 8 --device cuda --weights " + path("host/best.safetensors");
+  constexpr size_t kBatch = 8 * 32 * 32 * 3, kAnswer = 8 * 5 * sizeof(float);
+  const std::string infer = "infer " + data() + "/images" + weights;
+  const Outcome late = run_on_gpu(infer, "trace=" + path("infer.trace"));
+  ASSERT_EQ(late.code, 0) << late.err;
+  expect_overlap(path("infer.trace"), kBatch, kAnswer);
+  const Outcome eval = run_on_gpu("eval --data " + data() + " --split train --out " + path("late") + weights,
+                                  "trace=" + path("eval.trace"));
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  expect_overlap(path("eval.trace"), kBatch, kAnswer);
+  const auto without_times = [](const std::string& out) {
+    std::string text;
+    std::istringstream lines(out);
+    for (std::string line; std::getline(lines, line);) {
+      nlohmann::json j = nlohmann::json::parse(line);
+      j.erase("ms");
+      text += j.dump() + "\n";
+    }
+    return text;
+  };
+  const Outcome mixed = run_on_gpu(infer, "order=mixed");
+  EXPECT_EQ(without_times(mixed.out), without_times(late.out)) << "whenever work runs";
+}
+
+TEST_F(FakeGpu, SynthSendsABatchWhileTheOneBeforeIsPainted) {
+  const std::string synth =
+      "synth --scenes 16 --size 32 --width 2 --weights random:1 --quiet --batch 2 --device cuda --out ";
+  const Outcome o = run_on_gpu(synth + path("late_painted"), "trace=" + path("synth.trace"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  expect_overlap(path("synth.trace"), 2 * (32 * 32 * 4 + 2) * sizeof(float), 2 * 32 * 32 * 3 * sizeof(float));
+  ASSERT_EQ(run_on_gpu(synth + path("mixed_painted"), "order=mixed").code, 0);
+  for (const char* folder : {"/images", "/masks"})
+    EXPECT_TRUE(tree(path("mixed_painted") + folder) == tree(path("late_painted") + folder)) << "whenever work runs";
+}
+
+TEST_F(FakeGpu, TheLocatorSendsATileWhileTheOneBeforeIsLookedAt) {
+  const LocatorInfo info{.net = "trace_locator", .width = 4, .residuals = true};
+  Stream host = Stream::cpu(1);
+  Program program(locator_graph(info, {1, 8, 8, 3}).graph, host, {.seed = 3});
+  write_safetensors(path("locator.safetensors"), params_dict(host, program.params()),
+                    {{"kind", "locator"}, {"net", info.net}, {"width", "4"}, {"residuals", "1"}});
+  Image picture(800, 64);
+  for (size_t i = 0; i < picture.rgb.size(); ++i) picture.rgb[i] = uint8_t(i * 7919 % 251);
+  write_png(path("wide.png"), picture);
+  const std::string infer = "infer --quiet " + path("wide.png") + " --weights " + path("locator.safetensors");
+  const Outcome o = run_on_gpu(infer + " --device cuda", "trace=" + path("tiles.trace"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const Locator::Seam seam = Locator::kComparedSeam;
+  const auto width = size_t(tiles_along(800, Locator::Settings().compared, seam.reach, seam.blend).length);
+  expect_overlap(path("tiles.trace"), width * 64 * 3, width / 2 * 32 * sizeof(float));
+  EXPECT_NEAR(nlohmann::json::parse(o.out).at("fake_probability").get<double>(),
+              nlohmann::json::parse(run(infer + " --device cpu").out).at("fake_probability").get<double>(), 1e-4);
 }
 
 /// What is timed is what trains, from the bytes of images on.

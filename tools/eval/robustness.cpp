@@ -5,6 +5,7 @@
 
 #include "base/atomic_file.h"
 #include "base/deal.h"
+#include "base/double_buffer.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/packed.h"
@@ -43,20 +44,26 @@ std::vector<Sample> look_with(Locator& locator, std::span<const Labelled> pictur
 
 std::vector<Sample> look_with(Detector& detector, std::span<const Labelled> pictures) {
   const int size = detector.image_size();
-  std::vector<Sample> samples;
-  for (size_t begin = 0; begin < pictures.size(); begin += size_t(detector.batch())) {
+  const auto most = size_t(detector.batch());
+  const auto batch_of = [&](size_t item) {
+    return pictures.subspan(item * most, std::min(most, pictures.size() - item * most));
+  };
+  DoubleBuffer<std::vector<Verdict>> verdicts(detector.program().stream().is_cuda(), [&](size_t item) {
     TT_CHECK(!interrupted(), Error, "stopped before the end");
-    const auto batch = pictures.subspan(begin, std::min(size_t(detector.batch()), pictures.size() - begin));
     std::vector<uint8_t> pixels;
-    for (const Labelled& l : batch) {
+    for (const Labelled& l : batch_of(item)) {
       const Image seen = resize(l.image, size, size, Filter::bilinear);
       pixels.insert(pixels.end(), seen.rgb.begin(), seen.rgb.end());
     }
-    const std::vector<Verdict> verdicts = detector.run(pixels, int(batch.size()));
+    return detector.enqueue(pixels, int(batch_of(item).size()));
+  });
+  std::vector<Sample> samples;
+  verdicts.run((pictures.size() + most - 1) / most, [&](size_t item, const std::vector<Verdict>& of_batch) {
+    const auto batch = batch_of(item);
     for (size_t i = 0; i < batch.size(); ++i)
-      samples.push_back({batch[i].label.fake, double(verdicts[i].raw[DetectorRow::label]), real(batch[i].label.box),
-                         verdicts[i].box(batch[i].image.width, batch[i].image.height)});
-  }
+      samples.push_back({batch[i].label.fake, double(of_batch[i].raw[DetectorRow::label]), real(batch[i].label.box),
+                         of_batch[i].box(batch[i].image.width, batch[i].image.height)});
+  });
   return samples;
 }
 

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/double_buffer.h"
 #include "base/task_pool.h"
 #include "data/codec.h"
 #include "data/no_memory.h"
@@ -51,7 +52,9 @@ class Inference {
  public:
   Inference(const InferSettings& s, const std::vector<std::string>& paths, Detector& detector, Stream& stream,
             const InferReport* page)
-      : s_(s), paths_(paths), detector_(detector), page_(page) {
+      : s_(s), paths_(paths), detector_(detector), page_(page), groups_(stream.is_cuda(), [this](size_t item) {
+          return enqueue(item);
+        }) {
     if (s.explain) explainer_.emplace(detector, stream);
   }
 
@@ -61,10 +64,7 @@ class Inference {
   std::vector<Looked> look(size_t item, std::span<const size_t> upcoming) {
     read(item);
     for (const size_t next : upcoming.first(std::min(upcoming.size(), groups_ahead()))) read(next);
-    std::vector<Input> inputs;
-    for (std::future<Input>& input : ahead_.at(item)) inputs.push_back(input.get());
-    ahead_.erase(item);
-    return looked(inputs);
+    return groups_(item, upcoming);
   }
 
  private:
@@ -77,17 +77,40 @@ class Inference {
           pool_.submit([path = paths_[i], size = detector_.image_size()] { return read_input(path, size); }));
   }
 
-  std::vector<Looked> looked(std::vector<Input>& inputs) {
-    std::vector<uint8_t> pixels;
-    for (const Input& in : inputs) pixels.insert(pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
-    const auto readable = std::count_if(inputs.begin(), inputs.end(), [](const Input& in) { return in.error.empty(); });
+  /// A group on its way through the net.
+  struct Asked {
+    std::vector<Input> inputs;
+    int readable = 0;             ///< of the inputs
+    std::vector<uint8_t> pixels;  ///< of those, where they are wanted again
+    Detector::Answer answer;      ///< none where none was readable
+    double seconds = 0;           ///< that enqueueing took: on the host the net's
+  };
+
+  std::function<std::vector<Looked>()> enqueue(size_t item) {
+    Asked asked;
+    for (std::future<Input>& input : ahead_.at(item)) asked.inputs.push_back(input.get());
+    ahead_.erase(item);
+    for (Input& in : asked.inputs) {
+      asked.pixels.insert(asked.pixels.end(), in.seen.rgb.begin(), in.seen.rgb.end());
+      in.seen = {};
+      asked.readable += in.error.empty();
+    }
     const auto start = std::chrono::steady_clock::now();
-    const auto verdicts = readable ? detector_.run(pixels, int(readable)) : std::vector<Verdict>{};
-    const auto maps = explainer_ && readable ? explainer_->look(pixels, int(readable)) : std::vector<HeatMap>{};
-    const double share = readable ? 1e3 * seconds_since(start) / double(readable) : 0;
+    if (asked.readable) asked.answer = detector_.enqueue(asked.pixels, asked.readable);
+    asked.seconds = seconds_since(start);
+    if (!explainer_) asked.pixels = {};
+    return [this, asked = std::move(asked)]() mutable { return looked(asked); };
+  }
+
+  std::vector<Looked> looked(Asked& asked) {
+    const int readable = asked.readable;
+    const auto start = std::chrono::steady_clock::now();
+    const auto verdicts = readable ? asked.answer() : std::vector<Verdict>{};
+    const auto maps = explainer_ && readable ? explainer_->look(asked.pixels, readable) : std::vector<HeatMap>{};
+    const double share = readable ? 1e3 * (asked.seconds + seconds_since(start)) / double(readable) : 0;
     std::vector<Looked> all;
     size_t next = 0;
-    for (Input& in : inputs) {
+    for (Input& in : asked.inputs) {
       in.ms += share;
       if (in.error.empty()) {
         all.push_back(looked(in, verdicts[next], explainer_ ? &maps[next] : nullptr));
@@ -134,6 +157,7 @@ class Inference {
   Detector& detector_;
   const InferReport* page_;
   std::optional<Explainer> explainer_;
+  DoubleBuffer<std::vector<Looked>> groups_;
   std::map<size_t, std::vector<std::future<Input>>> ahead_;  ///< by group
   TaskPool pool_{int(std::clamp(std::thread::hardware_concurrency(), 1u, 16u))};
 };
