@@ -42,8 +42,8 @@ def fail(text):
 
 def run(a, program, *arguments):
     command = [str(c) for c in (a.bin / program, *arguments, "--threads", a.threads, "--quiet")]
-    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
-        fail(f"{program} failed: {' '.join(command)}")
+    if code := subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        sys.exit(max(code, 1))  # it said why
 
 
 def divide(photos, folder):
@@ -216,6 +216,8 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         divide(a.photos, work)
+        for k, painter in enumerate(fills.values()):  # a name that is none is found out at once
+            run(a, "synth", "--photos", work / "judge", "--count", 2, "--size", f"native:{a.size}", "--out", work / f"try-{k}", *(painter or ["--painter", "telea"]))
         for name, painter in fills.items():
             folder = work / "fill"
             folder.mkdir()

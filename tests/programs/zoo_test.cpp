@@ -51,6 +51,10 @@ class Zoo : public ::testing::Test {
     for (std::string line; std::getline(stream, line) && !stream.eof();) all.push_back(line);
     return all;
   }
+  static int64_t lines_of(const std::string& path) {
+    const std::string text = content(path);
+    return std::count(text.begin(), text.end(), '\n');
+  }
   Folder dir_;
 };
 
@@ -101,11 +105,12 @@ TEST_F(Zoo, KilledAndStartedAgainItGoesOnToTheSameBytesAndSynthPaintsWithAll) {
   EXPECT_EQ(third.code, 0) << third.err;
   EXPECT_TRUE(steps("set", "judged").size() == 4);
 
-  const Outcome painted =
-      Running(cat("synth --photos ", photos(), " --out ", dir_ / "data", " --painter deepfill --weights ", all,
-                  " --size 32 --format png --device cpu --threads 1 --quiet"),
-              dir_ / "synth")
-          .wait();
+  const auto synth = [&](const std::string& out, const std::string& more) {
+    return Running(cat("synth --photos ", photos(), " --out ", dir_ / out, " --weights ", all,
+                       " --size 32 --format png --device cpu --threads 1 --quiet ", more),
+                   dir_ / out + "_said");
+  };
+  const Outcome painted = synth("data", "--painter deepfill").wait();
   ASSERT_EQ(painted.code, 0) << painted.err;
   const Dataset data = Dataset::open(dir_ / "data");
   std::set<std::string> seen;
@@ -113,6 +118,20 @@ TEST_F(Zoo, KilledAndStartedAgainItGoesOnToTheSameBytesAndSynthPaintsWithAll) {
     if (label.fake) seen.insert(label.painter);
   EXPECT_EQ(seen, (std::set<std::string>{"deepfill:soft_a", "deepfill:soft_b", "deepfill:judged"}));
   EXPECT_NE(content(dir_ / "data/dataset.json").find("csqiangwen,official"), std::string::npos);
+
+  // Every painter beside them, in two shards of which one is killed: the bytes of one run.
+  const std::string every =
+      "--painter all:3,deepfill:12 --blend hard,feather,poisson --fill-scale .3 --mask-distribution any --seed 2";
+  ASSERT_EQ(synth("whole", every).wait().code, 0);
+  Running shard = synth("parts", every + " --shard 1/2");
+  shard.wait_for([&] { return lines_of(dir_ / "parts/psnr-1-of-2.csv") >= 4; });
+  shard.signal(SIGKILL);
+  shard.wait();
+  for (const char* part : {" --shard 2/2", " --shard 1/2", ""})
+    ASSERT_EQ(synth("parts", every + part).wait().code, 0) << part;
+  EXPECT_TRUE(tree(dir_ / "parts") == tree(dir_ / "whole"));
+  const std::string labels = content(dir_ / "whole/labels.csv");
+  for (const std::string& name : kNames) EXPECT_NE(labels.find("deepfill:" + name), std::string::npos) << labels;
 }
 
 TEST_F(Zoo, MistakesEndInOneClearLine) {
