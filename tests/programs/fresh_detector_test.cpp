@@ -32,16 +32,16 @@ TEST_F(FreshDetector, ItsPartsAreWhatTheySay) {
 /// Smooth paint is told from scenes at once, scenes from themselves not at all; both in the same holes.
 TEST_F(FreshDetector, TellsPaintFromNone) {
   fs::create_directories(dir_ / "photos");
-  for (int i = 0; i < 30; ++i) write_png(dir_ / cat("photos/scene", 100 + i, ".png"), draw_scene(96, uint64_t(i)));
+  for (int i = 0; i < 48; ++i) write_png(dir_ / cat("photos/scene", 100 + i, ".png"), draw_scene(96, uint64_t(i)));
   const std::string line = cat("bench/fresh_detector.py --photos ", dir_ / "photos", " --bin ", programs(),
                                " --size 96 --draws 1 --holes several --json ", dir_ / "report.json");
-  const Outcome o = run(line + " --weights none --painters telea --steps 40");
+  const Outcome o = run(line + " --weights none --painters telea --steps 90");
   ASSERT_EQ(o.code, 0) << o.err;
   const auto fills = nlohmann::json::parse(content(dir_ / "report.json")).at("fills");
   ASSERT_EQ(fills.size(), 2u);
   const auto &none = fills.at("photograph"), &telea = fills.at("telea");
   EXPECT_EQ(none.at("holes"), telea.at("holes"));
-  EXPECT_GE(none.at("steps"), 40);
+  EXPECT_GE(none.at("steps"), 90);
   EXPECT_GE(none.at("images"), 4);
   EXPECT_GT(telea.at("hole_against_ring"), double(none.at("hole_against_ring")) + .2) << o.out;
   EXPECT_NEAR(double(none.at("hole_against_ring")), .5, .2) << o.out;
