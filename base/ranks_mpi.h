@@ -33,7 +33,7 @@ struct Ranks::Mpi {
     TT_CHECK(std::filesystem::exists(path), UsageError,
              "several processes were started together, and this build has no MPI to join them (no ", path,
              "): install MPI (tools/setup --with-mpi) and configure and build again");
-    const SharedLibrary library(path.c_str());
+    const SharedLibrary library{path.c_str()};
     library.bind(start, "telltale_mpi_start");
     library.bind(exchange, "telltale_mpi_exchange");
     library.bind(gather, "telltale_mpi_gather");

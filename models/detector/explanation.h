@@ -28,7 +28,8 @@ HeatMap grad_cam(std::span<const double> features, std::span<const double> gradi
 /// features that have a place in the picture, and what makes the logit of them, planned for backward.
 class Explainer {
  public:
-  /// With the weights that the detector has now, for as many pictures at a time. The stream must outlive it.
+  /// Of a detector that has not run yet, whose weights it copies: a run gives their memory back, and this then throws
+  /// Error. For as many pictures at a time. The stream must outlive it.
   Explainer(Detector&, Stream&);
   /// pixels, count: as Detector::run takes them.
   std::vector<HeatMap> look(std::span<const uint8_t> pixels, int count);

@@ -7,7 +7,7 @@ JOB      folder       N tiny photographs in a folder (default 100000; half of th
                       as the input of synth, which takes four of them
          photographs  the same through infer with a small detector
          picture      178 megapixels, and a quarter of that, through infer with a small detector
-         locator      the same by the locator that ships, a sixteenth and a quarter (long)
+         locator      the same by the locator that ships (long)
          weights      4 GiB of weights, and 1 GiB, through convert --list, convert to .pth, and that file's --list
          memory       infer and convert with 400 MB of address space
          (default: all but locator)
@@ -113,7 +113,7 @@ class Limits:
                    [Run(self.programs, "infer", self.picture_of(n), "--weights", self.detector, "--json", "/dev/null", "--quiet") for n in sizes])
 
     def locator(self):
-        sizes = (MOST_PIXELS // 16, MOST_PIXELS // 4)
+        sizes = (MOST_PIXELS // 4, MOST_PIXELS)
         self.grows("`infer` with the locator", "pixels", sizes, [Run(self.programs, "infer", self.picture_of(n), "--json", "/dev/null", "--quiet") for n in sizes])
 
     def weights_of(self, mib, tensors):

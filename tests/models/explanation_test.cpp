@@ -73,8 +73,9 @@ TEST_P(Explained, TheGradientIsTheCentralDifference) {
 
 TEST_P(Explained, ItIsTheDetectorsNet) {
   Detector detector(weights(), stream_, {.batch = 2});
-  const std::vector<Verdict> said = detector.run(two_pictures(), 2);
   Explainer explainer(detector, stream_);
+  const std::vector<Verdict> said = detector.run(two_pictures(), 2);
+  EXPECT_THROW(Explainer(detector, stream_), Error) << "its weights' memory is given back";
   const std::vector<double> logits = explainer.logit_gradients(explainer.features(two_pictures(), 2)).logits;
   for (size_t i = 0; i < 2; ++i)
     EXPECT_NEAR(logits[i], double(said[i].raw[0]), 1e-4 * std::max(1.f, std::abs(said[i].raw[0])));
