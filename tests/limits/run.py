@@ -165,6 +165,8 @@ def main():
     o = parser.parse_args()
     if set(o.jobs) - set(known):
         parser.error(f"JOB is one of {' '.join(known)}")
+    if o.work:
+        o.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="telltale-limits-", dir=o.work) as folder:
         limits = Limits(o.build.resolve() / "bin", pathlib.Path(folder), o.count)
         print("| what | how much | processor seconds | MiB |\n| --- | --- | --- | --- |")
