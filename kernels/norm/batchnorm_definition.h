@@ -91,6 +91,7 @@ inline void add_cases(std::vector<OpCase>& to, const char* op, void (*body)(Case
   }
   add({.x = {3, 7, 5, 16}, .residual = true});
   for (const Shape& x : {Shape{3, 9, 7, 5}, Shape{4, 33, 35, 24}}) add({.x = x, .centre = 1e4});
+  add({.x = {1, 1, 3, 1064}, .relu = true});  // a device's blocks take several channels each
   for (const Shape& x : {Shape{24, 112, 112, 64}, Shape{48, 28, 28, 512}}) {
     add({.x = x, .relu = true}, true);
     add({.x = x, .relu = true, .residual = true, .packed = true}, true);

@@ -259,12 +259,43 @@ TEST_F(FakeGpu, TheLocatorSendsATileWhileTheOneBeforeIsLookedAt) {
               nlohmann::json::parse(run(infer + " --device cpu").out).at("fake_probability").get<double>(), 1e-4);
 }
 
-/// What is timed is what trains, from the bytes of images on.
-TEST_F(FakeGpu, BenchTimesTheNetThatTrains) {
-  const Outcome o =
-      run("bench nets --net resnet18 --mode train --batch 1 --size 32 --seconds 0 --layers --device emulated");
+/// The kernels and the libraries' operations of one training step, from a program's trace: that of the number given,
+/// counted from 0; a step ends with the optimiser's kernels.
+std::vector<std::string> step_of(const std::string& trace, int number) {
+  std::vector<std::string> step;
+  std::ifstream lines(trace);
+  bool updates = false;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string what = line.starts_with("runs ") ? line.substr(5) : "";
+    if (what.empty() || what.starts_with("a copy") || what == "a memset" || what.ends_with("event")) continue;
+    const bool optimiser = what.find("Adam") != std::string::npos;
+    if (updates && !optimiser && number-- == 0) return step;
+    if (updates && !optimiser) step.clear();
+    updates = optimiser;
+    step.push_back(what);
+  }
+  return number == 0 && updates ? step : std::vector<std::string>();
+}
+
+/// What is timed is what trains, kernel by kernel: from the bytes of images on, with its stem in blocks, the loss, and
+/// the optimiser. A step is a graph from its third run on.
+TEST_F(FakeGpu, BenchTimesTheStepThatTrains) {
+  Outcome o = run_on_gpu(training("timed", "cuda", "--loss giou --quiet"), "trace=" + path("train.trace"));
   ASSERT_EQ(o.code, 0) << o.err;
-  EXPECT_NE(o.out.find("Preprocess to 32x32"), std::string::npos) << o.out;
+  o = run_on_gpu("bench nets --mode train --net resnet18 --size 32 --batch 8 --device cuda --serve </dev/null",
+                 "trace=" + path("bench.trace"));
+  ASSERT_EQ(o.code, 0) << o.err;
+  const std::vector<std::string> trained = step_of(path("train.trace"), 2), timed = step_of(path("bench.trace"), 2);
+  EXPECT_GT(trained.size(), 100u);
+  EXPECT_EQ(timed, trained);
+  const auto some = [&](const char* word) {
+    return std::any_of(timed.begin(), timed.end(),
+                       [&](const std::string& what) { return what.find(word) != what.npos; });
+  };
+  EXPECT_TRUE(some("PreprocessBlocks")) << "bytes become numbers, in blocks of pixels for the stem";
+  EXPECT_TRUE(some("Giou")) << "the loss";
+  for (const std::string& what : timed)
+    EXPECT_TRUE(what.find("FoldSlabs") == what.npos || what.ends_with("Li1EEE")) << "a block a channel: " << what;
 }
 
 TEST_F(FakeGpu, AnEngineThatCannotBeRecordedIsNotChosen) {

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <vector>
 
+#include "data/codec.h"
+#include "data/scenes.h"
 #include "tests/engine/program_run.h"
 
 namespace telltale {
@@ -131,6 +133,49 @@ TEST_F(GpuCheck, APartWhoseTurnDoesNotComeWaits) {
   EXPECT_EQ(run_by_clock(line + " --resume"), 0) << said();
   EXPECT_EQ(verdicts().at("kernels"), "passed") << "the first call's verdict stays in the table";
   EXPECT_EQ(verdicts().at("capture"), "passed");
+}
+
+/// Every part on the fake GPU. A program takes 20 s by the clock, so that three calls of 140 s are needed: what has
+/// passed is not run again, and the ledger is there after the first.
+TEST_F(GpuCheck, ThreeCallsOnTheFakeGpuCoverEveryPart) {
+  const std::string real = std::string(TT_BIN_DIR) + "/../fake";
+  if (!fs::exists(real + "/lib")) GTEST_SKIP() << "no fake GPU: CUDA's headers were not here";
+  for (const std::string folder : {"bin", "tests"})
+    for (const auto& entry : fs::directory_iterator(real + "/" + folder))
+      if (entry.path().extension() != ".so")
+        script(folder + "/" + entry.path().filename().string(),
+               takes(20) + "exec " + fs::canonical(entry.path()).string() + " \"$@\"");
+  fs::create_directory_symlink(fs::canonical(real + "/lib"), dir_ + "/fake/lib");
+  const std::string line = "--dry-run --seconds 140 --programs " + dir_ + "/fake";
+  const auto expect = [&](const std::string& verdict, const std::vector<std::string>& parts) {
+    const auto v = verdicts();
+    for (const std::string& part : parts) EXPECT_EQ(v.at(part), verdict) << part << "\n" << said();
+  };
+  ASSERT_EQ(run_by_clock(line), 0) << said();
+  expect("passed", {"kernels", "capture", "parity"});
+  expect("partial", {"field"});
+  expect("waits", {"tests", "loss", "kernel_speed", "net_speed"});
+  const std::string ledger = content(dir_ + "/out/dry_ledger.tsv");
+  EXPECT_NE(ledger.find("column_sums\treduce\t"), std::string::npos) << ledger;
+  EXPECT_NE(ledger.find("\tFake GPU\t"), std::string::npos) << ledger;
+  ASSERT_EQ(run_by_clock(line + " --resume"), 0) << said();
+  expect("passed", {"kernels", "field", "tests"});
+  expect("partial", {"loss"});
+  expect("waits", {"kernel_speed", "net_speed"});
+  ASSERT_EQ(run_by_clock(line + " --resume"), 0) << said();
+  expect("passed", {"kernels", "capture", "parity", "field", "tests", "loss", "kernel_speed", "net_speed"});
+  expect("skipped", {"memcheck", "racecheck"});
+  for (const auto& [part, verdict] : verdicts())  // a card to describe and torch need not be here
+    EXPECT_TRUE(verdict == "passed" || verdict == "skipped") << part << ": " << verdict << "\n" << said();
+  EXPECT_EQ(said().find("call again"), std::string::npos) << said();
+  EXPECT_EQ(content(dir_ + "/out/dry_ledger.tsv"), ledger) << "no op was run again";
+  fs::create_directory(dir_ + "/photos");
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = "/" + std::to_string(i) + ".png";
+    write_png(dir_ + "/photos" + name, draw_scene(64, uint64_t(i)));
+  }
+  ASSERT_EQ(run_by_clock(line + " --only experiment --photos " + dir_ + "/photos"), 0) << said();
+  expect("passed", {"experiment", "kernels"});
 }
 
 TEST_F(GpuCheck, AnOpThatBreaksTakesNoOtherWithIt) {

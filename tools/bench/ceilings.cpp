@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/device/buffer.h"
+#include "kernels/device/cuda_api.h"
 #include "kernels/device/host_values.h"
 #include "kernels/device/philox.h"
 #include "kernels/matmul/matmul.h"
@@ -15,8 +16,12 @@
 namespace telltale {
 namespace {
 
+/// Bytes of a GPU's memory that measuring may take: a small one is measured on less.
+size_t affordable() { return cuda_api::memory().free / 32; }
+
 double copy_bandwidth(Stream& s) {
-  const int64_t elements = s.is_cuda() ? int64_t(1) << 28 : int64_t(1) << 26;  // many times the caches
+  int64_t elements = s.is_cuda() ? int64_t(1) << 28 : int64_t(1) << 26;  // many times the caches
+  while (s.is_cuda() && elements > 1 << 20 && size_t(elements) * 2 * sizeof(float) > affordable()) elements /= 2;
   const Shape shape{1, 1, int(elements >> 20), 1 << 20};
   const OwnedTensor from(s.place(), shape, DType::f32), to(s.place(), shape, DType::f32);
   fill_zero(s, from);
@@ -128,9 +133,10 @@ double Ceilings::roof(double bytes, double operations) const {
 Ceilings measure_ceilings(Stream& s, DType type) {
   Ceilings c{.copy_bytes = copy_bandwidth(s), .flop = 0, .flop_of = {}};
   if (s.is_cuda()) {
-    constexpr int kSide = 8192;
-    c.flop = matrix_rate(s, type, kSide);
-    c.flop_of = cat("matrix product ", kSide, " ", name_of(type));
+    int side = 8192;
+    while (side > 512 && 3 * size_t(side) * size_t(side) * size_of(type) > affordable()) side /= 2;
+    c.flop = matrix_rate(s, type, side);
+    c.flop_of = cat("matrix product ", side, " ", name_of(type));
   } else {
     c.flop = multiply_add_rate(s);
     c.flop_of = "multiply-add f32";

@@ -16,7 +16,7 @@ struct Ceilings {
   double roof(double bytes, double operations) const;
 };
 /// On the host multiply-adds in f32 on every thread, or where `type` is bf16 its dot products if they are faster; on a
-/// GPU a product of two 8192 × 8192 matrices of `type`, random.
+/// GPU a product of two 8192 × 8192 matrices of `type`, random, or of smaller ones where memory is short.
 Ceilings measure_ceilings(Stream&, DType type);
 
 }  // namespace telltale
