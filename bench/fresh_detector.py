@@ -18,7 +18,6 @@ import csv
 import hashlib
 import json
 import math
-import os
 import pathlib
 import random
 import resource
@@ -212,12 +211,12 @@ def main():
     fills.update({p: ["--painter", p] for p in a.painters.split(",") if p != "none"})
     fills.update({pathlib.Path(w).stem: ["--weights", w] for w in a.weights.split(",") if w != "none"})
     rows = {}
-    print("| fill | hole against ring (95 %) | all pixels | images | steps | s painting | s in all |\n|" + " --- |" * 7, flush=True)
     with tempfile.TemporaryDirectory() as work:
         work = pathlib.Path(work)
         divide(a.photos, work)
         for k, painter in enumerate(fills.values()):  # a name that is none is found out at once
             run(a, "synth", "--photos", work / "judge", "--count", 2, "--size", f"native:{a.size}", "--out", work / f"try-{k}", *(painter or ["--painter", "telea"]))
+        print("| fill | hole against ring (95 %) | all pixels | images | steps | s painting | s in all |\n|" + " --- |" * 7, flush=True)
         for name, painter in fills.items():
             folder = work / "fill"
             folder.mkdir()
