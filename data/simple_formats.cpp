@@ -21,7 +21,6 @@
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_BMP
-#define STBI_ONLY_PNM
 #define STBI_ONLY_TGA
 #define STBI_NO_STDIO
 #include <stb_image.h>
@@ -165,20 +164,41 @@ Fault check_tga(Bytes bytes) {
 }
 
 /// "P6 width height 255", comments between them, one space before the pixels.
-Fault check_pnm(Bytes bytes) {
-  size_t at = 2;
-  int64_t values[3] = {0, 0, 0};
-  for (int64_t& value : values) {
-    while (at < bytes.size() && (std::isspace(bytes[at]) || bytes[at] == '#'))
-      if (bytes[at++] == '#')
-        while (at < bytes.size() && bytes[at] != '\n') ++at;
-    if (at == bytes.size()) return kTruncated;
-    for (; at < bytes.size() && std::isdigit(bytes[at]) && value < INT_MAX; ++at) value = value * 10 + bytes[at] - '0';
+struct Pnm {
+  int64_t width = 0, height = 0;
+  int channels = 0;
+  size_t pixels = 0;  ///< where they begin
+  Fault fault;
+
+  explicit Pnm(Bytes bytes) : channels(bytes[1] == '6' ? 3 : 1), fault(read(bytes)) {}
+
+ private:
+  Fault read(Bytes bytes) {
+    if (bytes[1] != '5' && bytes[1] != '6') return "not binary 8-bit grey or colour";
+    size_t at = 2;
+    int64_t brightest = 0;
+    for (int64_t* value : {&width, &height, &brightest}) {
+      while (at < bytes.size() && (std::isspace(bytes[at]) || bytes[at] == '#'))
+        if (bytes[at++] == '#')
+          while (at < bytes.size() && bytes[at] != '\n' && bytes[at] != '\r') ++at;
+      if (at == bytes.size()) return kTruncated;
+      if (!std::isdigit(bytes[at])) return "its header is not numbers";
+      for (; at < bytes.size() && std::isdigit(bytes[at]); ++at)
+        *value = std::min<int64_t>(*value * 10 + bytes[at] - '0', INT_MAX);
+    }
+    if (brightest != 255) return cat("its brightest value is ", brightest, ", and only 255 is read");
+    if (width == 0 || height == 0) return "it has no pixels";
+    pixels = at + 1;
+    if (at >= bytes.size() || exceeds(width, height * channels, int64_t(bytes.size() - pixels))) return kTruncated;
+    return std::isspace(bytes[at]) ? std::nullopt : Fault("its header is not numbers");
   }
-  if (values[2] != 255) return cat("its brightest value is ", values[2], ", and only 255 is read");
-  const int64_t column = values[1] * (bytes[1] == '6' ? 3 : 1);  // bytes
-  if (at + 1 > bytes.size() || exceeds(values[0], column, int64_t(bytes.size() - at - 1))) return kTruncated;
-  return std::nullopt;
+};
+
+Image picture_of(const Pnm& pnm, Bytes bytes) {
+  Image image(int(pnm.width), int(pnm.height));
+  const uint8_t* from = bytes.data() + pnm.pixels;
+  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = from[pnm.channels == 3 ? i : i / 3];
+  return image;
 }
 
 bool may_be_tga(Bytes bytes) {
@@ -208,16 +228,23 @@ const char* simple_format(Bytes bytes, const std::string& name) {
 
 Image decode_simple(Bytes bytes, const std::string& name) {
   const std::string_view format = simple_format(bytes, name);
+  const auto check_pixels = [&](int64_t width, int64_t height) {
+    TT_CHECK(width <= kMaxPixels / std::max<int64_t>(height, 1), DataError, name, ": ", width, "x", height,
+             " is more than ", kMaxPixels, " pixels; shrink the image first");
+  };
   const auto refuse = [&](const std::string& why) {
     throw DataError(why == kTruncated
                         ? cat(name, ": truncated ", format, "; copy the file again or remove it")
                         : cat(name, ": a ", format, " that is not read (", why, "); convert it to JPEG or PNG"));
   };
-  if (format == "PNM" && bytes[1] != '5' && bytes[1] != '6') refuse("not binary 8-bit grey or colour");
-  if (const Bmp b(bytes); format == "BMP" && b.width > 0 && b.height != 0)
-    TT_CHECK(b.width <= kMaxPixels / std::abs(b.height), DataError, name, ": ", b.width, "x", std::abs(b.height),
-             " is more than ", kMaxPixels, " pixels; shrink the image first");
-  const Fault fault = format == "BMP" ? check_bmp(bytes) : format == "PNM" ? check_pnm(bytes) : check_tga(bytes);
+  if (format == "PNM") {
+    const Pnm pnm(bytes);
+    if (pnm.fault) refuse(*pnm.fault);
+    check_pixels(pnm.width, pnm.height);
+    return picture_of(pnm, bytes);
+  }
+  if (const Bmp b(bytes); format == "BMP" && b.width > 0 && b.height != 0) check_pixels(b.width, std::abs(b.height));
+  const Fault fault = format == "BMP" ? check_bmp(bytes) : check_tga(bytes);
   if (fault) refuse(*fault);
   std::vector<uint8_t> plain;
   // What a TGA without attribute bits and a BMP without a mask for it keep in their fourth byte is no transparency.
@@ -226,8 +253,7 @@ Image decode_simple(Bytes bytes, const std::string& name) {
   int w = 0, h = 0, channels = 0;
   if (bytes.size() > INT_MAX || !stbi_info_from_memory(bytes.data(), int(bytes.size()), &w, &h, &channels))
     refuse(bytes.size() > INT_MAX ? "larger than 2 GiB" : stbi_failure_reason());
-  TT_CHECK(int64_t(w) * h <= kMaxPixels, DataError, name, ": ", w, "x", h, " is more than ", kMaxPixels,
-           " pixels; shrink the image first");
+  check_pixels(w, h);
   Source source{bytes};
   const stbi_io_callbacks callbacks{Source::read, Source::skip, Source::at_end};
   const std::unique_ptr<uint8_t, StbFree> pixels(

@@ -1,5 +1,5 @@
 #pragma once
-// BMP, PNM and TGA through stb, with the checks that stb leaves out; codec.h is what others call.
+// BMP and TGA through stb, with the checks that stb leaves out, and PNM; codec.h is what others call.
 #include <cstdint>
 #include <span>
 #include <string>

@@ -96,6 +96,12 @@ TEST(Pnm, BinaryEightBitsAreRead) {
         << other;
   EXPECT_NE(refusal([&] { decode_image(bytes_of("P6 5000000000 5000000000 255\nabc"), "x"); }).find("truncated PNM"),
             std::string::npos);  // bytes beyond 2⁶³
+  EXPECT_EQ(decode_image(bytes_of("P6 # ends so\r2 1\r255\nabcdef"), "x").rgb, decode_image(colour, "x").rgb);
+  for (const char* odd : {"P6 #\r18446744073709551615 1 255\nabc", "P5 1 18446744073709551616 255 a"})
+    EXPECT_NE(refusal([&] { decode_image(bytes_of(odd), "x"); }).find("truncated PNM"), std::string::npos) << odd;
+  for (const char* odd : {"P6 2 1 255xabcdef", "P6 -2 1 255 abcdef", "P6 0 1 255\n", "P5 1 x 255 a"})
+    EXPECT_NE(refusal([&] { decode_image(bytes_of(odd), "x"); }).find("a PNM that is not read"), std::string::npos)
+        << odd;
   EXPECT_NE(refusal([&] { decode_image(bytes_of("P6 2 1 255\nabcde"), "x"); }).find("truncated PNM"),
             std::string::npos);
 }
