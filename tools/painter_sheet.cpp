@@ -18,8 +18,8 @@ namespace {
 constexpr int kQuality = 80;
 
 struct Settings {
-  std::string photos, out, mask = "mixed", blend = "hard";
-  std::vector<std::string> names;
+  std::string photos, out, mask = "mixed";
+  std::vector<std::string> names, blends = {"hard"};
   int count = 4, size = 256;
 };
 
@@ -44,7 +44,7 @@ Image sheet(const Settings& s, uint64_t seed) {
                                       : centre_square(read_image(listed[k].path), s.size));
     masks.push_back(draw_mask(mask_law(s.mask), photos.back(), seed, std::to_string(k), {.low = 0, .high = .4}));
   }
-  // Photographs beside each other, painters below each other.
+  // A photograph a row, a painter a column, or one for each way of setting its paint in.
   std::vector<std::string> titles{"photograph", "masked"};
   std::vector<std::vector<Image>> rows(static_cast<size_t>(s.count));
   for (size_t k = 0; k < rows.size(); ++k) rows[k] = {photos[k], with_hole(photos[k], masks[k])};
@@ -57,10 +57,10 @@ Image sheet(const Settings& s, uint64_t seed) {
       const double start = processor_seconds();
       const Picture fill = paint(p, {photo, masks[k], &other}, random);
       seconds += processor_seconds() - start;
-      rows[k].push_back(
-          to_image(blend(photo, fill, masks[k], blend_named(s.blend), 4, p.kind != PainterKind::inpaint)));
+      for (const std::string& how : s.blends)
+        rows[k].push_back(to_image(blend(photo, fill, masks[k], blend_named(how), 4, p.kind != PainterKind::inpaint)));
     }
-    titles.push_back(name);
+    for (const std::string& how : s.blends) titles.push_back(s.blends.size() == 1 ? name : cat(name, ", ", how));
     spdlog::info("{}: {:.1f} images per second of one core", name, double(s.count) / seconds);
   }
   return contact_sheet(titles, rows);
@@ -85,7 +85,8 @@ int main(int argc, char** argv) {
         app.add_option("--mask-distribution", s.mask, "how holes are drawn")
             ->check(CLI::IsMember(mask_law_names(true)))
             ->capture_default_str();
-        app.add_option("--blend", s.blend, "how paint is set in")
+        app.add_option("--blend", s.blends, "how paint is set in; several, separated by commas: side by side")
+            ->delimiter(',')
             ->check(CLI::IsMember(blend_names()))
             ->capture_default_str();
       },
