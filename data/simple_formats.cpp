@@ -197,7 +197,11 @@ struct Pnm {
 Image picture_of(const Pnm& pnm, Bytes bytes) {
   Image image(int(pnm.width), int(pnm.height));
   const uint8_t* from = bytes.data() + pnm.pixels;
-  for (size_t i = 0; i < image.rgb.size(); ++i) image.rgb[i] = from[pnm.channels == 3 ? i : i / 3];
+  if (pnm.channels == 3) {
+    std::copy_n(from, image.rgb.size(), image.rgb.begin());
+  } else {
+    for (auto to = image.rgb.begin(); to != image.rgb.end(); to += 3) std::fill_n(to, 3, *from++);
+  }
   return image;
 }
 

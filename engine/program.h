@@ -24,8 +24,7 @@ struct Options {
   bool input_gradients = false;  ///< also for the graph's inputs of compute type
   uint64_t seed = 0;             ///< of the parameters' initial values
   /// False, for a net that is loaded once and then only run: on the host, what the first run has packed or rounded into
-  /// another form gives its memory back, and params() throws from then on. Elsewhere the same but that nothing is
-  /// given.
+  /// another form gives its memory back. params() throws from then on, on a GPU too, where nothing is given back.
   bool keep_parameters = true;
   /// For training in f16: the device scales the loss, skips steps whose gradients overflow, and follows with the scale;
   /// StepState's loss_scale and overflow are then the program's own.
