@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "data/codec.h"
 #include "data/painters/picture.h"
+#include "data/webp_write.h"
 
 namespace telltale {
 namespace {
@@ -66,18 +67,21 @@ void degrade(Image& image, Grey& mask, const Degradation& d, int least, Random& 
            ShapeError, "degrade: an image of ", image.width, "x", image.height, " with a mask of ", mask.width, "x",
            mask.height, ", not to become smaller than ", least);
   const auto chance = [&](double p) { return random.uniform() < p; };
-  const auto save = [&] {
+  const auto save = [&](auto encode) {
     const int quality = int(random.integer(d.jpeg_low, d.jpeg_high));
-    image = decode_image(encode_jpeg(image, quality), "a degraded picture");
+    image = decode_image(encode(image, quality), "a degraded picture");
   };
+  const auto jpeg = [](const Image& i, int quality) { return encode_jpeg(i, quality); };
   if (chance(d.resize)) rescale(image, mask, d, least, random);
   if (chance(d.crop)) lose_edges(image, mask, least, random);
   if (chance(d.blur)) image = filtered(image, random.uniform(.3, 1.2), -1);
   if (chance(d.sharpen)) image = filtered(image, random.uniform(.6, 1.6), random.uniform(.2, 1));
   if (chance(d.noise)) add_noise(image, random.uniform(.5, 5), random);
   if (chance(d.grey)) make_grey(image);
-  if (chance(d.twice)) save();
-  if (chance(d.jpeg)) save();
+  if (chance(d.twice)) save(jpeg);
+  if (d.webp > 0 && chance(d.webp))
+    return save(encode_webp);  // without it nothing is drawn: older recipes go on as they did
+  if (chance(d.jpeg)) save(jpeg);
 }
 
 }  // namespace telltale

@@ -15,10 +15,11 @@ struct Degradation {
   double noise = 0;    ///< normal, standard deviation .5 to 5 levels
   double grey = 0;     ///< no colours
   double twice = 0;    ///< a JPEG before the last one, of a quality drawn from the same bounds
+  double webp = 0;     ///< a lossy WebP, of a quality from the same bounds, instead of the last JPEG
   double jpeg = 0;     ///< a JPEG, 4:2:0, of quality jpeg_low to jpeg_high
   int jpeg_low = 60, jpeg_high = 98;
 
-  bool none() const { return resize + crop + blur + sharpen + noise + grey + twice + jpeg == 0; }
+  bool none() const { return resize + crop + blur + sharpen + noise + grey + twice + webp + jpeg == 0; }
 };
 
 /// Takes an image and the mask that lies on it (of its size) through the steps; `least` is the shortest side that may

@@ -18,6 +18,23 @@ inline Value conv(Graph& g, const std::string& name, Value x, const Conv::Settin
 }
 inline Value relu(Graph& g, const std::string& name, Value x) { return g.add<Activation>(name, {x}, Act::relu); }
 
+/// A convolution without bias, its batch norm, and ReLU: name.conv, name.bn.
+inline Value conv_bn_relu(Graph& g, const std::string& name, Value x, int channels, int stride = 1, int size = 3) {
+  x = conv(g, name + ".conv", x, {channels, size, {stride, size / 2, 1}, /*bias=*/false});
+  return relu(g, name + ".relu", g.add<BatchNorm>(name + ".bn", {x}));
+}
+/// `low` enlarged twofold, beside what an encoder had there, through conv_bn_relu.
+inline Value join(Graph& g, const std::string& name, Value low, Value skip, int channels) {
+  const Value up = g.add<Upsample>(name + ".up", {low}, 2);
+  return conv_bn_relu(g, name, g.add<Concat>(name + ".join", {up, skip}), channels);
+}
+/// A convolution 1×1 to one logit a place. Over outputs its logits would start far out.
+inline Value logit_head(Graph& g, const std::string& name, Value x) {
+  Conv::Settings one{1, 1, {}};
+  one.init = InitRule::uniform_fan_in;
+  return conv(g, name, x, one);
+}
+
 /// Features of a quarter of the image's size on the windows, if there are any.
 inline Value crop(Graph& g, const std::string& name, Value x, const HoleWindow& window) {
   constexpr int kStride = 4;

@@ -28,6 +28,10 @@ Value vgg11(Graph&, Value x, const DetectorSettings& = {});
 std::vector<Value> vgg11_features(Graph&, Value x, int blocks, double width = 1);
 /// He et al. 2016: conv1, bn1, layer{1..4}.{i}.{conv,bn}{1,2}, downsample.{0,1}, fc.
 Value resnet18(Graph&, Value x, const DetectorSettings& = {});
+/// ResNet-18's stem and its first `stages` (1 to 4) stages, for images whose sides are multiples of 8. From the third
+/// on a stage keeps its size and is dilated instead (Yu & Koltun 2016). Returns the stem's activations at half the
+/// size, then each stage's: at a quarter, and at an eighth.
+std::vector<Value> resnet18_features(Graph&, Value x, int stages, double width = 1);
 /// He et al. 2016 in the v1.5 form (stride on the 3×3).
 Value resnet50(Graph&, Value x, const DetectorSettings& = {});
 

@@ -8,18 +8,19 @@ namespace {
 
 /// A convolution without bias and its batch norm.
 Value conv_bn(Graph& g, const std::string& conv_name, const std::string& norm_name, Value x, int channels, int size,
-              int stride) {
-  x = conv(g, conv_name, x, {channels, size, {stride, size / 2, 1}, /*bias=*/false});
+              int stride, int dilation = 1) {
+  x = conv(g, conv_name, x, {channels, size, {stride, dilation * (size / 2), dilation}, /*bias=*/false});
   return g.add<BatchNorm>(norm_name, {x});
 }
 
 struct Block {
   std::string name;  // "layer1.0"
   int in, mid, out, stride;
+  int dilations[2] = {1, 1};  ///< of a basic block's convolutions
 };
 
-Value numbered(Graph& g, const Block& b, int i, Value x, int channels, int size, int stride) {
-  return conv_bn(g, cat(b.name, ".conv", i), cat(b.name, ".bn", i), x, channels, size, stride);
+Value numbered(Graph& g, const Block& b, int i, Value x, int channels, int size, int stride, int dilation = 1) {
+  return conv_bn(g, cat(b.name, ".conv", i), cat(b.name, ".bn", i), x, channels, size, stride, dilation);
 }
 
 Value add_shortcut(Graph& g, const Block& b, Value y, Value x) {
@@ -29,8 +30,8 @@ Value add_shortcut(Graph& g, const Block& b, Value y, Value x) {
 }
 
 Value basic(Graph& g, Value x, const Block& b) {
-  Value y = relu(g, b.name + ".relu1", numbered(g, b, 1, x, b.mid, 3, b.stride));
-  y = numbered(g, b, 2, y, b.out, 3, 1);
+  Value y = relu(g, b.name + ".relu1", numbered(g, b, 1, x, b.mid, 3, b.stride, b.dilations[0]));
+  y = numbered(g, b, 2, y, b.out, 3, 1, b.dilations[1]);
   return add_shortcut(g, b, y, x);
 }
 
@@ -41,10 +42,14 @@ Value bottleneck(Graph& g, Value x, const Block& b) {
   return add_shortcut(g, b, y, x);
 }
 
+Value stem(Graph& g, Value x, double width) {
+  return relu(g, "relu", conv_bn(g, "conv1", "bn1", x, scaled(64, width), 7, 2));
+}
+
 Value resnet(Graph& g, Value x, const DetectorSettings& s, Value (*block)(Graph&, Value, const Block&), int expansion,
              std::array<int, 4> depths) {
   int in = scaled(64, s.width);
-  x = relu(g, "relu", conv_bn(g, "conv1", "bn1", x, in, 7, 2));
+  x = stem(g, x, s.width);
   x = g.add<MaxPool>("maxpool", {x}, 3, 2, 1);
   for (int stage = 0; stage < 4; ++stage) {
     for (int i = 0; i < depths[size_t(stage)]; ++i) {
@@ -59,6 +64,22 @@ Value resnet(Graph& g, Value x, const DetectorSettings& s, Value (*block)(Graph&
 }
 
 }  // namespace
+
+std::vector<Value> resnet18_features(Graph& g, Value x, int stages, double width) {
+  TT_CHECK(stages >= 1 && stages <= 4, UsageError, "resnet18 has four stages, not ", stages);
+  std::vector<Value> seen = {stem(g, x, width)};
+  x = g.add<MaxPool>("maxpool", {seen[0]}, 3, 2, 1);
+  int in = scaled(64, width), dilation = 1;
+  for (int stage = 0; stage < stages; ++stage) {
+    const int out = scaled(64 << stage, width), before = dilation;
+    if (stage >= 2) dilation *= 2;
+    x = basic(g, x, {cat("layer", stage + 1, ".0"), in, out, out, stage == 1 ? 2 : 1, {before, dilation}});
+    x = basic(g, x, {cat("layer", stage + 1, ".1"), out, out, out, 1, {dilation, dilation}});
+    in = out;
+    seen.push_back(x);
+  }
+  return seen;
+}
 
 Value resnet18(Graph& g, Value x, const DetectorSettings& s) { return resnet(g, x, s, basic, 1, {2, 2, 2, 2}); }
 Value resnet50(Graph& g, Value x, const DetectorSettings& s) { return resnet(g, x, s, bottleneck, 4, {3, 4, 6, 3}); }

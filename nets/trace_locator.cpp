@@ -58,10 +58,10 @@ class Builder {
     const Value second = g_.add<Add>("t2", {first, block("t2.1", block("t2.0", first, 64), 64, 3, 1, 2)});
     const Value third = block("t3.0", contrast("contrast2", second), 64, 1);
     const Value trunk = block("t3.2", block("t3.1", third, 64, 3, 1, 4), 64);
-    const Value coarse = head("out8", trunk);
+    const Value coarse = logit_head(g_, "out8", trunk);
     if (!s_.residuals) return g_.add<Upsample>("up8", {coarse}, 4);
     const Value beside = g_.add<Concat>("join4", {g_.add<Upsample>("up8.trunk", {trunk}, 2), quarter});
-    const Value fine = head("out4", block("r.1", block("r.0", beside, 32), 32));
+    const Value fine = logit_head(g_, "out4", block("r.1", block("r.0", beside, 32), 32));
     return g_.add<Upsample>("up4", {g_.add<Add>("sum4", {fine, g_.add<Upsample>("up8", {coarse}, 2)})}, 2);
   }
 
@@ -79,11 +79,6 @@ class Builder {
     return relu(g_, name + ".relu", g_.add<BatchNorm>(name + ".bn", {x}));
   }
   Value contrast(const std::string& name, Value x) const { return s_.contrast ? g_.add<Contrast>(name, {x}) : x; }
-  Value head(const std::string& name, Value x) const {
-    Conv::Settings one{1, 1, {}};
-    one.init = InitRule::uniform_fan_in;  // of one output: over outputs its logits would start far out
-    return conv(g_, name, x, one);
-  }
   Graph& g_;
   const TraceLocatorSettings& s_;
 };

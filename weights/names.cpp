@@ -152,8 +152,15 @@ std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std:
   return parts;
 }
 
-LoadReport load_params(Stream& s, Params& params, const StateDict& from, const std::string& head) {
+LoadReport load_params(Stream& s, Params& params, const StateDict& from, const std::string& head,
+                       const std::vector<std::string>& encoder) {
   const StateDict dict = without_wrapper_prefix(from);
+  const auto encodes = [&](const std::string& name) {
+    return std::any_of(encoder.begin(), encoder.end(), [&](const auto& layer) { return is_of_layer(name, layer); });
+  };
+  bool encoder_alone = !encoder.empty();
+  for (const Param& p : params.all())
+    for (const std::string& name : p.spec.names) encoder_alone &= encodes(name) || !find(dict, name);
   LoadReport report;
   Faults faults;
   std::set<std::string> wanted;
@@ -171,8 +178,8 @@ LoadReport load_params(Stream& s, Params& params, const StateDict& from, const s
     for (const std::string& name : p.spec.names) {
       const StateTensor* t = find(dict, name);
       wanted.insert(name);
-      if (fresh_head && is_of_layer(name, head)) {
-        report.fresh_head.push_back(name);
+      if ((fresh_head && is_of_layer(name, head)) || (encoder_alone && !encodes(name))) {
+        report.fresh.push_back(name);
       } else if (!t && !p.spec.is_counter) {
         faults.add("missing: ", name, " ", to_string(shape));
       } else if (t && !fits(t->info.shape, shape)) {
@@ -184,7 +191,8 @@ LoadReport load_params(Stream& s, Params& params, const StateDict& from, const s
     if (parts.size() == p.spec.names.size()) matches.emplace_back(&p, std::move(parts));
   }
   for (const StateTensor& t : dict)
-    if (!wanted.contains(t.info.name)) faults.add("left over: ", t.info.name, " ", to_string(t.info.shape));
+    if (!wanted.contains(t.info.name) && !encoder_alone)
+      faults.add("left over: ", t.info.name, " ", to_string(t.info.shape));
   faults.raise();
   for (const auto& [param, tensors] : matches)
     for (const StateTensor* t : tensors) {

@@ -26,15 +26,18 @@ std::vector<std::vector<double>> to_state_dict(const ParamSpec& spec, const std:
 
 /// What a net took from a file.
 struct LoadReport {
-  int loaded = 0;                       ///< tensors read
-  std::vector<std::string> fresh_head;  ///< head tensors that kept their initial values: the file's have other outputs
+  int loaded = 0;                  ///< tensors read
+  std::vector<std::string> fresh;  ///< tensors that kept their initial values
 };
 /// Fills a net from a file. A head ("fc", "classifier.6"; "" for none) whose tensors differ from the file's in the
 /// number of outputs alone keeps its values; counters (num_batches_tracked) may be scalars or [1], and
 /// become 0 where a file from before PyTorch 0.4.1 lacks them. Otherwise throws DataError listing the first five
 /// tensors that are missing, left over or of a wrong shape, and how many there are; then nothing was written. So does a
 /// number that is not finite, naming its tensor. A wrapper's prefix (state_dict.h) is dropped, and said.
-LoadReport load_params(Stream&, Params&, const StateDict& from, const std::string& head = "");
+/// `encoder`: layers ("conv1", "layer1") that another net's file may fill. Of a file with no tensor of this net's other
+/// layers they are taken alone, the rest of both is left.
+LoadReport load_params(Stream&, Params&, const StateDict& from, const std::string& head = "",
+                       const std::vector<std::string>& encoder = {});
 
 /// Which numbers of a net to name.
 enum class ParamPart : uint8_t { value, grad, first_moment, second_moment };

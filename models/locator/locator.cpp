@@ -38,9 +38,13 @@ LocatorInfo locator_info(const std::string& path, const std::map<std::string, st
   info.width = digits ? std::stoi(width) : 0;
   TT_CHECK(info.width >= 4 && info.width <= 256, DataError, path, ": metadata says width \"", width,
            "\", expected a number from 4 to 256");
-  TT_CHECK(residuals == "0" || residuals == "1", DataError, path, ": metadata says residuals \"", residuals,
-           "\", expected 0 or 1");
-  info.residuals = residuals == "1";
+  const auto flag = [&](const char* name, const std::string& value) {
+    TT_CHECK(value == "0" || value == "1", DataError, path, ": metadata says ", name, " \"", value,
+             "\", expected 0 or 1");
+    return value == "1";
+  };
+  info.residuals = flag("residuals", residuals);
+  if (metadata.contains("bayar")) info.bayar = flag("bayar", field("bayar"));  // files from before have none
   return info;
 }
 
@@ -121,7 +125,7 @@ Sample Locator::sample_of(const PictureMap& map, const Label& label) const {
 }
 
 Tiling Locator::tiles(int length) const {
-  const bool compares = info_.net != "locator";
+  const bool compares = info_.net == "trace_locator";
   const Seam seam = compares ? kComparedSeam : kSeam;
   return tiles_along(rounded_up(length, 8), compares ? settings_.compared : settings_.tile, seam.reach, seam.blend);
 }

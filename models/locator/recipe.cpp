@@ -14,6 +14,9 @@ std::vector<Hyperparameter> hyperparameters(LocateRecipe& r) {
       {.name = "residuals",
        .help = "show the net \"locator\" the picture's high-pass residuals, too",
        .value = &r.residuals},
+      {.name = "bayar",
+       .help = "show the net \"locator\" what learnt filters leave that predict each pixel (Bayar and Stamm 2016), too",
+       .value = &r.bayar},
       {.name = "window",
        .help = "train on windows of that many pixels a side, a multiple of 8; 0: on whole images",
        .value = &r.window,
@@ -39,6 +42,7 @@ std::vector<Hyperparameter> hyperparameters(LocateRecipe& r) {
        .help = "probability that it is saved as a JPEG before the last time",
        .value = &d.twice,
        .high = 1},
+      {.name = "webp", .help = "probability that it is saved as a WebP instead", .value = &d.webp, .high = 1},
       {.name = "jpeg", .help = "probability that it is saved as a JPEG", .value = &d.jpeg, .high = 1},
       {.name = "jpeg_low", .help = "lowest quality", .value = &d.jpeg_low, .low = 1, .high = 100},
       {.name = "jpeg_high", .help = "highest quality", .value = &d.jpeg_high, .low = 1, .high = 100}};

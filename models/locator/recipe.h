@@ -18,6 +18,7 @@ struct LocateRecipe : TrainingRecipe {
   std::string net = "locator";
   int width = 16;         ///< LocatorSettings::width
   bool residuals = true;  ///< LocatorSettings::residuals
+  bool bayar = false;     ///< LocatorSettings::bayar
   int window = 128;       ///< trains on windows of window × window; 0: on whole images
   std::string loss = "bce";
   LossSettings loss_settings;

@@ -71,12 +71,17 @@ class LocateJudge final : public Judge {
 
 struct LocatorNet {
   const char* name;
+  bool normalised;  ///< takes pictures as detectors do; otherwise as they are, from 0 to 255
   Value (*build)(Graph&, Value pictures, const LocatorInfo&);
 };
 constexpr LocatorNet kNets[] = {
-    {"locator", [](Graph& g, Value x,
-                   const LocatorInfo& i) { return locator(g, x, {.width = i.width, .residuals = i.residuals}); }},
-    {"trace_locator", [](Graph& g, Value x, const LocatorInfo& i) { return trace_locator(g, x, {.width = i.width}); }}};
+    {"locator", false,
+     [](Graph& g, Value x, const LocatorInfo& i) {
+       return locator(g, x, {.width = i.width, .residuals = i.residuals, .bayar = i.bayar});
+     }},
+    {"resnet18_locator", true, [](Graph& g, Value x, const LocatorInfo& i) { return resnet18_locator(g, x, i.width); }},
+    {"trace_locator", false,
+     [](Graph& g, Value x, const LocatorInfo& i) { return trace_locator(g, x, {.width = i.width}); }}};
 
 }  // namespace
 
@@ -94,13 +99,15 @@ PictureGraph locator_graph(const LocatorInfo& info, const Shape& pictures, Tenso
   TT_CHECK(pictures.h % 8 == 0 && pictures.w % 8 == 0, UsageError,
            "a locator takes pictures whose sides are multiples of 8, not ", pictures.w, "x", pictures.h);
   PictureGraph p;
-  Preprocess::Settings bytes{
-      .h = int(pictures.h), .w = int(pictures.w), .mean = {0, 0, 0}, .std = {}, .images = resident};
-  std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);  // as they are: from 0 to 255
-  const Value x = add_pictures(p, pictures, bytes);
   const auto net =
       std::find_if(std::begin(kNets), std::end(kNets), [&](const LocatorNet& n) { return n.name == info.net; });
   TT_CHECK(net != std::end(kNets), UsageError, "no locator is called ", info.net);
+  Preprocess::Settings bytes{.h = int(pictures.h), .w = int(pictures.w), .images = resident};
+  if (!net->normalised) {
+    std::fill(std::begin(bytes.mean), std::end(bytes.mean), 0.0f);
+    std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);
+  }
+  const Value x = add_pictures(p, pictures, bytes);
   p.heads = {net->build(p.graph, x, info)};
   p.graph.output(p.heads[0]);
   return p;
@@ -110,7 +117,13 @@ std::map<std::string, std::string> LocateTask::metadata() const {
   return {{"kind", "locator"},
           {"net", recipe_.net},
           {"width", std::to_string(recipe_.width)},
-          {"residuals", recipe_.residuals ? "1" : "0"}};
+          {"residuals", recipe_.residuals ? "1" : "0"},
+          {"bayar", recipe_.bayar ? "1" : "0"}};
+}
+
+std::vector<std::string> LocateTask::encoder() const {
+  if (recipe_.net != "resnet18_locator") return {};
+  return {std::begin(kResnetLocatorEncoder), std::end(kResnetLocatorEncoder)};
 }
 
 PictureGraph LocateTask::graph(int batch, int image_size, Tensor resident) const {

@@ -10,6 +10,7 @@ struct LocatorInfo {
   std::string net = "locator";
   int width = 16;
   bool residuals = true;  ///< of the net "locator"; "trace_locator" always has every trace
+  bool bayar = false;     ///< of the net "locator": filters under Bayar's constraint
 };
 /// The nets that a locator may be, by name.
 std::vector<std::string> locator_nets();
@@ -36,9 +37,10 @@ class LocateTask final : public Task {
   int training_size(int stored) const override;
   std::vector<std::string> validation_columns() const override;
   std::unique_ptr<Judge> judge(const Dataset&) const override;
+  std::vector<std::string> encoder() const override;
 
  private:
-  LocatorInfo info() const { return {recipe_.net, recipe_.width, recipe_.residuals}; }
+  LocatorInfo info() const { return {recipe_.net, recipe_.width, recipe_.residuals, recipe_.bayar}; }
   LocateRecipe recipe_;
 };
 

@@ -35,7 +35,7 @@ struct Half {
        const std::vector<Head>& of_task, const Batch& batch)
       : net(plan.net), program(net.graph, s, plan.options) {
     if (settings.init != "none")
-      load_initial_weights(settings.init, program, task.weights_name(), task.replaced_layer());
+      load_initial_weights(settings.init, program, task.weights_name(), task.replaced_layer(), task.encoder());
     const auto fakes = std::count(batch.fake.begin(), batch.fake.begin() + batch.count, 1);
     program.set_state(
         {.step = 1, .seed = uint32_t(settings.common.seed), .samples = float(batch.count), .positives = float(fakes)});
@@ -74,18 +74,18 @@ ProgramPlan validation_program(const Task& task, Stream& stream, int batch, int 
 }
 
 std::string load_initial_weights(const std::string& path, Program& program, const std::string& wanted,
-                                 const std::string& replaced_layer) {
+                                 const std::string& replaced_layer, const std::vector<std::string>& encoder) {
   const WeightsFile file = WeightsFile::open(path);
   LoadReport report;
   try {
-    report = load_params(program.stream(), program.params(), file.state_dict(), replaced_layer);
+    report = load_params(program.stream(), program.params(), file.state_dict(), replaced_layer, encoder);
   } catch (const DataError& e) {
     throw DataError(cat(path, ": not ", wanted, ": ", e.what()));
   }
   program.params_changed();
-  const std::string hash = sha256_file(path), fresh = joined(report.fresh_head);
+  const std::string hash = sha256_file(path), fresh = joined(report.fresh);
   spdlog::info("{} tensors from {} (sha256 {}){}", report.loaded, path, hash,
-               fresh.empty() ? "" : "; the last layer is replaced and starts anew: " + fresh);
+               fresh.empty() ? "" : "; these start anew: " + fresh);
   return hash;
 }
 

@@ -19,9 +19,10 @@ ProgramPlan training_program(const Task&, const TrainSettings&, Stream&, int bat
 ProgramPlan validation_program(const Task&, Stream&, int batch, int stored);
 
 /// Fills a net from a weights file in any form, and says what was taken. Returns the file's hash. Throws DataError
-/// naming the file, that it is not `wanted` ("the weights of a resnet18"), and what does not fit.
+/// naming the file, that it is not `wanted` ("the weights of a resnet18"), and what does not fit. `replaced_layer` and
+/// `encoder` are load_params'.
 std::string load_initial_weights(const std::string& file, Program&, const std::string& wanted,
-                                 const std::string& replaced_layer = "");
+                                 const std::string& replaced_layer = "", const std::vector<std::string>& encoder = {});
 
 /// What of a dataset's training and validation splits the task's loaders are told.
 LoaderOptions training_batches(const Task&, const TrainSettings&, int stored);

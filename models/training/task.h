@@ -64,6 +64,8 @@ class Task {
   virtual void freeze(Graph&) const {}
   /// The layer that starts anew where initial weights have another number of outputs; empty: none may.
   virtual std::string replaced_layer() const { return ""; }
+  /// The layers that initial weights of another net may fill alone; empty: none may.
+  virtual std::vector<std::string> encoder() const { return {}; }
   /// What initial weights ought to be: "the weights of a resnet18".
   virtual std::string weights_name() const = 0;
   /// For images of that size.

@@ -190,7 +190,7 @@ void Trainer::open_loader() {
 
 std::string Trainer::take_initial_weights() {
   if (settings_.init == "none") return "";
-  return load_initial_weights(settings_.init, *program_, task_.weights_name(), task_.replaced_layer());
+  return load_initial_weights(settings_.init, *program_, task_.weights_name(), task_.replaced_layer(), task_.encoder());
 }
 
 ordered_json Trainer::describe() const {

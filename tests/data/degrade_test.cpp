@@ -38,8 +38,9 @@ TEST(Degrade, DoesNothingUnasked) {
 
 TEST(Degrade, EachStepChangesPixelsAndOnlyScalingAndCroppingTheMask) {
   using Field = double Degradation::*;
-  for (const Field field : {&Degradation::resize, &Degradation::crop, &Degradation::blur, &Degradation::sharpen,
-                            &Degradation::noise, &Degradation::grey, &Degradation::twice, &Degradation::jpeg}) {
+  for (const Field field :
+       {&Degradation::resize, &Degradation::crop, &Degradation::blur, &Degradation::sharpen, &Degradation::noise,
+        &Degradation::grey, &Degradation::twice, &Degradation::webp, &Degradation::jpeg}) {
     Degradation d;
     d.*field = 1;
     const bool moves = field == &Degradation::resize || field == &Degradation::crop;
@@ -56,6 +57,12 @@ TEST(Degrade, EachStepChangesPixelsAndOnlyScalingAndCroppingTheMask) {
     }
     EXPECT_TRUE(changed);
   }
+}
+
+TEST(Degrade, AWebpIsTheLastThingDone) {
+  Degradation once, both;
+  once.webp = both.webp = both.jpeg = 1;
+  for (uint64_t seed = 0; seed < 4; ++seed) EXPECT_EQ(degraded(once, seed).image, degraded(both, seed).image);
 }
 
 TEST(Degrade, TheMaskStaysOnWhatWasPainted) {

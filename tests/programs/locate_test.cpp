@@ -121,6 +121,32 @@ TEST_F(Locate, TheLocatorOfTracesIsTrainedAndMeasured) {
   EXPECT_TRUE(error >= 0 && error <= 1) << error;
 }
 
+TEST_F(Locate, EveryNetIsTrainedAndMeasured) {
+  // As ImageNet's weights are: a resnet18 with another head.
+  ASSERT_EQ(run("train --data " + data() +
+                " --net resnet18 --width .125 --epochs 1 --batch 12 --device cpu --threads 1 --out " + in("imagenet"))
+                .code,
+            0);
+  for (const std::string& net : {std::string("--net resnet18_locator --init ") + in("imagenet/best.safetensors"),
+                                 std::string("--bayar --webp 1")}) {
+    const std::string out = net.find("bayar") == net.npos ? "resnet" : "bayar";
+    const Outcome trained = run(train(out, net + " --epochs 1"));
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    EXPECT_EQ(out == "resnet", trained.err.find("these start anew: dec4.conv.weight") != std::string::npos)
+        << trained.err;
+    const Outcome on = run(
+        train(out + "_on", net.substr(0, net.find("--init")) + " --epochs 1 --init " + in(out + "/best.safetensors")));
+    EXPECT_EQ(on.code, 0) << on.err;
+    EXPECT_EQ(on.err.find("start anew"), std::string::npos) << on.err;
+    const Outcome measured = run("eval --data " + data() + " --weights " + in(out + "/best.safetensors") +
+                                 " --device cpu --quiet --out " + in(out + "_report"));
+    EXPECT_EQ(measured.code, 0) << measured.err;
+  }
+  const Outcome mixed = run(train("mixed", "--net locator --init " + in("imagenet/best.safetensors")));
+  EXPECT_EQ(mixed.code, 1);
+  EXPECT_NE(mixed.err.find("not the weights of a locator"), std::string::npos) << mixed.err;
+}
+
 TEST_F(Locate, PaintersAreHeldOutOfTrainingAndJudgedAlone) {
   ASSERT_EQ(run("synth --scenes 60 --size 32 --painter telea,noise,blur --split .6,.2,.2 --quiet --threads 1 --out " +
                 in("painters"))

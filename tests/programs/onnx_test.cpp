@@ -137,7 +137,11 @@ class Onnx : public ::testing::Test {
   void make_locator(const LocatorInfo& info) {
     PictureGraph l = locator_graph(info, {kBatch, 64, 96, 3});
     make_case(l.graph, {{"pixels", l.pixels}}, {{"logits", l.heads[0]}},
-              {{"kind", "locator"}, {"net", info.net}, {"width", cat(info.width)}, {"residuals", cat(info.residuals)}});
+              {{"kind", "locator"},
+               {"net", info.net},
+               {"width", cat(info.width)},
+               {"residuals", cat(info.residuals)},
+               {"bayar", cat(info.bayar)}});
   }
   void make_generator(const std::string& family) {
     Graph graph;
@@ -161,7 +165,8 @@ TEST_F(Onnx, DetectorsSayTheSame) {
 }
 
 TEST_F(Onnx, LocatorsSayTheSameOfPicturesOfAnySize) {
-  for (const LocatorInfo& info : {LocatorInfo{"locator", 8, true}, LocatorInfo{"locator", 8, false}}) {
+  for (const LocatorInfo& info : {LocatorInfo{"locator", 8, true}, LocatorInfo{"locator", 8, false},
+                                  LocatorInfo{"locator", 8, true, true}, LocatorInfo{"resnet18_locator", 8}}) {
     make_locator(info);
     expect_same(1e-5);
   }

@@ -183,7 +183,7 @@ TEST_F(LoadTest, RoundTrip) {
   for (StateTensor& t : dict) t.info.name = "module." + t.info.name;
   const LoadReport report = load_params(stream_, b.params(), dict, "fc");
   EXPECT_EQ(report.loaded, 122);
-  EXPECT_TRUE(report.fresh_head.empty());
+  EXPECT_TRUE(report.fresh.empty());
   const StateDict now = params_dict(stream_, b.params());
   for (const StateTensor& t : params_dict(stream_, a.params()))
     EXPECT_EQ(t.read(), require(now, t.info.name).read()) << t.info.name;
@@ -206,12 +206,34 @@ TEST_F(LoadTest, AnotherHeadStaysFresh) {
   const StateDict dict = copied(params_dict(stream_, imagenet.params()));
   const std::vector<double> head = require(params_dict(stream_, b.params()), "fc.weight").read();
   const LoadReport report = load_params(stream_, b.params(), dict, "fc");
-  EXPECT_EQ(report.fresh_head, (std::vector<std::string>{"fc.weight", "fc.bias"}));
+  EXPECT_EQ(report.fresh, (std::vector<std::string>{"fc.weight", "fc.bias"}));
   EXPECT_EQ(report.loaded, 120);
   const StateDict now = params_dict(stream_, b.params());
   EXPECT_EQ(require(now, "fc.weight").read(), head);
   EXPECT_EQ(require(now, "layer3.0.conv1.weight").read(), require(dict, "layer3.0.conv1.weight").read());
   EXPECT_NE(refusal(dict).find("wrong shape: fc.weight [1000,64], expected [5,64]"), std::string::npos);
+}
+
+TEST_F(LoadTest, AnEncoderIsFilledFromAWholeNet) {
+  Program whole = program(stream_, 1000, 1), b = program(stream_, 5, 2);
+  const std::vector<std::string> encoder = {"conv1", "bn1", "layer1"};
+  StateDict dict = copied(params_dict(stream_, whole.params())), before = copied(params_dict(stream_, b.params()));
+  // As of a net whose other layers have other names.
+  for (StateTensor& t : dict)
+    if (!t.info.name.starts_with("conv1.") && !t.info.name.starts_with("bn1.") && !t.info.name.starts_with("layer1."))
+      t.info.name = "other." + t.info.name;
+  const LoadReport report = load_params(stream_, b.params(), dict, "", encoder);
+  EXPECT_EQ(report.loaded, 1 + 5 + 2 * 12);
+  EXPECT_EQ(report.loaded + int(report.fresh.size()), 122);
+  const StateDict now = params_dict(stream_, b.params());
+  for (const StateTensor& t : before) {
+    const bool filled = find(dict, t.info.name) != nullptr;
+    EXPECT_EQ(require(filled ? dict : before, t.info.name).read(), require(now, t.info.name).read()) << t.info.name;
+  }
+  // An encoder must be whole; and what has any other layer of the net must be that net.
+  remove(dict, "layer1.1.bn2.weight");
+  EXPECT_THROW(load_params(stream_, b.params(), dict, "", encoder), DataError);
+  EXPECT_THROW(load_params(stream_, b.params(), copied(params_dict(stream_, whole.params())), "", encoder), DataError);
 }
 
 TEST_F(LoadTest, RefusalsListFiveAndCount) {
