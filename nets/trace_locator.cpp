@@ -12,7 +12,7 @@ namespace {
 /// First and second differences, Laplacians, and the third-order ones of steganalysis (Fridrich 2012), of brightness;
 /// the Laplacian of two colour differences. Every product of a tap and a colour's share is a binary fraction of at most
 /// 8 bits, so that flat colour leaves exactly nothing in every type.
-std::vector<float> residual_filters() {
+std::vector<float> residual_filters(float gain = 1) {
   using Taps = std::array<float, 25>;
   constexpr Taps kLaplacian = {0, 0, 0, 0, 0, 0, 0, -1, 0, 0, 0, -1, 4, -1, 0, 0, 0, -1};
   constexpr Taps kBrightness[] = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, 1},
@@ -24,11 +24,11 @@ std::vector<float> residual_filters() {
                                   {-.25f, .5f,  -.5f, .5f,   -.25f, .5f,   -1.5f, 2,     -1.5f, .5f,  -.5f, 2,    -3,
                                    2,     -.5f, .5f,  -1.5f, 2,     -1.5f, .5f,   -.25f, .5f,   -.5f, .5f,  -.25f},
                                   {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, -3, 3, -1}};
-  constexpr float kScale = 1.0f / 8 / 16;  // of sixteenths, below
+  const float scale = gain / 8 / 16;  // of sixteenths, below
   std::vector<float> filters;
   const auto add = [&](const Taps& taps, const std::array<float, 3>& sixteenths) {
     for (const float tap : taps)
-      for (const float share : sixteenths) filters.push_back(tap * share * kScale);
+      for (const float share : sixteenths) filters.push_back(tap * share * scale);
   };
   for (const Taps& taps : kBrightness) add(taps, {5, 9, 2});
   add(kLaplacian, {-3, -5, 8});
@@ -43,17 +43,19 @@ class Builder {
   Value logits(Value x) const {
     const bool coefficients = s_.magnitude || s_.history || s_.earlier;
     TT_CHECK(s_.residuals || coefficients, UsageError, "a locator needs a trace to look at");
+    TT_CHECK(s_.scales == 1 || (s_.scales == 2 && s_.residuals), UsageError, "residuals at ", s_.scales,
+             " scales: 1 or 2 are known, and 2 need residuals");
     Value quarter{}, pixels{}, blocks{};
     if (s_.residuals) {
-      const FixedConv::Settings high_pass{10, 5, {1, 2, 1}, residual_filters(), Act::tanh};
-      const Value residuals = g_.add<FixedConv>("residuals", {x}, high_pass);
+      const Value residuals = high_pass("residuals", x);
       const Value half = block("p2.1", block("p2.0", residuals, 24, 5, 2), 24);
       quarter = block("p4.1", block("p4.0", half, 32, 3, 2), 32);
       pixels = block("p8", quarter, 48, 3, 2);
     }
     if (coefficients) blocks = block("d.1", block("d.0", traces(x), 64, 1), 48, 1);
     const bool both = s_.residuals && coefficients;
-    const Value joined = both ? g_.add<Concat>("join8", {pixels, blocks}) : s_.residuals ? pixels : blocks;
+    Value joined = both ? g_.add<Concat>("join8", {pixels, blocks}) : s_.residuals ? pixels : blocks;
+    if (s_.scales == 2) joined = g_.add<Concat>("join8.halved", {joined, halved(x)});
     const Value first = block("t1", contrast("contrast1", joined), 64, 1);
     const Value second = g_.add<Add>("t2", {first, block("t2.1", block("t2.0", first, 64), 64, 3, 1, 2)});
     const Value third = block("t3.0", contrast("contrast2", second), 64, 1);
@@ -66,6 +68,18 @@ class Builder {
   }
 
  private:
+  Value high_pass(const std::string& name, Value x, float gain = 1) const {
+    return g_.add<FixedConv>(name, {x}, FixedConv::Settings{10, 5, {1, 2, 1}, residual_filters(gain), Act::tanh});
+  }
+  /// At 1/8 of the picture's size, from residuals at half its size. There they are about twice as strong.
+  Value halved(Value x) const {
+    std::vector<float> mean(3 * 4 * 3);
+    for (size_t colour = 0; colour < 3; ++colour)
+      for (size_t tap = 0; tap < 4; ++tap) mean[(colour * 4 + tap) * 3 + colour] = 1.0f / 4;
+    const Value half = g_.add<FixedConv>("halved", {x}, FixedConv::Settings{3, 2, {2, 0, 1}, mean});
+    const Value quarter = block("h4.1", block("h4.0", high_pass("residuals.halved", half, 0.5f), 24, 5, 2), 24);
+    return block("h8", quarter, 32, 3, 2);
+  }
   Value traces(Value x) const {
     if (!s_.magnitude && !s_.history) return g_.add<EarlierJpeg>("earlier", {x});
     const CoefficientTraces::Settings which{s_.magnitude, s_.history};

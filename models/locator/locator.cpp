@@ -44,7 +44,14 @@ LocatorInfo locator_info(const std::string& path, const std::map<std::string, st
     return value == "1";
   };
   info.residuals = flag("residuals", residuals);
-  if (metadata.contains("bayar")) info.bayar = flag("bayar", field("bayar"));  // files from before have none
+  // Files from before have neither.
+  if (metadata.contains("scales")) {
+    const std::string scales = field("scales");
+    TT_CHECK(scales == "1" || scales == "2", DataError, path, ": metadata says scales \"", scales,
+             "\", expected 1 or 2");
+    info.scales = std::stoi(scales);
+  }
+  if (metadata.contains("bayar")) info.bayar = flag("bayar", field("bayar"));
   return info;
 }
 

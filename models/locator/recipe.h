@@ -19,6 +19,7 @@ struct LocateRecipe : TrainingRecipe {
   int width = 16;         ///< LocatorSettings::width
   bool residuals = true;  ///< LocatorSettings::residuals
   bool bayar = false;     ///< LocatorSettings::bayar
+  int scales = 1;         ///< TraceLocatorSettings::scales
   int window = 128;       ///< trains on windows of window × window; 0: on whole images
   std::string loss = "bce";
   LossSettings loss_settings;

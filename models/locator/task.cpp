@@ -80,8 +80,9 @@ constexpr LocatorNet kNets[] = {
        return locator(g, x, {.width = i.width, .residuals = i.residuals, .bayar = i.bayar});
      }},
     {"resnet18_locator", true, [](Graph& g, Value x, const LocatorInfo& i) { return resnet18_locator(g, x, i.width); }},
-    {"trace_locator", false,
-     [](Graph& g, Value x, const LocatorInfo& i) { return trace_locator(g, x, {.width = i.width}); }}};
+    {"trace_locator", false, [](Graph& g, Value x, const LocatorInfo& i) {
+       return trace_locator(g, x, {.width = i.width, .scales = i.scales});
+     }}};
 
 }  // namespace
 
@@ -118,7 +119,8 @@ std::map<std::string, std::string> LocateTask::metadata() const {
           {"net", recipe_.net},
           {"width", std::to_string(recipe_.width)},
           {"residuals", recipe_.residuals ? "1" : "0"},
-          {"bayar", recipe_.bayar ? "1" : "0"}};
+          {"bayar", recipe_.bayar ? "1" : "0"},
+          {"scales", std::to_string(recipe_.scales)}};
 }
 
 std::vector<std::string> LocateTask::encoder() const {

@@ -11,6 +11,7 @@ struct LocatorInfo {
   int width = 16;
   bool residuals = true;  ///< of the net "locator"; "trace_locator" always has every trace
   bool bayar = false;     ///< of the net "locator": filters under Bayar's constraint
+  int scales = 1;         ///< of the net "trace_locator": at how many it takes residuals, 1 or 2
 };
 /// The nets that a locator may be, by name.
 std::vector<std::string> locator_nets();
@@ -40,7 +41,7 @@ class LocateTask final : public Task {
   std::vector<std::string> encoder() const override;
 
  private:
-  LocatorInfo info() const { return {recipe_.net, recipe_.width, recipe_.residuals, recipe_.bayar}; }
+  LocatorInfo info() const { return {recipe_.net, recipe_.width, recipe_.residuals, recipe_.bayar, recipe_.scales}; }
   LocateRecipe recipe_;
 };
 

@@ -32,7 +32,8 @@ std::vector<TraceLocatorSettings> every_choice() {
   std::vector<TraceLocatorSettings> all;
   for (int bits = 1; bits < 16; ++bits)
     for (const bool contrast : {true, false})
-      all.push_back({4, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, contrast});
+      for (int scales = 1; scales <= 1 + (bits & 1); ++scales)
+        all.push_back({4, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, contrast, scales});
   return all;
 }
 std::vector<double> bytes(int64_t n, uint64_t seed) {
@@ -50,6 +51,8 @@ TEST(TraceLocator, SaysOneLogitForFourPixelsWhateverItLooksAt) {
       EXPECT_EQ(p.tensor(net.y).shape, (Shape{2, height / 2, width / 2, 1}));
     }
   EXPECT_THROW(small(8, 8, {4, false, false, false, false, true}), UsageError);
+  EXPECT_THROW(small(8, 8, {4, false, true, true, true, true, 2}), UsageError);
+  EXPECT_THROW(small(8, 8, {4, true, true, true, true, true, 3}), UsageError);
   const Net odd = small(12, 8);
   EXPECT_THROW(Program(odd.graph, s, {}), ShapeError);
 }
@@ -59,8 +62,9 @@ TEST(TraceLocator, FlatColourLeavesNoResidualInAnyType) {
   for (const DType type : {DType::f32, DType::f64, DType::bf16, DType::f16}) {
     Graph g;
     const Value x = g.input({1, 16, 16, 3});
-    trace_locator(g, x, {.width = 4});
+    trace_locator(g, x, {.width = 4, .scales = 2});
     g.output(named(g, "residuals"));
+    g.output(named(g, "residuals.halved"));
     Program p(g, s, {.compute = type});
     std::vector<double> colour;
     for (int i = 0; i < 256; ++i) colour.insert(colour.end(), {251, 3, 127});
@@ -69,6 +73,9 @@ TEST(TraceLocator, FlatColourLeavesNoResidualInAnyType) {
     const std::vector<double> r = values_of(s, p.tensor(named(g, "residuals")));
     for (int h = 2; h < 14; ++h)
       for (int i = 2 * 10; i < 14 * 10; ++i) ASSERT_EQ(r[size_t(h * 160 + i)], 0) << name_of(type);
+    const std::vector<double> halved = values_of(s, p.tensor(named(g, "residuals.halved")));
+    for (int h = 2; h < 6; ++h)
+      for (int i = 2 * 10; i < 6 * 10; ++i) ASSERT_EQ(halved[size_t(h * 80 + i)], 0) << name_of(type);
   }
 }
 
