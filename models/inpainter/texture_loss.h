@@ -14,9 +14,16 @@ namespace telltale {
 /// not where its grains lie: a fill of the right grain costs little and a blurred one much, whereas the pixels' own
 /// absolute error prefers the blur. Heeger & Bergen 1995 match histograms of such responses; these are their first
 /// moments, locally.
+///
+/// Beside them stand pairs: from the second scale on, how strong the sum and the difference are of a filter's responses
+/// in two places kLattice pixels of the image apart, sideways or down; on the third scale twice as far, where the image
+/// has room for it. What comes again at that distance has strong sums and weak differences. Photographs rarely do; a
+/// generator whose inner grid lies as far apart is prone to, and no average of single responses tells. Portilla &
+/// Simoncelli 2000 match such correlations.
 class TextureLoss {
  public:
   static constexpr int kScales = 3, kFilters = 16;
+  static constexpr int kLattice = 8;  ///< the pitch of DeepFillv2's contextual attention, in pixels
   /// Images have shape {N,H,W,3}, H and W multiples of 8 and at least kSmallest, black at `black` and white at 1, and
   /// `compute` type. The stream must outlive it.
   static constexpr int kSmallest = 48;

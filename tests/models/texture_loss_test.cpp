@@ -71,6 +71,23 @@ TEST(TextureLoss, PunishesGrainThatIsTooStrong) {
   EXPECT_GT(f(noise(f.shape, 2, 0.3), photo), 5 * f(noise(f.shape, 3, 0.1), photo));
 }
 
+/// Grain of one strength, drawn anew for every place or for one square of `pitch` pixels and laid side by side.
+TEST(TextureLoss, PunishesGrainThatComesAgainAtItsLattice) {
+  Fixture f;
+  const auto photo = noise(f.shape, 1, 0.3);
+  const auto tiled = [&](int pitch) {
+    const auto drawn = noise(f.shape, 2, 0.3);
+    std::vector<double> v = drawn;
+    for (size_t i = 0; i < v.size(); ++i) {
+      const int c = int(i % 3), x = int(i / 3) % kSide, y = int(i / 3) / kSide;
+      v[i] = drawn[size_t((y % pitch * kSide + x % pitch) * 3 + c)];
+    }
+    return v;
+  };
+  EXPECT_GT(f(tiled(TextureLoss::kLattice), photo), 1.6 * f(tiled(TextureLoss::kLattice + 3), photo));
+  EXPECT_GT(f(tiled(TextureLoss::kLattice), photo), 1.5 * f(noise(f.shape, 3, 0.3), photo));
+}
+
 TEST(TextureLoss, SeesColourInTheResidueAlone) {
   Fixture f;
   const auto photo = noise(f.shape, 1, 0.2);
