@@ -21,7 +21,7 @@ std::vector<double> part_by_part(const Shape& shape, const std::vector<double>& 
   std::vector<double> out(values.size());
   for (int k = 0; k < shape.n; ++k)
     for (int c = 0; c < channels; ++c) {
-      const auto at = [&](int tap) { return size_t((k * taps + tap) * channels + c); };
+      const auto at = [&](int tap) { return (size_t(k) * size_t(taps) + size_t(tap)) * size_t(channels) + size_t(c); };
       double sum = 0;
       for (int tap = 0; tap < taps; ++tap) sum += tap == taps / 2 ? 0 : values[at(tap)];
       for (int tap = 0; tap < taps; ++tap) out[at(tap)] = f(values[at(tap)], sum, taps, tap == taps / 2);
