@@ -79,8 +79,8 @@ void degrade(Image& image, Grey& mask, const Degradation& d, int least, Random& 
   if (chance(d.noise)) add_noise(image, random.uniform(.5, 5), random);
   if (chance(d.grey)) make_grey(image);
   if (chance(d.twice)) save(jpeg);
-  if (d.webp > 0 && chance(d.webp))
-    return save(encode_webp);  // without it nothing is drawn: older recipes go on as they did
+  // A recipe without it draws nothing for it, so that older runs repeat.
+  if (d.webp > 0 && chance(d.webp)) return save(encode_webp);
   if (chance(d.jpeg)) save(jpeg);
 }
 

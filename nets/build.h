@@ -19,8 +19,9 @@ inline Value conv(Graph& g, const std::string& name, Value x, const Conv::Settin
 inline Value relu(Graph& g, const std::string& name, Value x) { return g.add<Activation>(name, {x}, Act::relu); }
 
 /// A convolution without bias, its batch norm, and ReLU: name.conv, name.bn.
-inline Value conv_bn_relu(Graph& g, const std::string& name, Value x, int channels, int stride = 1, int size = 3) {
-  x = conv(g, name + ".conv", x, {channels, size, {stride, size / 2, 1}, /*bias=*/false});
+inline Value conv_bn_relu(Graph& g, const std::string& name, Value x, int channels, int stride = 1, int size = 3,
+                          int dilation = 1) {
+  x = conv(g, name + ".conv", x, {channels, size, {stride, dilation * (size / 2), dilation}, /*bias=*/false});
   return relu(g, name + ".relu", g.add<BatchNorm>(name + ".bn", {x}));
 }
 /// `low` enlarged twofold, beside what an encoder had there, through conv_bn_relu.

@@ -89,8 +89,7 @@ class Builder {
   /// Channels are those of width 24.
   Value block(const std::string& name, Value x, int channels, int size = 3, int stride = 1, int dilation = 1) const {
     const int scaled = std::max(4, channels * s_.width / 24 / 4 * 4);
-    x = conv(g_, name + ".conv", x, {scaled, size, {stride, dilation * (size / 2), dilation}, /*bias=*/false});
-    return relu(g_, name + ".relu", g_.add<BatchNorm>(name + ".bn", {x}));
+    return conv_bn_relu(g_, name, x, scaled, stride, size, dilation);
   }
   Value contrast(const std::string& name, Value x) const { return s_.contrast ? g_.add<Contrast>(name, {x}) : x; }
   Graph& g_;

@@ -26,8 +26,6 @@ struct Divided {
   }
 };
 
-bool constant(const Io& io) { return !io.training || io.frozen; }
-
 SpectralNormArgs norm_args(const Io& io, Tensor y, Tensor sigma, bool iterate) {
   return {.w = io.w[0], .u = io.w[2], .v = io.w[3], .sigma = sigma, .y = y, .iterate = iterate};
 }

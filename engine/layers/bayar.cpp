@@ -5,11 +5,6 @@
 #include "kernels/bayar_filters.h"
 
 namespace telltale {
-namespace {
-
-bool constant(const Io& io) { return !io.training || io.frozen; }
-
-}  // namespace
 
 std::string BayarConv::describe() const { return describe_conv("BayarConv", s_.channels, s_.size, s_.geometry); }
 

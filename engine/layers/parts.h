@@ -51,6 +51,9 @@ inline Shape checked_output(const std::string& name, std::span<const Shape> x, c
   }
 }
 
+/// Whether a layer's parameters do not move while this program runs, so that prepare() may have packed them.
+inline bool constant(const Io& io) { return !io.training || io.frozen; }
+
 inline void check_inputs(const std::string& name, std::span<const Shape> x, size_t count) {
   TT_CHECK(x.size() == count, ShapeError, name, ": takes ", count, " input(s), got ", x.size());
 }

@@ -132,7 +132,7 @@ Sample Locator::sample_of(const PictureMap& map, const Label& label) const {
 }
 
 Tiling Locator::tiles(int length) const {
-  const bool compares = info_.net == "trace_locator";
+  const bool compares = compares_places(info_);
   const Seam seam = compares ? kComparedSeam : kSeam;
   return tiles_along(rounded_up(length, 8), compares ? settings_.compared : settings_.tile, seam.reach, seam.blend);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "data/mask.h"
 #include "kernels/device/philox.h"
@@ -71,20 +72,35 @@ class LocateJudge final : public Judge {
 
 struct LocatorNet {
   const char* name;
-  bool normalised;  ///< takes pictures as detectors do; otherwise as they are, from 0 to 255
+  bool normalised;                       ///< takes pictures as detectors do; otherwise as they are, from 0 to 255
+  bool compares;                         ///< places of its picture with each other
+  std::span<const char* const> encoder;  ///< layers that weights of another net may fill
   Value (*build)(Graph&, Value pictures, const LocatorInfo&);
 };
 constexpr LocatorNet kNets[] = {
-    {"locator", false,
+    {"locator",
+     false,
+     false,
+     {},
      [](Graph& g, Value x, const LocatorInfo& i) {
        return locator(g, x, {.width = i.width, .residuals = i.residuals, .bayar = i.bayar});
      }},
-    {"resnet18_locator", true, [](Graph& g, Value x, const LocatorInfo& i) { return resnet18_locator(g, x, i.width); }},
-    {"trace_locator", false, [](Graph& g, Value x, const LocatorInfo& i) {
+    {"resnet18_locator", true, false, kResnetLocatorEncoder,
+     [](Graph& g, Value x, const LocatorInfo& i) { return resnet18_locator(g, x, i.width); }},
+    {"trace_locator", false, true, {}, [](Graph& g, Value x, const LocatorInfo& i) {
        return trace_locator(g, x, {.width = i.width, .scales = i.scales});
      }}};
 
+const LocatorNet& net_named(const std::string& name) {
+  const auto net =
+      std::find_if(std::begin(kNets), std::end(kNets), [&](const LocatorNet& n) { return n.name == name; });
+  TT_CHECK(net != std::end(kNets), UsageError, "no locator is called ", name);
+  return *net;
+}
+
 }  // namespace
+
+bool compares_places(const LocatorInfo& info) { return net_named(info.net).compares; }
 
 std::vector<std::string> locator_nets() {
   std::vector<std::string> names;
@@ -100,16 +116,14 @@ PictureGraph locator_graph(const LocatorInfo& info, const Shape& pictures, Tenso
   TT_CHECK(pictures.h % 8 == 0 && pictures.w % 8 == 0, UsageError,
            "a locator takes pictures whose sides are multiples of 8, not ", pictures.w, "x", pictures.h);
   PictureGraph p;
-  const auto net =
-      std::find_if(std::begin(kNets), std::end(kNets), [&](const LocatorNet& n) { return n.name == info.net; });
-  TT_CHECK(net != std::end(kNets), UsageError, "no locator is called ", info.net);
+  const LocatorNet& net = net_named(info.net);
   Preprocess::Settings bytes{.h = int(pictures.h), .w = int(pictures.w), .images = resident};
-  if (!net->normalised) {
+  if (!net.normalised) {
     std::fill(std::begin(bytes.mean), std::end(bytes.mean), 0.0f);
     std::fill(std::begin(bytes.std), std::end(bytes.std), 1.0f / 255);
   }
   const Value x = add_pictures(p, pictures, bytes);
-  p.heads = {net->build(p.graph, x, info)};
+  p.heads = {net.build(p.graph, x, info)};
   p.graph.output(p.heads[0]);
   return p;
 }
@@ -124,8 +138,8 @@ std::map<std::string, std::string> LocateTask::metadata() const {
 }
 
 std::vector<std::string> LocateTask::encoder() const {
-  if (recipe_.net != "resnet18_locator") return {};
-  return {std::begin(kResnetLocatorEncoder), std::end(kResnetLocatorEncoder)};
+  const std::span<const char* const> layers = net_named(recipe_.net).encoder;
+  return {layers.begin(), layers.end()};
 }
 
 PictureGraph LocateTask::graph(int batch, int image_size, Tensor resident) const {
