@@ -34,12 +34,8 @@ void rescale(Image& image, Grey& mask, const Degradation& d, int least, Random& 
 void lose_edges(Image& image, Grey& mask, int least, Random& random) {
   const Box kept{int(random.integer(0, std::min(7, image.width - least))),
                  int(random.integer(0, std::min(7, image.height - least))), image.width, image.height};
-  Grey part(kept.width(), kept.height());
-  for (int y = 0; y < part.height; ++y)
-    std::copy_n(&mask.pixels[size_t(kept.y_min + y) * size_t(mask.width) + size_t(kept.x_min)], size_t(part.width),
-                &part.pixels[size_t(y) * size_t(part.width)]);
   image = crop(image, kept);
-  mask = std::move(part);
+  mask = crop(mask, kept);
 }
 
 /// p + amount · (p − its blur): sharper above 0, the blur itself at −1.

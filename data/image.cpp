@@ -43,6 +43,11 @@ std::vector<Taps> taps_of(int in, int out, Filter filter) {
 
 uint8_t to_byte(float v) { return uint8_t(std::clamp(v + .5f, 0.f, 255.f)); }
 
+void check_crop(const Box& box, int width, int height) {
+  TT_CHECK(!box.empty() && inside(box, width, height), ShapeError, "crop: box ", box.x_min, ",", box.y_min, "..",
+           box.x_max, ",", box.y_max, " does not lie in an image of ", width, "x", height);
+}
+
 }  // namespace
 
 Image resize(const Image& image, int width, int height, Filter filter) {
@@ -83,9 +88,17 @@ Image resize(const Image& image, int width, int height, Filter filter) {
   return out;
 }
 
+Grey crop(const Grey& image, const Box& box) {
+  check_crop(box, image.width, image.height);
+  Grey out(box.width(), box.height());
+  for (int y = 0; y < out.height; ++y)
+    std::copy_n(&image.pixels[size_t(box.y_min + y) * size_t(image.width) + size_t(box.x_min)], size_t(out.width),
+                &out.pixels[size_t(y) * size_t(out.width)]);
+  return out;
+}
+
 Image crop(const Image& image, const Box& box) {
-  TT_CHECK(!box.empty() && inside(box, image.width, image.height), ShapeError, "crop: box ", box.x_min, ",", box.y_min,
-           "..", box.x_max, ",", box.y_max, " does not lie in an image of ", image.width, "x", image.height);
+  check_crop(box, image.width, image.height);
   Image out(box.width(), box.height());
   for (int y = 0; y < out.height; ++y)
     std::copy_n(image.at(box.x_min, box.y_min + y), size_t(out.width) * 3, out.at(0, y));

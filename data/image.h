@@ -40,6 +40,7 @@ Image resize(const Image& image, int width, int height, Filter filter);
 
 /// The part inside `box`, which must lie within the image and be non-empty, else ShapeError.
 Image crop(const Image& image, const Box& box);
+Grey crop(const Grey& image, const Box& box);
 
 /// The largest centred square, shrunk or enlarged to size × size by Lanczos: how photographs become a dataset's images.
 Image centre_square(const Image& image, int size);

@@ -46,6 +46,9 @@ Inspection inspect(Locator& locator, const Photograph& photo, const InspectionSe
   if (said.regions.size() > kMostRegions) said.regions.resize(kMostRegions);
   said.reasons = doubts(photo.image, photo.jpeg_quality, said.map);
   said.notes = caveats(photo.image);
+  if (const auto& undone = said.map.undone)
+    said.notes.push_back(fmt::format("scaled from {}x{} ({}); looked at as it was before that", undone->width,
+                                     undone->height, name_of(undone->filter)));
   const bool fake = calls_fake(logit, settings.threshold.value_or(locator.threshold()));
   if (const auto& calibration = locator.calibration(); calibration && !settings.threshold && !fake)
     if (said.probability >= calibration->real_below)
@@ -63,6 +66,8 @@ nlohmann::ordered_json to_json(const Inspection& said) {
   j["verdict"] = name_of(said.answer);
   if (!said.reasons.empty()) j["why"] = said.reasons;
   if (!said.notes.empty()) j["notes"] = said.notes;
+  if (const auto& undone = said.map.undone)
+    j["scaled_from"] = {{"width", undone->width}, {"height", undone->height}, {"filter", name_of(undone->filter)}};
   const bool boxed = said.answer == Answer::fake && !said.regions.empty();
   j["box"] = boxed ? to_json(box_of(said.regions)) : nlohmann::ordered_json(nullptr);
   j["regions"] = nlohmann::ordered_json::array();

@@ -5,6 +5,7 @@
 
 #include "base/double_buffer.h"
 #include "base/sha256.h"
+#include "data/jpeg_grid.h"
 #include "kernels/parts/math.h"
 #include "weights/names.h"
 
@@ -12,6 +13,37 @@ namespace telltale {
 namespace {
 
 constexpr const char* kCalibration = "calibration";  // in the metadata
+
+PictureMap empty_map(int width, int height) {
+  PictureMap map{.width = width, .height = height, .undone = {}, .logits = {}};
+  map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
+  return map;
+}
+
+/// The map of a picture before it was scaled, as that of the picture now: bilinear between logits.
+void scale_map(const PictureMap& before, PictureMap& now) {
+  const LogitMap from = before.view(), to = now.view();
+  struct Between {
+    int low, high;
+    float share;  // of high
+  };
+  const auto between = [](int i, int pixels_now, int pixels_before, int logits) {
+    const float at = (float(i) + 0.5f) * float(pixels_before) / float(pixels_now) - 0.5f;
+    const int low = std::clamp(int(std::floor(at)), 0, logits - 1);
+    return Between{low, std::min(low + 1, logits - 1), std::clamp(at - float(low), 0.f, 1.f)};
+  };
+  for (int y = 0; y < to.height; ++y)
+    for (int x = 0; x < to.width; ++x) {
+      const Between u = between(x, now.width, before.width, from.width),
+                    v = between(y, now.height, before.height, from.height);
+      const auto line = [&](int row) {
+        const float* l = &before.logits[size_t(row) * size_t(from.width)];
+        return l[u.low] + u.share * (l[u.high] - l[u.low]);
+      };
+      const float upper = line(v.low);
+      now.logits[size_t(y) * size_t(to.width) + size_t(x)] = upper + v.share * (line(v.high) - upper);
+    }
+}
 
 }  // namespace
 
@@ -137,16 +169,33 @@ Tiling Locator::tiles(int length) const {
   return tiles_along(rounded_up(length, 8), compares ? settings_.compared : settings_.tile, seam.reach, seam.blend);
 }
 
+std::optional<Scaling> Locator::scaling_of(const Image& image) const {
+  if (!settings_.undo_scaling || !reads_grids(info_) || jpeg_grid_evidence(image) >= kJpegGridEvidence)
+    return std::nullopt;
+  const std::optional<Scaling> scaling = find_scaling(image);
+  return scaling && int64_t(scaling->width) * scaling->height <= kMostUndone ? scaling : std::nullopt;
+}
+
 std::vector<PictureMap> Locator::look(std::span<const Image> images) {
   std::vector<PictureMap> maps;
   for (const Image& image : images) {
     TT_CHECK(image.width > 0 && image.height > 0, ShapeError, "a picture of ", image.width, "x", image.height);
-    PictureMap& map = maps.emplace_back(PictureMap{.width = image.width, .height = image.height, .logits = {}});
-    map.logits.resize(size_t(map.view().width) * size_t(map.view().height));
+    maps.push_back(empty_map(image.width, image.height));
+    maps.back().undone = scaling_of(image);
   }
+  const auto alike = [](const PictureMap& a, const PictureMap& b) {
+    return a.width == b.width && a.height == b.height && !a.undone && !b.undone;
+  };
   for (size_t first = 0, end = 0; first < images.size(); first = end) {
-    const Image& image = images[first];
-    while (end < images.size() && images[end].width == image.width && images[end].height == image.height) ++end;
+    if (const std::optional<Scaling>& undone = maps[first].undone) {
+      end = first + 1;
+      const Image before = undo_scaling(images[first], *undone);
+      PictureMap whole = empty_map(before.width, before.height);
+      look(std::span(&before, 1), std::span(&whole, 1));
+      scale_map(whole, maps[first]);
+      continue;
+    }
+    while (end < images.size() && alike(maps[end], maps[first])) ++end;
     look(images.subspan(first, end - first), std::span(maps).subspan(first, end - first));
   }
   return maps;

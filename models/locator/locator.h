@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/unscale.h"
 #include "models/locator/map.h"
 #include "models/locator/score.h"
 #include "models/locator/task.h"
@@ -29,7 +30,8 @@ void write_calibrated(const std::string& to, const WeightsFile& locator, const C
 
 /// What a locator says of a whole picture.
 struct PictureMap {
-  int width = 0, height = 0;  ///< of the picture
+  int width = 0, height = 0;      ///< of the picture
+  std::optional<Scaling> undone;  ///< it was looked at as it was before that
   std::vector<float> logits;  ///< of "painted": ⌈height/2⌉ rows of ⌈width/2⌉, each for 2 × 2 pixels of the picture
 
   LogitMap view() const;
@@ -41,7 +43,8 @@ struct PictureMap {
 };
 
 /// The inference program of a weights file. It is planned anew where a picture's tiles have another size than the last
-/// one's.
+/// one's. A net that reads grids of JPEG blocks is shown a picture that lies on none as it was before it was scaled,
+/// where that can be found (data/unscale.h); its map is scaled as the picture was.
 class Locator {
  public:
   struct Settings {
@@ -49,6 +52,8 @@ class Locator {
     /// The same for a net that compares places of its tile with each other. Small, about what it was trained on: in a
     /// larger piece of an untouched photograph more differs, and what is painted stands out less.
     int compared = 336;
+    /// Whether scaling is looked for and undone. Pictures before it may have at most kMostUndone pixels.
+    bool undo_scaling = true;
     DType compute = DType::f32;
   };
   /// How tiles meet: what is nearer than `reach` to a tile's inner end is left to its neighbour, and over `blend`
@@ -56,6 +61,7 @@ class Locator {
   struct Seam {
     int reach = 0, blend = 0;
   };
+  static constexpr int64_t kMostUndone = 64'000'000;
   /// "locator" looks no farther than its reach, so that its tiles do not show.
   static constexpr Seam kSeam{64, 128};
   /// Each tile of a net that compares is its own picture, whatever its reach: wide blending keeps seams from showing.
@@ -85,6 +91,8 @@ class Locator {
  private:
   Tiling tiles(int length) const;
   void plan(int height, int width);
+  /// How the picture was scaled, where that is to be undone.
+  std::optional<Scaling> scaling_of(const Image&) const;
   /// Fills in the maps, all zero yet, of images of one size.
   void look(std::span<const Image> images, std::span<PictureMap> maps);
   /// Adds a tile's share to the map.

@@ -17,16 +17,6 @@
 namespace telltale {
 namespace {
 
-/// The part inside a box that lies within it.
-Grey crop(const Grey& mask, const Box& box) {
-  Grey part(box.width(), box.height());
-  for (int y = 0; y < part.height; ++y) {
-    const auto from = mask.pixels.begin() + long(box.y_min + y) * mask.width + box.x_min;
-    std::copy_n(from, part.width, part.pixels.begin() + long(y) * part.width);
-  }
-  return part;
-}
-
 /// A random window of side × side on the grid of JPEG blocks, as whole pictures lie on it; the label follows the mask.
 void cut_window(Example& e, Random& random, int side) {
   constexpr int kBlock = 8;
@@ -74,6 +64,7 @@ struct LocatorNet {
   const char* name;
   bool normalised;                       ///< takes pictures as detectors do; otherwise as they are, from 0 to 255
   bool compares;                         ///< places of its picture with each other
+  bool grids;                            ///< looks for traces on the grids of JPEG blocks
   std::span<const char* const> encoder;  ///< layers that weights of another net may fill
   Value (*build)(Graph&, Value pictures, const LocatorInfo&);
 };
@@ -81,13 +72,14 @@ constexpr LocatorNet kNets[] = {
     {"locator",
      false,
      false,
+     false,
      {},
      [](Graph& g, Value x, const LocatorInfo& i) {
        return locator(g, x, {.width = i.width, .residuals = i.residuals, .bayar = i.bayar});
      }},
-    {"resnet18_locator", true, false, kResnetLocatorEncoder,
+    {"resnet18_locator", true, false, false, kResnetLocatorEncoder,
      [](Graph& g, Value x, const LocatorInfo& i) { return resnet18_locator(g, x, i.width); }},
-    {"trace_locator", false, true, {}, [](Graph& g, Value x, const LocatorInfo& i) {
+    {"trace_locator", false, true, true, {}, [](Graph& g, Value x, const LocatorInfo& i) {
        return trace_locator(g, x, {.width = i.width, .scales = i.scales});
      }}};
 
@@ -101,6 +93,7 @@ const LocatorNet& net_named(const std::string& name) {
 }  // namespace
 
 bool compares_places(const LocatorInfo& info) { return net_named(info.net).compares; }
+bool reads_grids(const LocatorInfo& info) { return net_named(info.net).grids; }
 
 std::vector<std::string> locator_nets() {
   std::vector<std::string> names;

@@ -17,6 +17,8 @@ struct LocatorInfo {
 std::vector<std::string> locator_nets();
 /// Whether the net compares places of its picture with each other, so that what it says of one depends on the rest.
 bool compares_places(const LocatorInfo&);
+/// Whether the net looks for traces on the grids of JPEG blocks, which scaling destroys.
+bool reads_grids(const LocatorInfo&);
 /// A locator as a graph; its head is {N,S/2,S/2,1}, logits. `image_size` S must be a multiple of 8.
 PictureGraph locator_graph(const LocatorInfo&, int batch, int image_size, Tensor resident = {});
 /// The same for pictures {N,H,W,3}, H and W multiples of 8.

@@ -3,7 +3,10 @@
 
 #include <cmath>
 
+#include "data/codec.h"
+#include "data/scenes.h"
 #include "engine/program.h"
+#include "models/locator/inspection.h"
 #include "models/locator/locator.h"
 #include "tests/data/data_fixture.h"
 #include "weights/names.h"
@@ -72,6 +75,53 @@ TEST_F(Locators, ANetThatComparesIsShownTilesOfItsOwnSize) {
   for (size_t i = 0; i < whole.logits.size(); ++i)
     worst = std::max(worst, std::abs(double(whole.logits[i]) - double(tiled.logits[i])));
   EXPECT_GT(worst, 1e-3) << "its tiles are not the picture";
+}
+
+TEST_F(Locators, ANetThatReadsGridsIsShownAScaledPictureAsItWasBefore) {
+  const Image scene = crop(draw_scene(200, 3), {0, 0, 200, 163});
+  const Image jpeg = decode_image(encode_jpeg(scene, 80), "a scene"), scaled = resize(jpeg, 150, 122, Filter::lanczos);
+  EXPECT_FALSE(Locator(path(), stream_, {}).look(scaled).undone) << "this net does not";
+  info_ = {.net = "trace_locator", .width = 4, .residuals = true};
+  Program program(locator_graph(info_, {1, 8, 8, 3}).graph, stream_, {.seed = 3});
+  Metadata traces = metadata();
+  traces["net"] = info_.net;
+  write(traces, program);
+  Locator locator(path(), stream_, {});
+  // Between others of its size, which keep their places.
+  const Image other = crop(jpeg, {3, 5, 153, 127});
+  const std::vector<PictureMap> maps = locator.look(std::vector<Image>{other, scaled, other});
+  for (const size_t i : {0, 2}) {
+    EXPECT_FALSE(maps[i].undone);
+    EXPECT_EQ(maps[i].logits, locator.look(other).logits);
+  }
+  const PictureMap& map = maps[1];
+  ASSERT_TRUE(map.undone);
+  EXPECT_EQ(map.undone->width, 200);
+  EXPECT_EQ(map.undone->height, 163);
+  EXPECT_EQ(map.width, 150);
+  EXPECT_EQ(map.height, 122);
+  const PictureMap before = locator.look(undo_scaling(scaled, *map.undone));
+  ASSERT_FALSE(before.undone) << "it lies on its grid again";
+  const LogitMap now = map.view(), then = before.view();
+  ASSERT_EQ(map.logits.size(), size_t(75 * 61));
+  for (int y = 0; y < now.height; ++y)
+    for (int x = 0; x < now.width; ++x) {
+      const int u = int((x + .5) * then.width / now.width), v = int((y + .5) * then.height / now.height);
+      float low = 1e9f, high = -1e9f;
+      for (int b = std::max(0, v - 1); b <= std::min(then.height - 1, v + 1); ++b)
+        for (int a = std::max(0, u - 1); a <= std::min(then.width - 1, u + 1); ++a) {
+          const float logit = before.logits[size_t(b * then.width + a)];
+          low = std::min(low, logit);
+          high = std::max(high, logit);
+        }
+      ASSERT_GE(now.logits[size_t(y * now.width + x)], low) << x << "," << y;
+      ASSERT_LE(now.logits[size_t(y * now.width + x)], high) << x << "," << y;
+    }
+  const Inspection said = inspect(locator, {.name = "scaled", .image = scaled, .remarks = {}});
+  ASSERT_EQ(said.notes.size(), 1u);
+  EXPECT_NE(said.notes[0].find("200x163"), std::string::npos) << said.notes[0];
+  EXPECT_EQ(to_json(said)["scaled_from"]["height"], 163);
+  EXPECT_FALSE(Locator(path(), stream_, {.undo_scaling = false}).look(scaled).undone);
 }
 
 TEST_F(Locators, TheBorderIsNotMuchTooWideEither) {
