@@ -151,6 +151,17 @@ std::vector<Estimate> estimates(const Axis& axis, int first, int count) {
   return all;
 }
 
+/// Of all pixels before, some at a time: what relates them grows with the square of their number.
+std::vector<Estimate> all_estimates(const Axis& axis) {
+  constexpr int kAtOnce = 64;
+  std::vector<Estimate> all;
+  for (int first = 0; first < axis.before; first += kAtOnce) {
+    const std::vector<Estimate> some = estimates(axis, first, std::min(kAtOnce, axis.before - first));
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
 struct Brightness {
   int width, height;
   std::vector<float> light;
@@ -315,7 +326,7 @@ std::optional<Scaling> find_scaling(const Image& image) {
     tried = std::move(finer);
     keep_best(tried, kKept);
   }
-  if (tried.empty()) return std::nullopt;
+  if (tried.empty() || tried[0].evidence < 0) return std::nullopt;
   trial.places = 24;
   std::vector<Scaling> exact;
   for (const int taller : {-1, 0, 1}) exact.push_back(at(tried[0].width, taller, tried[0].filter, trial));
@@ -337,8 +348,8 @@ Image undo_scaling(const Image& image, const Scaling& scaling) {
            scaling.height);
   TT_CHECK(std::min(image.width, image.height) >= kTaps, ShapeError, "a picture of ", image.width, "x", image.height,
            " is too small to undo its scaling: ", kTaps, " pixels a side are needed");
-  const std::vector<Estimate> columns = estimates({scaling.width, image.width, scaling.filter}, 0, scaling.width),
-                              rows = estimates({scaling.height, image.height, scaling.filter}, 0, scaling.height);
+  const std::vector<Estimate> columns = all_estimates({scaling.width, image.width, scaling.filter}),
+                              rows = all_estimates({scaling.height, image.height, scaling.filter});
   Image before(scaling.width, scaling.height);
   const size_t stride = size_t(scaling.width) * 3;
   std::vector<std::vector<float>> lines(kTaps);  // of now, restored across; line y in place y % kTaps

@@ -25,8 +25,8 @@ struct Scaling {
 std::optional<Scaling> find_scaling(const Image&);
 
 /// The picture before: each pixel is the linear estimate of least expected square error from the 16 × 16 nearest,
-/// for photographs' covariance (exponential, .97 from pixel to pixel) and the error of rounding. Within 2 · 16 lines of
-/// memory beyond both pictures. ShapeError where a side before is no positive number, or one now is below 16.
+/// for photographs' covariance (exponential, .97 from pixel to pixel) and the error of rounding. Takes 16
+/// lines of memory beyond both pictures. ShapeError where a side before is no positive number, or one now is below 16.
 Image undo_scaling(const Image&, const Scaling&);
 
 }  // namespace telltale
