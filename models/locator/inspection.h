@@ -50,7 +50,7 @@ struct InspectionSettings {
 Inspection inspect(Locator&, const Photograph&, const InspectionSettings& = {});
 
 /// width, height, fake_probability, reliability, verdict, why, notes (these three where there are any), scaled_from
-/// (where that was undone: width, height, filter), box (box_of
-/// its regions, null unless the verdict is fake), regions ({box, area, probability}).
+/// (where that was undone: width, height, filter), box (box_of its regions, null unless the verdict is fake), regions
+/// ({box, area, probability}).
 nlohmann::ordered_json to_json(const Inspection&);
 }  // namespace telltale
