@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "data/luma.h"
 #include "data/painters/picture.h"
 
 namespace telltale {
@@ -57,7 +58,7 @@ void change_tones(Picture& p, Random& random) {
 
 void make_grey(Picture& p) {
   for (size_t i = 0; i < p.rgb.size(); i += 3) {
-    const float shade = .299f * p.rgb[i] + .587f * p.rgb[i + 1] + .114f * p.rgb[i + 2];
+    const float shade = luma(&p.rgb[i]);
     std::fill_n(&p.rgb[i], 3, shade);
   }
 }

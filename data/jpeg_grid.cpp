@@ -5,6 +5,8 @@
 #include <limits>
 #include <numbers>
 
+#include "data/luma.h"
+
 namespace telltale {
 namespace {
 
@@ -32,10 +34,7 @@ double median(std::array<double, 64> values) {
 GridPlace brightness(const Image& image, int left, int top) {
   GridPlace place{};
   for (size_t y = 0; y < place.size(); ++y)
-    for (size_t x = 0; x < place.size(); ++x) {
-      const uint8_t* p = image.at(left + int(x), top + int(y));
-      place[y][x] = 0.299f * float(p[0]) + 0.587f * float(p[1]) + 0.114f * float(p[2]);
-    }
+    for (size_t x = 0; x < place.size(); ++x) place[y][x] = luma(image.at(left + int(x), top + int(y)));
   return place;
 }
 

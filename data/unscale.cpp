@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "data/jpeg_grid.h"
+#include "data/luma.h"
 
 namespace telltale {
 namespace {
@@ -167,9 +168,7 @@ struct Brightness {
   std::vector<float> light;
   explicit Brightness(const Image& image) : width(image.width), height(image.height) {
     light.reserve(size_t(width) * size_t(height));
-    for (size_t i = 0; i < image.rgb.size(); i += 3)
-      light.push_back(0.299f * float(image.rgb[i]) + 0.587f * float(image.rgb[i + 1]) +
-                      0.114f * float(image.rgb[i + 2]));
+    for (size_t i = 0; i < image.rgb.size(); i += 3) light.push_back(luma(&image.rgb[i]));
   }
 };
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "data/luma.h"
 #include "data/painters/painter.h"
 
 namespace telltale {
@@ -27,7 +28,7 @@ class Exemplar {
       trust_[i] = task.mask.pixels[i] < 128 ? 1.0f : 0.0f;
       hole_.push_back(task.mask.pixels[i] >= 128);
       left_ += hole_.back();
-      grey_[i] = grey(&out_.rgb[3 * i]);
+      grey_[i] = luma(&out_.rgb[3 * i]);
     }
     find_sources();
   }
@@ -51,7 +52,6 @@ class Exemplar {
  private:
   static constexpr float kNotInFront = -1;
 
-  static float grey(const float* p) { return .299f * p[0] + .587f * p[1] + .114f * p[2]; }
   size_t index(int x, int y) const { return size_t(y) * size_t(width_) + size_t(x); }
   bool inside(int x, int y) const { return x >= 0 && y >= 0 && x < width_ && y < height_; }
   bool known(int x, int y) const { return inside(x, y) && !hole_[index(x, y)]; }
@@ -146,7 +146,7 @@ class Exemplar {
         if (!inside(x + dx, y + dy) || !hole_[index(x + dx, y + dy)]) continue;
         const size_t i = index(x + dx, y + dy);
         std::copy_n(out_.at(sx + dx, sy + dy), 3, &out_.rgb[3 * i]);
-        grey_[i] = grey(&out_.rgb[3 * i]);
+        grey_[i] = luma(&out_.rgb[3 * i]);
         trust_[i] = trust;
         hole_[i] = 0;
         --left_;

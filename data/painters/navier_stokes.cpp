@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/luma.h"
 #include "data/painters/fast_march.h"
 #include "data/painters/painter.h"
 
@@ -15,10 +16,7 @@ constexpr int kRadius = 4;
 constexpr float kDiffusion = .02f;  // what still counts across streamlines
 
 void fill(Picture& out, const FastMarch& march, int x, int y) {
-  const auto grey = [&](int u, int v) {
-    const float* p = out.at(u, v);
-    return .299f * p[0] + .587f * p[1] + .114f * p[2];
-  };
+  const auto grey = [&](int u, int v) { return luma(out.at(u, v)); };
   float sum[3] = {0, 0, 0}, weights = 0;
   for (int v = std::max(0, y - kRadius); v <= std::min(out.height - 1, y + kRadius); ++v)
     for (int u = std::max(0, x - kRadius); u <= std::min(out.width - 1, x + kRadius); ++u) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/luma.h"
 #include "data/painters/painter.h"
 #include "data/painters/reprocess.h"
 
@@ -21,7 +22,7 @@ Picture paint_recolour(const PaintTask& task, Random& random) {
     for (size_t i = 0; i < out.rgb.size(); i += 3) {
       float* p = &out.rgb[i];
       for (int c = 0; c < 3; ++c) p[c] = gain[c] * std::pow(p[c], gamma[c]);
-      const float grey = .299f * p[0] + .587f * p[1] + .114f * p[2];
+      const float grey = luma(p);
       for (int c = 0; c < 3; ++c) p[c] = std::clamp(grey + saturation * (p[c] - grey), 0.0f, 1.0f);
     }
     return out;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "data/jpeg.h"
+#include "data/luma.h"
 #include "data/picture_size.h"
 #include "data/png.h"
 
@@ -70,8 +71,7 @@ class Outside {
     TT_CHECK(image.width == mask.width && image.height == mask.height, ShapeError, "an image of ", image.width, "x",
              image.height, " with a mask of ", mask.width, "x", mask.height);
     luma_.reserve(size_t(width_) * size_t(height_));
-    for (size_t i = 0; i < image.rgb.size(); i += 3)
-      luma_.push_back(.299f * image.rgb[i] + .587f * image.rgb[i + 1] + .114f * image.rgb[i + 2]);
+    for (size_t i = 0; i < image.rgb.size(); i += 3) luma_.push_back(luma(&image.rgb[i]));
     painted_.assign(size_t(width_ + 1) * size_t(height_ + 1), 0);
     for (int y = 0; y < height_; ++y)
       for (int x = 0; x < width_; ++x)

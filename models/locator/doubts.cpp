@@ -6,13 +6,10 @@
 #include <array>
 #include <cmath>
 
+#include "data/luma.h"
+
 namespace telltale {
 namespace {
-
-float brightness(const Image& image, int x, int y) {
-  const uint8_t* p = image.at(x, y);
-  return 0.299f * float(p[0]) + 0.587f * float(p[1]) + 0.114f * float(p[2]);
-}
 
 double square(double v) { return v * v; }
 
@@ -25,7 +22,7 @@ Structure structure_of(const Image& image, int left, int top, int side) {
   const int wide = side + 2 * kReach;
   std::vector<float> light(size_t(wide) * size_t(wide));
   for (int y = 0; y < wide; ++y)
-    for (int x = 0; x < wide; ++x) light[size_t(y * wide + x)] = brightness(image, left + x - kReach, top + y - kReach);
+    for (int x = 0; x < wide; ++x) light[size_t(y * wide + x)] = luma(image.at(left + x - kReach, top + y - kReach));
   Structure s;
   for (int y = kReach; y < kReach + side; ++y)
     for (int x = kReach; x < kReach + side; ++x) {

@@ -97,8 +97,10 @@ TEST_F(Shards, DrawScenesAtOnce) {
 
 TEST_F(Shards, EachIsMadeOnceAndAWholeRunSuffersNoOther) {
   Running shard(line("set", "--shard 1/2 --quiet"), dir_ / "shard");
-  shard.wait_for([&] { return fs::exists(dir_ / "set/psnr-1-of-2.csv"); });
+  // Its header: the journal exists a moment before it is locked.
+  shard.wait_for([&] { return journal_lines("set", "psnr-1-of-2.csv") >= 1; });
   shard.signal(SIGSTOP);
+  ASSERT_FALSE(shard.ended()) << content(dir_ / "shard.err");
   const Outcome same = run(line("set", "--shard 1/2 --quiet")), whole = run(line("set", "--quiet")),
                 other = run(line("set", "--shard 2/2 --quality 90 --quiet"));
   shard.signal(SIGCONT);
