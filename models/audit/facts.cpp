@@ -71,7 +71,7 @@ class Outside {
     TT_CHECK(image.width == mask.width && image.height == mask.height, ShapeError, "an image of ", image.width, "x",
              image.height, " with a mask of ", mask.width, "x", mask.height);
     luma_.reserve(size_t(width_) * size_t(height_));
-    for (size_t i = 0; i < image.rgb.size(); i += 3) luma_.push_back(luma(&image.rgb[i]));
+    for (size_t i = 0; i < image.rgb.size(); i += 3) luma_.push_back(telltale::luma(&image.rgb[i]));
     painted_.assign(size_t(width_ + 1) * size_t(height_ + 1), 0);
     for (int y = 0; y < height_; ++y)
       for (int x = 0; x < width_; ++x)

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "engine/layers/all.h"
+#include "engine/layers/bayar.h"
 #include "kernels/adam.h"
 #include "kernels/resample.h"
 #include "tests/devices.h"
@@ -50,6 +51,11 @@ Wiring wire(const LayerCase& c) {
     w.y = g.add<Conv>("layer", {x}, Conv::Settings{int(d[0]), int(d[2]), geometry(c), c.has("b"), c.act()});
     w.params = {{"w", "layer.weight"}};
     if (c.has("b")) w.params.emplace_back("b", "layer.bias");
+  } else if (op == "bayar_conv") {
+    const auto& d = c.dims("w");
+    const BayarConv::Settings settings{int(d[0]), int(d[2]), geometry(c), float(c.number("scale"))};
+    w.y = g.add<BayarConv>("layer", {x}, settings);
+    w.params = {{"w", "layer.weight"}};
   } else if (op == "gated_conv") {
     const auto& d = c.dims("w");
     const Value in = c.flag("up") ? g.add<Upsample>("up", {x}, 2) : x;
@@ -175,7 +181,7 @@ void check_all(Stream& s, DType compute) {
     }
     ops.insert(c.op());
   }
-  EXPECT_EQ(ops.size(), 12u) << "an op has lost its golden cases";
+  EXPECT_EQ(ops.size(), 13u) << "an op has lost its golden cases";
 }
 
 class GoldenLayersOn : public OnDevice {};

@@ -201,10 +201,27 @@ def adam(cases):
         cases.add(name, "adam", dict(lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=decay, steps=3), tensors)
 
 
+def constrained_convolutions(cases):
+    """Bayar and Stamm's: of the filters with -1 at the centre and a sum of 1 around it those nearest to w, scaled."""
+    # case: (x, outputs, size, scale, stride, pad)
+    table = {"bayar_5x5": ((2, 3, 9, 8), 4, 5, 0.5, 1, 2), "bayar_3x3_s2": ((1, 2, 7, 6), 3, 3, 1.0, 2, 1)}
+    for case, (shape, outputs, size, scale, stride, pad) in table.items():
+        around = torch.ones(size, size).double()
+        around[size // 2, size // 2] = 0
+
+        def run(x, w):
+            lacking = 1 - (w * around).sum((2, 3), keepdim=True)
+            nearest = around * (w + lacking / around.sum()) - (1 - around)
+            return F.conv2d(x, scale * nearest, None, stride, pad)
+
+        inputs = {"x": normal(*shape), "w": normal(outputs, shape[1], size, size)}
+        cases.differentiate(case, "bayar_conv", dict(stride=stride, pad=pad, dilation=1, scale=scale), inputs, run)
+
+
 def write(folder):
     torch.manual_seed(20)
     cases = Cases()
     for group in (convolutions, gated_convolutions, batch_norms, pools, linears, activations, resizes, preprocessing,
-                  attention, adam):
+                  attention, adam, constrained_convolutions):
         group(cases)
     safetensors_io.write(folder / "layers.safetensors", cases.tensors, {"kind": "layers", **cases.settings})
