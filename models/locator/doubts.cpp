@@ -22,7 +22,8 @@ Structure structure_of(const Image& image, int left, int top, int side) {
   const int wide = side + 2 * kReach;
   std::vector<float> light(size_t(wide) * size_t(wide));
   for (int y = 0; y < wide; ++y)
-    for (int x = 0; x < wide; ++x) light[size_t(y * wide + x)] = luma(image.at(left + x - kReach, top + y - kReach));
+    for (int x = 0; x < wide; ++x)
+      light[size_t(y) * size_t(wide) + size_t(x)] = luma(image.at(left + x - kReach, top + y - kReach));
   Structure s;
   for (int y = kReach; y < kReach + side; ++y)
     for (int x = kReach; x < kReach + side; ++x) {
