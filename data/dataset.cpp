@@ -192,11 +192,15 @@ Dataset Dataset::chosen(const std::vector<std::string>& painters, bool keep) con
   return less;
 }
 
-std::vector<int> Dataset::rows(Split split) const {
+std::vector<int> Dataset::rows(const std::vector<Split>& splits) const {
   std::vector<int> rows;
-  for (size_t i = 0; i < labels_.size(); ++i)
-    if (labels_[i].split == split) rows.push_back(int(i));
-  TT_CHECK(!rows.empty(), DataError, dir_, "/labels.csv: no row in the split '", name_of(split), "'");
+  std::string names;
+  for (const Split split : splits) {
+    for (size_t i = 0; i < labels_.size(); ++i)
+      if (labels_[i].split == split) rows.push_back(int(i));
+    names += cat(names.empty() ? "" : " or ", "'", name_of(split), "'");
+  }
+  TT_CHECK(!rows.empty(), DataError, dir_, "/labels.csv: no row in the split ", names);
   return rows;
 }
 

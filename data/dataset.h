@@ -50,7 +50,9 @@ class Dataset {
   const std::string& dir() const { return dir_; }
   const std::vector<Label>& labels() const { return labels_; }
   /// Indices into labels() of one split, in file order; DataError when it has none.
-  std::vector<int> rows(Split split) const;
+  std::vector<int> rows(Split split) const { return rows(std::vector{split}); }
+  /// The same of several splits, one behind the other; DataError when they all have none.
+  std::vector<int> rows(const std::vector<Split>& splits) const;
   std::string image_path(int row) const { return image_paths_[row]; }
   /// The mask's path; only fakes have the file.
   std::string mask_path(int row) const { return mask_paths_[row]; }

@@ -336,6 +336,11 @@ TEST(Dataset, OpensWhatWasWritten) {
   EXPECT_EQ(dataset.rows(Split::train), (std::vector<int>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(dataset.rows(Split::test), (std::vector<int>{6, 7}));
   EXPECT_NE(refusal([&] { dataset.rows(Split::validation); }).find("validation"), std::string::npos);
+  EXPECT_EQ(dataset.rows({Split::test, Split::validation, Split::train}), (std::vector<int>{6, 7, 0, 1, 2, 3, 4, 5}));
+  EXPECT_NE(refusal([&] {
+              dataset.rows({Split::none, Split::validation});
+            }).find(" or 'validation'"),
+            std::string::npos);
   EXPECT_EQ(read_image(dataset.image_path(3)).width, 32);
   EXPECT_EQ(dataset.mask_path(1), folder / "masks/img1001.png");
   EXPECT_EQ(dataset.labels_sha256(), sha256_file(folder / "labels.csv"));

@@ -112,6 +112,9 @@ TEST_F(InferLocator, AnswersByItsCalibration) {
   EXPECT_EQ(report["calibrated"], true);
   EXPECT_EQ(report["threshold"], threshold);
   EXPECT_NE(measured.out.find("calibration error"), std::string::npos);
+  const Outcome whole =
+      must("eval --data " + in("data") + " --split all --calibrate " + in("whole.safetensors") + own());
+  EXPECT_NE(whole.out.find("Fitted on 75 fakes and 75 reals of split all"), std::string::npos) << whole.out;
   const Outcome plain = must("infer " + in("photos") + " --weights " + in("run/best.safetensors"));
   EXPECT_EQ(plain.out.find("not clear enough"), std::string::npos)
       << "without a calibration there are no two thresholds";

@@ -50,12 +50,6 @@ std::vector<Split> splits_of(const std::string& name) {
   if (name == "all") return {Split::train, Split::validation, Split::test};
   return {split_named(name)};
 }
-std::vector<int> rows_of(const Dataset& dataset, const std::vector<Split>& splits) {
-  std::vector<int> rows;
-  for (const Split split : splits)
-    for (const int row : dataset.rows(split)) rows.push_back(row);
-  return rows;
-}
 
 Dataset open_data(const Settings& o, const std::string& folder) {
   const Dataset all = Dataset::open(folder);
@@ -85,7 +79,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   double threshold = o.threshold.value_or(0.5);
   const bool locates = is_locator(WeightsFile::open(o.weights).metadata());
   const Dataset dataset = open_data(o, o.data);
-  const std::vector<int> all = rows_of(dataset, splits);
+  const std::vector<int> all = dataset.rows(splits);
   check_report_folder(o.out);
   if (!o.page.empty()) {
     for (const char* name : {"predictions.csv", "report.json", "robustness.csv"})
@@ -235,10 +229,10 @@ bool is_calibrated(const std::string& path) {
 
 /// Fits what makes a probability of a locator's map, and writes its weights with it.
 int calibrate_weights(const Settings& o, const CommonOptions& common) {
-  const Split split = split_named(o.split);
-  TT_CHECK(split != Split::train, UsageError,
-           "--calibrate on what was trained on would be too sure of itself: give "
-           "--split validation or test");
+  const std::vector<Split> splits = splits_of(o.split);
+  TT_CHECK(o.split != name_of(Split::train), UsageError,
+           "--calibrate on what was trained on would be too sure of itself: give --split validation or test, or all "
+           "where none of it was trained on");
   check_weights_ending(o.calibrate);
   check_output("--calibrate", o.calibrate, {o.weights});
   TT_CHECK(!std::filesystem::is_regular_file(o.calibrate) || is_calibrated(o.calibrate), UsageError, "--calibrate ",
@@ -249,8 +243,9 @@ int calibrate_weights(const Settings& o, const CommonOptions& common) {
   size_t pictures = 0, skipped = 0;
   std::vector<std::vector<int>> rows;
   for (const Dataset& dataset : datasets) {
-    pictures += dataset.rows(split).size();
-    rows.push_back(readable(o, dataset, dataset.rows(split), /*masks=*/true, skipped));
+    const std::vector<int> all = dataset.rows(splits);
+    pictures += all.size();
+    rows.push_back(readable(o, dataset, all, /*masks=*/true, skipped));
   }
   Stream stream = open_device(common);
   const DType compute = precision_of(resolved_precision(o.precision, stream), stream);
