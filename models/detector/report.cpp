@@ -1,5 +1,6 @@
 #include "models/detector/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -62,16 +63,36 @@ std::string predictions(const Report& r, const Dataset& data, const std::vector<
 
 }  // namespace
 
+std::map<std::string, Interval> intervals_of(std::span<const Sample> samples, double threshold) {
+  constexpr int64_t kDrawn = 4'000'000;  // images, over all draws: some seconds
+  const int rounds = int(std::clamp<int64_t>(kDrawn / std::max<int64_t>(1, int64_t(samples.size())), 200, 2000));
+  const auto of = [&](const Metric& metric) { return bootstrap(samples, metric, rounds); };
+  const auto of_calls = [&](double (Confusion::*rate)() const) {
+    return of([&](std::span<const Sample> s) { return (confusion(s, threshold).*rate)(); });
+  };
+  return {{"precision", of_calls(&Confusion::precision)},
+          {"recall", of_calls(&Confusion::recall)},
+          {"f1", of_calls(&Confusion::f1)},
+          {"accuracy", of_calls(&Confusion::accuracy)},
+          {"roc_auc", of(roc_auc)},
+          {"mean_iou", of([&](std::span<const Sample> s) { return localisation(s, threshold).mean_iou; })}};
+}
+
 std::vector<Measure> measures_of(const Report& r) {
   const Confusion& c = r.evaluation.confusion;
   const Localisation& l = r.evaluation.localisation;
+  const auto interval = [&](const char* name) -> std::optional<Interval> {
+    const auto it = r.intervals.find(name);
+    if (it == r.intervals.end() || !std::isfinite(it->second.value)) return std::nullopt;
+    return it->second;
+  };
   std::vector<Measure> measures = {
-      {"precision", c.precision(), fmt::format("at threshold {}", r.evaluation.threshold)},
-      {"recall", c.recall()},
-      {"F1", c.f1()},
-      {"accuracy", c.accuracy()},
-      {"ROC AUC", r.evaluation.auc},
-      {"mean IoU", l.mean_iou, "over all fakes, a miss counts 0"},
+      {"precision", c.precision(), fmt::format("at threshold {}", r.evaluation.threshold), interval("precision")},
+      {"recall", c.recall(), {}, interval("recall")},
+      {"F1", c.f1(), {}, interval("f1")},
+      {"accuracy", c.accuracy(), {}, interval("accuracy")},
+      {"ROC AUC", r.evaluation.auc, {}, interval("roc_auc")},
+      {"mean IoU", l.mean_iou, "over all fakes, a miss counts 0", interval("mean_iou")},
       {"mean IoU, found", l.mean_iou_found, "over true positives"},
       {"mean IoU, paper's", l.mean_iou_paper, "over true positives, sides one pixel longer"},
       {"success, IoU > .50", l.success_at(.5), "of all fakes"},
@@ -96,8 +117,12 @@ void print_table(const Report& r) {
   std::printf("%s (width %g, sha256 %.12s) on %lld images of split %s, %lld of them fake\n\n", r.info.net.c_str(),
               r.info.width, r.weights_sha256.c_str(), static_cast<long long>(e.fakes + e.reals), r.split.c_str(),
               static_cast<long long>(e.fakes));
-  for (const Measure& m : measures_of(r))
-    std::printf("%-26s %9s  %s\n", m.name.c_str(), fixed(m.value, 4).c_str(), m.remark.c_str());
+  for (const Measure& m : measures_of(r)) {
+    const std::string between =
+        m.interval ? cat(fixed(m.interval->low, 3), " to ", fixed(m.interval->high, 3)) : std::string();
+    std::printf("%-26s %9s  %-14s  %s\n", m.name.c_str(), fixed(m.value, 4).c_str(), between.c_str(), m.remark.c_str());
+  }
+  if (!r.intervals.empty()) std::printf("\nFrom … to …: 95 %% intervals, by drawing the images anew\n");
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
               static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));
@@ -123,6 +148,8 @@ void check_report_folder(const std::string& out) {
 
 void write_report(const std::string& out, const Report& r, const Dataset& data, const std::vector<int>& rows) {
   ordered_json j = metrics_json(r.evaluation);
+  for (const auto& [name, i] : r.intervals)
+    if (std::isfinite(i.value)) j["intervals_95"][name] = {i.low, i.high};
   j["split"] = r.split;
   j["precision_of_activations"] = r.precision;
   j["weights"] = {{"path", r.weights},

@@ -1,5 +1,6 @@
 #pragma once
 // What `eval` tells: a table, report.json, predictions.csv and two pictures.
+#include <map>
 #include <optional>
 
 #include "data/dataset.h"
@@ -7,12 +8,14 @@
 #include "models/metrics.h"
 #include "models/painter_scores.h"
 #include "models/pixel_metrics.h"
+#include "models/statistics.h"
 
 namespace telltale {
 
 struct Report {
   std::vector<Sample> samples;
   Evaluation evaluation;
+  std::map<std::string, Interval> intervals = {};  ///< by the measures' names in report.json: intervals_of
   std::string split, precision, weights, weights_sha256, command, device;
   DetectorInfo info;
   double seconds = 0;
@@ -24,11 +27,16 @@ struct Report {
   std::vector<PainterScores> painters = {};
 };
 
+/// 95 % intervals of precision, recall, f1, accuracy, roc_auc and mean_iou: bootstrap's, by 2000 draws of up to 2000
+/// images, fewer of more.
+std::map<std::string, Interval> intervals_of(std::span<const Sample> samples, double threshold);
+
 /// A line of the table.
 struct Measure {
   std::string name;
   double value = 0;  ///< NaN where it does not exist
   std::string remark = {};
+  std::optional<Interval> interval = std::nullopt;
 };
 std::vector<Measure> measures_of(const Report&);
 /// To stdout.

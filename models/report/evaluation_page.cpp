@@ -89,8 +89,14 @@ std::string EvaluationPage::html(const Report& r, const ordered_json& panels) co
   PageHead head{.title = cat(r.info.net, " on ", dataset_.dir(), ", split ", r.split), .command = r.command};
   head.threshold = threshold_;
   head.panels = panels;
-  for (const Measure& m : measures_of(r))
-    head.measures.push_back({m.name, std::isfinite(m.value) ? ordered_json(m.value) : ordered_json(), m.remark});
+  for (const Measure& m : measures_of(r)) {
+    std::string remark = m.remark;
+    if (m.interval) {
+      const std::string between = cat("95 % from ", fixed(m.interval->low, 3), " to ", fixed(m.interval->high, 3));
+      remark = remark.empty() ? between : cat(between, "; ", remark);
+    }
+    head.measures.push_back({m.name, std::isfinite(m.value) ? ordered_json(m.value) : ordered_json(), remark});
+  }
   head.facts["Weights"] = weights_card(r.weights, r.weights_sha256);
   head.facts["Dataset"] = dataset_card(dataset_, r);
   head.facts["Run"] = {{"device", r.device},

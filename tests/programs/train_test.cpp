@@ -109,6 +109,12 @@ TEST_F(TrainPipeline, LearnsAndEvaluates) {
   const json report = json::parse(content(report_dir + "/report.json"));
   EXPECT_GT(report.at("roc_auc").get<double>(), 0.9);
   EXPECT_GT(report.at("mean_iou").get<double>(), 0.2);
+  for (const char* name : {"precision", "recall", "f1", "accuracy", "roc_auc", "mean_iou"}) {
+    const auto [low, high] = report.at("intervals_95").at(name).get<std::pair<double, double>>();
+    EXPECT_LE(low, report.at(name).get<double>()) << name;
+    EXPECT_GE(high, report.at(name).get<double>()) << name;
+    EXPECT_TRUE(low < high || report.at(name) == 1.0) << name;
+  }
   EXPECT_EQ(report.at("weights").at("sha256"), sha256_file(run_dir + "/best.safetensors"));
   EXPECT_EQ(report.at("dataset").at("labels_sha256"), sha256_file(data() + "/labels.csv"));
   // The table of predictions tells the same counts as the report.

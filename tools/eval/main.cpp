@@ -142,6 +142,7 @@ int evaluate_weights(const Settings& o, const CommonOptions& common) {
   clear_progress_line();
   o.ranks->lead([&] {
     report.evaluation = evaluate(report.samples, threshold);
+    report.intervals = intervals_of(report.samples, threshold);
     std::vector<std::string> painters;
     painters.reserve(rows.size());
     for (const int row : rows) painters.push_back(dataset.labels()[size_t(row)].painter);
