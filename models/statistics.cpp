@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "base/table.h"
 #include "kernels/device/philox.h"
 
 namespace telltale {
@@ -51,6 +52,10 @@ void check_paired(std::span<const Sample> a, std::span<const Sample> b) {
 }
 
 }  // namespace
+
+std::string ends_of(const Interval& i) { return cat("[", fixed(i.low, 3), ", ", fixed(i.high, 3), "]"); }
+
+std::string shown(const Interval& i) { return fixed(i.value, 3) + " " + ends_of(i); }
 
 Interval bootstrap(std::span<const Sample> samples, const Metric& metric, int rounds, uint64_t seed) {
   Draws draws(samples, seed);

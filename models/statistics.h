@@ -2,6 +2,7 @@
 // How sure a measured number is, and whether two detectors differ on the same images.
 #include <functional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "models/metrics.h"
@@ -12,6 +13,11 @@ namespace telltale {
 struct Interval {
   double value = 0, low = 0, high = 0;
 };
+/// "[0.822, 0.908]".
+std::string ends_of(const Interval&);
+/// "0.868 [0.822, 0.908]".
+std::string shown(const Interval&);
+
 using Metric = std::function<double(std::span<const Sample>)>;
 
 /// The percentile bootstrap (Efron and Tibshirani 1993, ch. 13): images are drawn anew `rounds` times, fakes among

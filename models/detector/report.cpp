@@ -117,12 +117,10 @@ void print_table(const Report& r) {
   std::printf("%s (width %g, sha256 %.12s) on %lld images of split %s, %lld of them fake\n\n", r.info.net.c_str(),
               r.info.width, r.weights_sha256.c_str(), static_cast<long long>(e.fakes + e.reals), r.split.c_str(),
               static_cast<long long>(e.fakes));
-  for (const Measure& m : measures_of(r)) {
-    const std::string between =
-        m.interval ? cat(fixed(m.interval->low, 3), " to ", fixed(m.interval->high, 3)) : std::string();
-    std::printf("%-26s %9s  %-14s  %s\n", m.name.c_str(), fixed(m.value, 4).c_str(), between.c_str(), m.remark.c_str());
-  }
-  if (!r.intervals.empty()) std::printf("\nFrom … to …: 95 %% intervals, by drawing the images anew\n");
+  for (const Measure& m : measures_of(r))
+    std::printf("%-26s %9s  %-14s  %s\n", m.name.c_str(), fixed(m.value, 4).c_str(),
+                m.interval ? ends_of(*m.interval).c_str() : "", m.remark.c_str());
+  if (!r.intervals.empty()) std::printf("\nIn brackets: 95 %% intervals, by drawing the images anew\n");
   std::printf("\n%14s %12s %12s\n%14s %12lld %12lld\n%14s %12lld %12lld\n", "", "called real", "called fake", "is real",
               static_cast<long long>(c.true_negatives), static_cast<long long>(c.false_positives), "is fake",
               static_cast<long long>(c.false_negatives), static_cast<long long>(c.true_positives));

@@ -14,9 +14,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string shown(const Interval& i) {
-  return fixed(i.value, 3) + " [" + fixed(i.low, 3) + ", " + fixed(i.high, 3) + "]";
-}
 std::string shown_p(double p) { return p < 0.001 ? "< 0.001" : fixed(p, 3); }
 ordered_json number(double v) { return std::isfinite(v) ? ordered_json(v) : ordered_json(); }
 ordered_json json_of(const Interval& i) {

@@ -92,8 +92,8 @@ std::string EvaluationPage::html(const Report& r, const ordered_json& panels) co
   for (const Measure& m : measures_of(r)) {
     std::string remark = m.remark;
     if (m.interval) {
-      const std::string between = cat("95 % from ", fixed(m.interval->low, 3), " to ", fixed(m.interval->high, 3));
-      remark = remark.empty() ? between : cat(between, "; ", remark);
+      const std::string ends = cat("95 % in ", ends_of(*m.interval));
+      remark = remark.empty() ? ends : cat(ends, "; ", remark);
     }
     head.measures.push_back({m.name, std::isfinite(m.value) ? ordered_json(m.value) : ordered_json(), remark});
   }

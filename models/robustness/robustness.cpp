@@ -38,10 +38,6 @@ RobustnessPoint measured(const Change& change, std::span<const Sample> samples, 
   return p;
 }
 
-std::string shown(const Interval& i) {
-  return fixed(i.value, 3) + " [" + fixed(i.low, 3) + ", " + fixed(i.high, 3) + "]";
-}
-
 /// The families in order, each with its points, the unchanged pictures' before them.
 std::vector<std::pair<std::string, std::vector<const RobustnessPoint*>>> by_family(
     const std::vector<RobustnessPoint>& points) {

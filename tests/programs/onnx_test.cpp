@@ -49,9 +49,10 @@ class Onnx : public ::testing::Test {
           values[i] *= gain;
       }
       for (double& v : values) v = double(float(v));  // as the weights file has them
-      const std::vector<double> last_bits = uniform_values(int64_t(values.size()), uint64_t(rounding));
-      if (rounding > 0 && !param.spec.is_counter)
+      if (rounding > 0 && !param.spec.is_counter) {
+        const std::vector<double> last_bits = uniform_values(int64_t(values.size()), uint64_t(rounding));
         for (size_t i = 0; i < values.size(); ++i) values[i] *= 1 + 0x1p-23 * last_bits[i];
+      }
       p.params().write(stream_, param, values);
     }
     p.params_changed();
